@@ -1,0 +1,70 @@
+"""Files appear whole or not at all, and one writer holds a folder."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from townlet_core import io
+from townlet_core.errors import BusyError, DiskError, InputError, MissingError
+
+
+def test_a_written_file_holds_the_bytes_and_leaves_no_temporary(tmp_path):
+    io.write_file(tmp_path / "deep" / "a.txt", b"hello")
+    assert (tmp_path / "deep" / "a.txt").read_bytes() == b"hello"
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("failing", ["write", "fsync", "replace"])
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_temporary(tmp_path, monkeypatch, failing):
+    io.write_file(tmp_path / "a.txt", b"old")
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, failing, refuse)
+    with pytest.raises(DiskError, match="No space left"):
+        io.write_file(tmp_path / "a.txt", b"new")
+    monkeypatch.undo()
+    assert (tmp_path / "a.txt").read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_short_writes_are_continued(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:3])))
+    io.write_file(tmp_path / "a.txt", b"0123456789")
+    assert (tmp_path / "a.txt").read_bytes() == b"0123456789"
+
+
+def test_reading_names_what_is_missing_too_large_or_not_json(tmp_path):
+    with pytest.raises(MissingError, match=r"nothing\.json: no such file"):
+        io.read_json(tmp_path / "nothing.json")
+    (tmp_path / "bad.json").write_text('{"a": 1,\n "b": }')
+    with pytest.raises(InputError, match=r"bad\.json:2:7: not JSON"):
+        io.read_json(tmp_path / "bad.json")
+    with pytest.raises(InputError, match="expected at most 4"):
+        io.read_file(tmp_path / "bad.json", max_bytes=4)
+
+
+def test_a_partial_last_line_is_cut_and_whole_lines_stay(tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b'{"a":1}\n{"a":2}\n{"a"')
+    assert io.drop_partial_line(log) == 4
+    assert log.read_bytes() == b'{"a":1}\n{"a":2}\n'
+    assert io.drop_partial_line(log) == 0
+
+
+def test_a_second_writer_is_refused_with_the_pid_of_the_first(tmp_path):
+    program = "import sys; from townlet_core.io import lock_folder\nwith lock_folder(sys.argv[1]): pass"
+    with io.lock_folder(tmp_path):
+        second = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True
+        )
+        assert "BusyError" in second.stderr
+        assert f"pid {os.getpid()}" in second.stderr
+    with io.lock_folder(tmp_path):
+        pass  # free again
+    assert BusyError.exit_code == 73

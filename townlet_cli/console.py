@@ -1,0 +1,66 @@
+"""How the command line talks: data to stdout, everything else to stderr, outside text escaped."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+# C0 and C1 controls (tab and newline aside) and the bidi overrides: what could move the cursor or lie.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Verbosity:
+    """What -q and -v asked for: 0 quiet, 1 normal, 2 verbose. Set once, in the app's callback."""
+
+    level = 1
+
+
+def safe(text: object) -> str:
+    """Make outside text harmless on a terminal: control characters shown as escapes, markup as text."""
+    return escape(_CONTROLS.sub(lambda match: f"\\x{ord(match.group()):02x}", str(text)))
+
+
+def note(message: str) -> None:
+    """Say what is happening, on stderr, unless -q was given. `message` may hold markup; escape data first."""
+    if Verbosity.level >= 1:
+        err.print(message)
+
+
+def detail(message: str) -> None:
+    """Say more, on stderr, with -v only."""
+    if Verbosity.level >= 2:
+        err.print(message)
+
+
+def warn(message: str) -> None:
+    """Warn on stderr, also with -q. `message` is plain text."""
+    err.print(f"[yellow]warning:[/yellow] {safe(message)}")
+
+
+def next_step(command: str) -> None:
+    """Suggest the command that people usually want next."""
+    note(f"[dim]next:[/dim] {safe(command)}")
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on stdout for machines."""
+    sys.stdout.write(
+        orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n"
+    )
+
+
+def table(title: str, *columns: str) -> Table:
+    """Start a short table; the first column is left-aligned text, the others are figures."""
+    result = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        result.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
+    return result

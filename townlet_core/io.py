@@ -1,0 +1,223 @@
+"""The only door to the disk: atomic files, append-only logs, locks, and bounded reads.
+
+A file appears whole or not at all: it is written under a temporary name in the same folder, flushed to
+the disk, renamed, and the folder is flushed too. Every OSError leaves here as a TownletError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from townlet_core.errors import BusyError, DiskError, InputError, MissingError
+
+MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some kB
+LOCK_NAME = ".lock"
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write `data` to `path` atomically and durably. Raises DiskError; then `path` is as it was before."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON with a final newline, atomically."""
+    write_file(path, dump_json(value))
+
+
+def dump_json(value: Any) -> bytes:
+    """Serialise to indented JSON in the given key order, with a final newline."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+    return orjson.dumps(value, option=options)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte; a short write (how a full disk first shows) is continued until it errs."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
+    """Read a whole file. Raises MissingError, InputError if it is larger than `max_bytes`, or DiskError."""
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, expected a file")
+        if size > max_bytes:
+            raise InputError(f"{path}: {size:,} bytes, expected at most {max_bytes:,}")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(f"{path}: no such file") from error
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:
+    """Read and parse a JSON file. Raises InputError with line and column where the text is not JSON."""
+    return parse_json(read_file(path, max_bytes), str(path))
+
+
+def parse_json(data: bytes, name: str) -> Any:
+    """Parse JSON bytes; `name` opens the message of the InputError that damaged text raises."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+
+
+def sha256(data: bytes) -> str:
+    """Return the hex digest."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raise InputError if `path` is there already and `force` is not given. An empty folder is free."""
+    path = Path(path)
+    if force or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    raise InputError(f"{path}: already exists", "choose another --output, or replace it with --force")
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents; raises DiskError where the disk refuses."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise InputError(f"{path}: is a file, expected a folder") from error
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder with all that is in it; what is not there is no error."""
+    try:
+        if Path(path).is_dir() and not Path(path).is_symlink():
+            shutil.rmtree(path)
+        else:
+            Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def rename_folder(temporary: Path, final: Path) -> None:
+    """Give a finished folder its name: flush every file's entry, rename, flush the parent."""
+    try:
+        sync_folder(temporary)
+        os.rename(temporary, final)
+        sync_folder(final.parent)
+    except OSError as error:
+        raise disk_error(error, final) from error
+
+
+def open_append(path: Path) -> int:
+    """Open a log for appending and return its descriptor. The caller closes it with os.close."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def append(descriptor: int, data: bytes, path: Path) -> None:
+    """Append one record in one write, so that a crash leaves at most one partial last line."""
+    try:
+        write_all(descriptor, data)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def drop_partial_line(path: Path) -> int:
+    """Cut bytes after the last newline, which only a crash leaves, and return how many were cut."""
+    try:
+        with open(path, "rb+") as file:
+            end = file.seek(0, os.SEEK_END)
+            keep = end
+            while keep > 0:
+                start = max(0, keep - 65536)
+                file.seek(start)
+                newline = file.read(keep - start).rfind(b"\n")
+                if newline >= 0:
+                    keep = start + newline + 1
+                    break
+                keep = start
+            if keep < end:
+                file.truncate(keep)
+                os.fsync(file.fileno())
+            return end - keep
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the one writer's lock of a folder for the length of a `with` block.
+
+    Raises BusyError at once, naming the holder's pid and command, if another process holds it. The kernel
+    drops the lock when the holder dies, however it dies.
+    """
+    make_folder(folder)
+    path = Path(folder) / LOCK_NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
+            raise BusyError(
+                f"{folder}: another process is writing here ({holder})",
+                "wait for it to end, stop it, or choose another --output",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        write_all(descriptor, f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000].encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def disk_error(error: OSError, path: Path | str) -> DiskError:
+    """Turn an OSError into one sentence and the next move."""
+    return DiskError(
+        f"{path}: {error.strerror or error}", "check free space and permissions, then run the command again"
+    )
