@@ -13,12 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from numba import config, njit
-from numba import __version__ as numba_version
+import numba
+from numba import njit
 
+config: Any = numba.config
 _SOURCES = [*sorted(Path(__file__).parent.glob("*.py")), Path(__file__).parents[1] / "rng.py"]
 _CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-_DIGEST = sha256(b"".join(path.read_bytes() for path in _SOURCES) + numba_version.encode()).hexdigest()
+_DIGEST = sha256(b"".join(path.read_bytes() for path in _SOURCES) + numba.__version__.encode()).hexdigest()
 CACHE_FOLDER = _CACHE_HOME / "townlet" / f"kernels-{_DIGEST[:16]}"
 
 

@@ -75,7 +75,7 @@ class Towns:
             play(self.state, self.rules, actions)
 
     def observe(self, into: Observations | None = None) -> Observations:
-        """Write what everybody sees into buffers the caller owns, or into the batch's own, and return them."""
+        """Write what everybody sees into the caller's buffers, or the batch's own, and return them."""
         into = self._observations if into is None else into
         observe = tick.observe_few if len(self.state.towns) < MANY_TOWNS else tick.observe_many
         observe(self.state, self.rules, *into)
