@@ -203,10 +203,14 @@ class _Reader:
         while not isinstance(event := next(self.events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
                 self.give_up(event, path, "a key is a list, a block or an alias, expected text")
-            key = event.value
-            if not _is_unicode(key):
+            key = _joined(event.value)
+            if key is None:
                 self.give_up(event, path, "a key holds half a surrogate pair, expected Unicode text")
-            item = self.node(next(self.events), (*path, key), depth + 1)
+            value = next(self.events)
+            item = self.node(value, (*path, key), depth + 1)
+            if isinstance(value, ScalarEvent) and value.start_mark.index == value.end_mark.index:
+                # The parser puts a value that is not there where the next thing begins.
+                item.line, item.column = _place(event)
             if key in node.value:
                 message = f"key {quoted(key)} is here twice, first on line {node.keys[key][0]}"
                 self.mistake(event, (*path, key), message)
@@ -216,8 +220,8 @@ class _Reader:
 
     def scalar(self, event: Any, path: Path) -> Any:
         """Resolve a scalar by the YAML 1.2 core schema. What is refused becomes None."""
-        text = event.value
-        if not _is_unicode(text):
+        text = _joined(event.value)
+        if text is None:
             return self.mistake(event, path, "holds half a surrogate pair, expected Unicode text")
         if event.style or not event.implicit[0]:
             return text
@@ -255,5 +259,11 @@ def _place(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _is_unicode(text: str) -> bool:
-    return not re.search("[\ud800-\udfff]", text)
+def _joined(text: str) -> str | None:
+    """Join surrogate pairs, as JSON writes an emoji (`\\ud83d\\ude00`); None if half a pair is left."""
+    if not re.search("[\ud800-\udfff]", text):
+        return text
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        return None

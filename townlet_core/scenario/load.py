@@ -16,7 +16,7 @@ from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.check import MAX_MISTAKES, check_scenario
 from townlet_core.scenario.document import Mistake, Node, Path, parse_document, path_text
 from townlet_core.scenario.model import Scenario
-from townlet_core.scenario.words import annotation_at, expected, known_keys, show
+from townlet_core.scenario.words import NAME_WORDS, annotation_at, expected, known_keys, show
 
 MAX_SCENARIO_BYTES = 1 << 20
 
@@ -96,7 +96,7 @@ def _validate(plain: Any) -> tuple[Scenario | None, list[tuple[Path, str]]]:
 def _explain(plain: Any, kind: str, place: Path) -> tuple[Path, str]:
     """Say in plain words what pydantic found at `place`."""
     if place and place[-1] == "[key]":
-        return place[:-1], f"found {show(place[-2])}, expected {expected(annotation_at(('name',))[0])}"
+        return place[:-1], f"key {show(place[-2])}, expected {NAME_WORDS}"
     annotation, steps = annotation_at(place)
     if kind == "extra_forbidden":
         return place, f"unknown key {show(place[-1])}{did_you_mean(str(place[-1]), known_keys(annotation))}"
@@ -105,7 +105,9 @@ def _explain(plain: Any, kind: str, place: Path) -> tuple[Path, str]:
         return place, f"missing, expected {expected(annotation)}"
     while (value := _value_at(plain, place)) is _NOWHERE:
         place = place[:-1]
-    return place, f"found {show(value)}, expected {expected(annotation_at(place)[0])}"
+    wanted = expected(annotation_at(place)[0])
+    quotes = "; put it in quotes" if wanted in (NAME_WORDS, "text") and isinstance(value, int | float) else ""
+    return place, f"found {show(value)}, expected {wanted}{quotes}"
 
 
 _NOWHERE = object()
@@ -122,30 +124,39 @@ def _value_at(plain: Any, path: Path) -> Any:
 
 def _can_leave_out(path: Path) -> bool:
     """Whether the rest of the file still makes sense without the value at `path`."""
-    return len(path) > 1 and path[0] in ("objects", "agents", "jobs", "outages", "rules", "rewards", "expect")
+    part = _named(path)
+    least = {"objects": 3, "agents": 3, "jobs": 3, "outages": 1, "rules": 2, "rewards": 2, "expect": 2}
+    return bool(part) and len(part) >= least.get(str(part[0]), len(part) + 1)
+
+
+def _named(path: Path) -> Path:
+    """Cut list indices off the end: one entry can't be left out without renumbering the others."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    return path
 
 
 def _without(plain: Any, paths: list[Path]) -> Any:
     """Return a copy without the values at `paths`."""
     result = copy.deepcopy(plain)
-    for path in paths:
+    for path in map(_named, paths):
         block = _value_at(result, path[:-1])
-        if isinstance(block, dict):
+        if block is not _NOWHERE:
             block.pop(path[-1], None)
     return result
 
 
 def _at(root: Node, path: Path, message: str) -> Mistake:
-    """Find the line and column of `path`: of the key if it is an unknown one, else of the value.
+    """Find the line and column of `path`: of the key if that is the mistake, else of the value.
 
     What is missing is placed where the block that lacks it begins.
     """
     node, place = root, (root.line, root.column)
-    for part in path:
+    for depth, part in enumerate(path, start=1):
         child = node.child(part)
         if child is None:
             break
-        is_key = message.startswith("unknown key") and part == path[-1]
+        is_key = message.startswith(("unknown key", "key ")) and depth == len(path)
         place = node.keys[str(part)] if is_key else (child.line, child.column)
         node = child
     return Mistake(*place, path_text(path), message)
