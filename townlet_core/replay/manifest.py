@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.tokens import AliasToken
 
 from townlet_core import io
 from townlet_core.errors import InputError, SampleError
@@ -20,7 +21,7 @@ from townlet_core.replay.schema import RECAPTURE, Finding
 
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MAX_YAML_BYTES = 4 << 20  # people write YAML; it takes about 100 times its size in memory
+_MAX_YAML_BYTES = 1 << 20  # people write YAML by hand; machines write JSON
 
 
 class ManifestEntry(NamedTuple):
@@ -114,6 +115,8 @@ def _read(path: Path, limits: ReadLimits) -> Any:
         return io.read_json(path, limits.max_manifest_bytes)
     data = io.read_file(path, min(_MAX_YAML_BYTES, limits.max_manifest_bytes))
     try:
+        if any(isinstance(token, AliasToken) for token in YAML(typ="safe", pure=True).scan(data)):
+            raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
         return YAML(typ="safe", pure=True).load(data)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
