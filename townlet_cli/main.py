@@ -11,6 +11,7 @@ import typer
 
 from townlet_cli.console import Verbosity, err, safe
 from townlet_cli.scenario import scenario_app
+from townlet_cli.replay import replay_app
 from townlet_core import __version__
 from townlet_core.errors import TownletError
 
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(scenario_app, name="scenario")
+app.add_typer(replay_app, name="replay")
 
 
 def _print_version(wanted: bool) -> None:
