@@ -125,6 +125,16 @@ def make_folder(path: Path) -> None:
         raise disk_error(error, path) from error
 
 
+def list_folder(path: Path) -> list[str]:
+    """Return the sorted names in a folder; one that is not there is empty."""
+    try:
+        return sorted(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
 def remove(path: Path) -> None:
     """Delete a file or a folder with all that is in it; what is not there is no error."""
     try:
