@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from townlet_cli.console import Verbosity, err, safe
+from townlet_cli.telemetry import telemetry_app
 from townlet_core import __version__
 from townlet_core.errors import TownletError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+app.add_typer(telemetry_app, name="telemetry")
 
 
 def _print_version(wanted: bool) -> None:
