@@ -197,6 +197,33 @@ def drop_partial_line(path: Path) -> int:
         raise disk_error(error, path) from error
 
 
+def flush(descriptor: int, path: Path) -> None:
+    """Return once everything appended through `descriptor` is on the disk itself."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def truncate(path: Path, size: int) -> None:
+    """Cut a file to its first `size` bytes, durably."""
+    try:
+        with open(path, "rb+") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def rename_file(path: Path, free: Path) -> None:
+    """Rename a finished file within its folder, durably; `free` must be a name that nothing has."""
+    try:
+        os.rename(path, free)
+        sync_folder(free.parent)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
     """Hold the one writer's lock of a folder for the length of a `with` block.
