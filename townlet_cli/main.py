@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from townlet_cli.capture import capture
 from townlet_cli.console import Verbosity, err, safe
 from townlet_cli.replay import replay_app
 from townlet_cli.scenario import scenario_app
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+app.command()(capture)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(replay_app, name="replay")
 app.add_typer(telemetry_app, name="telemetry")

@@ -87,9 +87,7 @@ def summary(
 
     result = summarise(log, baseline, last)
     if result.damaged:
-        warn(
-            f"{log}: {count(result.damaged, 'damaged line')} left out; `townlet telemetry validate` lists them"
-        )
+        warn(f"{log}: {count(result.damaged, 'damaged line')} left out; see `townlet telemetry validate`")
     if as_json or form is Format.json:
         print_json(summary_json(result))
     elif form is Format.markdown:

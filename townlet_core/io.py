@@ -249,6 +249,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         write_all(descriptor, f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000].encode())
         yield
+        os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from townlet_core.policy.choice import Choice
 from townlet_core.policy.needs import live_by_needs
 from townlet_core.policy.walking import is_legal, walk
 from townlet_core.rng import DRAW_EXPLORE, DRAW_EXPLORE_ACTION, draw_unit
@@ -18,7 +19,7 @@ from townlet_core.simulation.compiled import kernel, rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.paths import distances_to
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState, record
-from townlet_core.simulation.towns import Towns
+from townlet_core.simulation.towns import Observations, Towns
 from townlet_core.vocab import ACTION_COUNT, CHAT, RELEASE, REQUEST, START, WAIT
 
 MOVE_ENTRY, REQUEST_ENTRY, START_ENTRY, RELEASE_ENTRY, CHAT_ENTRY, WAIT_ENTRY = range(len(VERBS))
@@ -58,8 +59,8 @@ class ScriptedPolicy:
         self.script = _write_script(scenario)
         self.memory = np.zeros((0, 0), MEMORY)
 
-    def act(self, towns: Towns) -> tuple[np.ndarray, np.ndarray]:
-        """Choose for the tick to come. Returns (B, A): actions int64, their log-probabilities float32."""
+    def act(self, towns: Towns, seen: Observations) -> Choice:
+        """Choose for the tick to come. A script knows the town's state, so it does not look at `seen`."""
         batch = towns.state.agents.shape
         if self.memory.shape != batch:
             self.memory = np.zeros(batch, MEMORY)
@@ -67,7 +68,11 @@ class ScriptedPolicy:
         log_probs = np.zeros(batch, np.float32)
         with np.errstate(over="ignore"):
             decide(towns.state, towns.rules, self.script, self.memory, self.epsilon, actions, log_probs)
-        return actions, log_probs
+        return Choice(actions, log_probs, self.values(seen))
+
+    def values(self, seen: Observations) -> np.ndarray:
+        """Return zeros, (B, A): a script has no critic."""
+        return np.zeros(seen.features.shape[:2], np.float32)
 
 
 def _write_script(scenario: Scenario) -> Script:
