@@ -21,6 +21,7 @@ from townlet_core.replay.schema import RECAPTURE, Finding
 
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_YAML_DEPTH = 50  # of brackets
 _MAX_YAML_BYTES = 1 << 20  # people write YAML by hand; machines write JSON
 
 
@@ -115,8 +116,7 @@ def _read(path: Path, limits: ReadLimits) -> Any:
         return io.read_json(path, limits.max_manifest_bytes)
     data = io.read_file(path, min(_MAX_YAML_BYTES, limits.max_manifest_bytes))
     try:
-        if any(isinstance(token, AliasToken) for token in YAML(typ="safe", pure=True).scan(data)):
-            raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
+        _refuse_bombs(data, path)
         return YAML(typ="safe", pure=True).load(data)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -124,6 +124,17 @@ def _read(path: Path, limits: ReadLimits) -> Any:
         raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
     except (ValueError, RecursionError) as error:  # dates and numbers that are none; endless nesting
         raise InputError(f"{path}: not YAML we can read: {error}") from error
+
+
+def _refuse_bombs(data: bytes, path: Path) -> None:
+    """Refuse YAML that costs far more to build than to read: aliases and deep nesting."""
+    depth = 0
+    for bracket in re.findall(rb"[\[\]{}]", data):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _MAX_YAML_DEPTH:
+            raise InputError(f"{path}: nests brackets {depth} deep, expected at most {_MAX_YAML_DEPTH}")
+    if any(isinstance(token, AliasToken) for token in YAML(typ="safe", pure=True).scan(data)):
+        raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
 
 
 def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:
