@@ -16,9 +16,10 @@ from ruamel.yaml.tokens import AliasToken
 from townlet_core import io
 from townlet_core.errors import InputError, SampleError
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.sample import ReplaySample, examine_sample
+from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
 from townlet_core.replay.schema import RECAPTURE, Finding
 
+MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_YAML_DEPTH = 50  # of brackets
@@ -99,7 +100,7 @@ def examine_entry(
     facts = {
         "agent_id": (entry.agent_id, sample.agent_id),
         "frame_count": (entry.frame_count, sample.timesteps),
-        "bytes": (entry.bytes, entry.sample.stat().st_size),
+        "bytes": (entry.bytes, file_identity(entry.sample)[1]),
     }
     wrong = [
         Finding("problem", str(entry.sample), key, f"is {actual}, the manifest says {said}", RECAPTURE)
@@ -110,7 +111,7 @@ def examine_entry(
 
 
 def _read(path: Path, limits: ReadLimits) -> Any:
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"{path}: is not a file, expected a manifest")
     if path.suffix not in (".yaml", ".yml"):
         return io.read_json(path, limits.max_manifest_bytes)
