@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 import shlex
@@ -40,9 +41,9 @@ def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
 
     What types cannot say (check.py) is looked at too, unless a mistake leaves it without sense.
     """
-    data = read_file(path, MAX_SCENARIO_BYTES)
+    data = read_file(path, MAX_SCENARIO_BYTES).removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
