@@ -87,9 +87,8 @@ def summary(
 
     result = summarise(log, baseline, last)
     if result.damaged:
-        warn(
-            f"{log}: {count(result.damaged, 'damaged line')} left out; townlet telemetry validate {log} lists them"
-        )
+        lines = count(result.damaged, "damaged line")
+        warn(f"{log}: {lines} left out; townlet telemetry validate {log} lists them")
     if as_json or form is Format.json:
         print_json(summary_json(result))
     elif form is Format.markdown:
