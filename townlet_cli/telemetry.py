@@ -40,11 +40,10 @@ class Format(enum.StrEnum):
 @telemetry_app.command()
 def watch(
     log: LogArgument,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Stay, and show records as they come.")
-    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Stay, and show records as they come.")] = False,
     alert: Annotated[
-        list[str] | None, typer.Option(help="FIELD OP NUMBER [for N] [in MODE]; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Rule, such as 'kl_divergence > 0.2 for 3 in rollout'; may be repeated."),
     ] = None,
     rules: Annotated[Path | None, typer.Option(help="YAML or JSON list of alert rules.")] = None,
     fail_on_alert: Annotated[

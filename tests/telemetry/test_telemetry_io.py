@@ -25,5 +25,8 @@ def test_a_disk_that_refuses_is_an_error_of_ours(tmp_path):
         io.truncate(tmp_path / "log", 2)
     with pytest.raises(DiskError, match="log"):
         io.rename_file(tmp_path / "log", tmp_path / "log.1")
+    reading, writing = os.pipe()  # cannot be flushed
     with pytest.raises(DiskError, match="log"):
-        io.flush(-1, tmp_path / "log")
+        io.flush(writing, tmp_path / "log")
+    os.close(reading)
+    os.close(writing)

@@ -71,6 +71,7 @@ def test_a_record_is_one_write(tmp_path, make_record, monkeypatch):
         ({"lr": "fast"}, "lr: is text, expected a number"),
         ({"data_mode": "live"}, "data_mode: is 'live', expected replay or rollout or mixed"),
         ({"data_mode": "replay"}, "rollout_ticks: is 20 in replay, expected 0"),
+        ({"seed": 2**64}, "epoch 7: Integer exceeds 64-bit range"),
         ({"rivalry_max_histogram": [1, 2]}, "rivalry_max_histogram: has 2 counts, expected 10"),
     ],
 )

@@ -147,7 +147,11 @@ class _OpenSegment:
         if max(len(self.last), len(self.rest)) > MAX_LINE_BYTES:
             return  # they are cut, and tell nothing
         tail = self.last + self.rest
-        if os.pread(self.file.fileno(), len(tail), self.position - len(tail)) != tail:
+        try:
+            found = os.pread(self.file.fileno(), len(tail), self.position - len(tail))
+        except OSError as error:
+            raise io.disk_error(error, self.path) from error
+        if found != tail:
             self.file.seek(0)
             self.position = self.number = 0
             self.last = self.rest = b""
@@ -156,7 +160,7 @@ class _OpenSegment:
         """Whether the file at `path` is the one that is open here."""
         try:
             return os.path.samestat(os.fstat(self.file.fileno()), os.stat(path))
-        except FileNotFoundError:
+        except OSError:  # gone, or out of reach: opening it says which
             return False
 
 
