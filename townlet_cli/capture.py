@@ -9,6 +9,7 @@ import typer
 
 from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
 from townlet_cli.policies import open_network, open_policy
+from townlet_core.vocab import EVENTS
 
 if TYPE_CHECKING:
     from townlet_core.capture.capture import Capture, CaptureSettings
@@ -94,16 +95,13 @@ def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json:
     if as_json:
         print_json({"manifest": result.manifest, "samples": result.entries, "totals": result.totals})
         return
-    rows = table(
-        f"{safe(plan.name)}: {settings.ticks} ticks, seed {settings.seed}", "sample", "ticks", "reward"
-    )
+    title = f"{safe(plan.name)}: {settings.ticks} ticks, seed {settings.seed}"
+    rows = table(title, "sample", "ticks", "reward")
     for entry, reward in zip(result.entries, result.rewards, strict=True):
         rows.add_row(safe(entry["sample"]), str(entry["frame_count"]), f"{reward:.3f}")
     out.print(rows)
-    happened = {name: n for name, n in result.totals.items() if name.endswith("_events") and "." not in name}
-    out.print(
-        ", ".join(f"{name.removesuffix('_events')} {n:g}" for name, n in happened.items() if n) or "no events"
-    )
+    counts = {name: result.totals[f"{name}_events"] for name in EVENTS}
+    out.print(", ".join(f"{name} {n:g}" for name, n in counts.items() if n) or "no events")
     out.print(f"manifest: {safe(result.manifest)}")
     next_step(f"townlet train {plan.name} --mode mixed --replay-manifest {result.manifest}")
 

@@ -40,11 +40,10 @@ class Format(enum.StrEnum):
 @telemetry_app.command()
 def watch(
     log: LogArgument,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Stay, and show records as they come.")
-    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Stay, and show records as they come.")] = False,
     alert: Annotated[
-        list[str] | None, typer.Option(help="FIELD OP NUMBER [for N] [in MODE]; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Rule, such as 'kl_divergence > 0.2 for 3 in rollout'; may be repeated."),
     ] = None,
     rules: Annotated[Path | None, typer.Option(help="YAML or JSON list of alert rules.")] = None,
     fail_on_alert: Annotated[
@@ -87,7 +86,8 @@ def summary(
 
     result = summarise(log, baseline, last)
     if result.damaged:
-        warn(f"{log}: {count(result.damaged, 'damaged line')} left out; see `townlet telemetry validate`")
+        lines = count(result.damaged, "damaged line")
+        warn(f"{log}: {lines} left out; townlet telemetry validate {log} lists them")
     if as_json or form is Format.json:
         print_json(summary_json(result))
     elif form is Format.markdown:

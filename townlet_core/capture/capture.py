@@ -16,14 +16,12 @@ from townlet_core.capture.totals import capture_totals
 from townlet_core.errors import InputError, did_you_mean
 from townlet_core.replay.events import save_events
 from townlet_core.replay.manifest import save_manifest
-from townlet_core.replay.metrics import save_metrics
+from townlet_core.replay.metrics import TOTAL, save_metrics
 from townlet_core.replay.sample import ReplaySample, save_sample
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import NAME_PATTERN
-
-TOTAL = "total"  # the entry of the metrics file that sums up the whole capture
 
 
 class CaptureSettings(NamedTuple):

@@ -20,7 +20,7 @@ from townlet_core.replay.manifest import (
     load_manifest,
     unlisted_entry,
 )
-from townlet_core.replay.metrics import load_metrics, sample_metrics
+from townlet_core.replay.metrics import TOTAL, load_metrics, sample_metrics
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.replay.schema import Finding, problems, warnings
 
@@ -167,6 +167,8 @@ def _validate_metrics(path: Path, report: Report, limits: ReadLimits) -> None:
         report.findings.append(_as_finding(error, path))
         return
     for name, metrics in said.items():
+        if name == TOTAL:
+            continue
         sample = (path.parent / Path(name).name).resolve()
         if not os.path.exists(sample):
             report.findings.append(Finding("problem", str(path), name, "is not beside the metrics"))
