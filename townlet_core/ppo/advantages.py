@@ -8,6 +8,7 @@ by its time limit; there `truncation_values` holds the critic's value of the fin
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numba
@@ -76,7 +77,7 @@ def vtrace(
     rewards, value_preds, dones, finals = aligned(rewards, value_preds, dones, truncation_values)
     if log_rhos.shape != rewards.shape:
         raise ShapeError(f"log_rhos has shape {log_rhos.shape}, rewards {rewards.shape}; expected the same")
-    ratios = np.exp(np.minimum(np.ascontiguousarray(log_rhos, np.float32), np.log(max(rho_bar, c_bar))))
+    ratios = np.exp(np.minimum(np.ascontiguousarray(log_rhos, np.float32), math.log(max(rho_bar, c_bar))))
     estimates, targets = np.empty_like(rewards), np.empty_like(rewards)
     accumulate_vtrace(
         np.minimum(ratios, np.float32(rho_bar)),
