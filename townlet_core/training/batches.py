@@ -55,8 +55,8 @@ def replay_batch(
 ) -> tuple[TrainBatch, OffPolicy]:
     """Correct recorded transitions for the policy that is learning now, with V-trace and its own critic.
 
-    The last tick of a recording that does not end in a termination has no observation after it, so it serves as
-    the bootstrap of the tick before and is not learned from itself.
+    The last tick of a recording that does not end in a termination has no observation after it, so it serves
+    as the bootstrap of the tick before and is not learned from itself.
     Raises InputError if that leaves nothing.
     """
     parts: list[TrainBatch] = []

@@ -67,7 +67,7 @@ def check_agreement(dataset: ReplayDataset, towns: Towns) -> None:
 
 
 class ReplayFeed:
-    """Serve a cycle's recordings: whole batches up to a number of transitions, at most one pass over the data.
+    """Serve a cycle's recordings: whole batches up to a number of transitions, at most one pass over them.
 
     position: (epoch, batches served of it), which is all that a resumed run needs.
     """

@@ -95,8 +95,9 @@ class Trainer:
         if self.rollout and scenario:
             return network_for(scenario, self.settings.hidden_size)
         assert dataset is not None  # a run without towns has recordings
+        channels, height, width = dataset.map_shape
         return NetworkConfig(
-            map_shape=dataset.map_shape,
+            map_shape=(channels, height, width),
             feature_count=len(dataset.feature_names),
             action_count=dataset.action_dim,
             hidden_size=self.settings.hidden_size,
@@ -109,16 +110,12 @@ class Trainer:
         restore_optimizer(checkpoint, self.optimizer)
         state = checkpoint.state
         progress = Progress(**{**state, "replay_position": tuple(state["replay_position"])})
-        if progress.threads != torch.get_num_threads():
-            self.reports.warning(
-                f"the run used {progress.threads} torch threads, this process uses {torch.get_num_threads()}: "
-                "the continuation is not bit-exact"
-            )
-        if checkpoint.about.versions["torch"] != torch.__version__:
-            self.reports.warning(
-                f"the run used torch {checkpoint.about.versions['torch']}, this is {torch.__version__}: "
-                "the continuation is not bit-exact"
-            )
+        for what, then, here in (
+            ("torch threads", progress.threads, torch.get_num_threads()),
+            ("torch", checkpoint.about.versions["torch"], torch.__version__),
+        ):
+            if then != here:
+                self.reports.warning(f"{what}: was {then}, now {here}; the continuation is not bit-exact")
         self.progress = progress
         if self.feed:
             self.feed.position = progress.replay_position
@@ -129,8 +126,8 @@ class Trainer:
     def run(self) -> Trained:
         """Train until all cycles are done; each ends with a checkpoint, so that nothing before it is lost.
 
-        Raises Interrupted when asked to stop, and RunFailed after three updates in a row that were not finite;
-        the last checkpoint is then the last good cycle.
+        Raises Interrupted when asked to stop, and RunFailed after three updates in a row that were not
+        finite; the last checkpoint is then the last good cycle.
         """
         settings, rewards = self.settings, []
         with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes) as log:
@@ -145,7 +142,7 @@ class Trainer:
         return Trained(self.progress, weights_sha256(self.network), rewards)
 
     def _play_cycle(self, log: TelemetryWriter) -> dict[str, Any]:
-        """Learn from recordings, then from live towns, as the source has it; returns what the last data was."""
+        """Learn from recordings, then from live towns; return what the last data was like."""
         about: dict[str, Any] = {}
         if self.feed:
             recorded = self.feed.take()
@@ -189,8 +186,8 @@ class Trainer:
             self._tell(stats, about, data_mode, seconds, log)
         if self.progress.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
             raise RunFailed(
-                f"{self.folder}: loss or gradient was not finite {SKIPS_THAT_END_A_RUN} times in a row in cycle "
-                f"{progress.cycle + 1}; the last good checkpoint is that of cycle {progress.cycle}",
+                f"{self.folder}: loss or gradient was not finite {SKIPS_THAT_END_A_RUN} times in a row in "
+                f"cycle {progress.cycle + 1}; the last good checkpoint is that of cycle {progress.cycle}",
                 "lower --learning-rate or --max-grad-norm and start again",
             )
 

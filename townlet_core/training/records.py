@@ -47,7 +47,6 @@ def describe_rollout(
     rewards = frames.rewards[lived].astype(np.float64)
     events = dict(zip(EVENTS, (after.events - before.events).tolist(), strict=True))
     chats = events["chat_success"]
-    lanes = [(t, t_lived) for t, t_lived in _lanes(frames.features, lived)]
     return {
         "rollout_ticks": len(frames.actions),
         "queue_conflict_events": float(events["queue_conflict"]),
@@ -57,7 +56,7 @@ def describe_rollout(
         "invalid_action_fraction": (after.invalid - before.invalid) / max(after.actions - before.actions, 1),
         **_describe_rewards(rewards, _lane_sums(frames.rewards, lived)),
         "baseline_log_prob_mean": float(frames.log_probs[lived].mean(dtype=np.float64)),
-        **_describe_rivalry(lanes, feature_names),
+        **_describe_rivalry(_lanes(frames.features, lived), feature_names),
     }
 
 
@@ -66,9 +65,7 @@ def describe_replay(recorded: list[ReplayBatch], event_counts: dict[str, int] | 
     rewards = np.concatenate([batch.rewards.reshape(-1) for batch in recorded]).astype(np.float64)
     sums = np.concatenate([batch.rewards.sum(0, dtype=np.float64) for batch in recorded])
     log_probs = np.concatenate([batch.old_log_probs.reshape(-1) for batch in recorded])
-    lanes = [
-        (batch.features[:, n], slice(None)) for batch in recorded for n in range(batch.features.shape[1])
-    ]
+    lanes = [(batch.features[:, n], ...) for batch in recorded for n in range(batch.features.shape[1])]
     stats = [batch.conflict_stats() for batch in recorded]
     about = {
         "rollout_ticks": 0,

@@ -6,16 +6,17 @@ import io as memory
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numba
 import numpy as np
 from ruamel.yaml import YAML
 
 from townlet_core import __version__, io
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, Interrupted
 from townlet_core.ppo.backend import torch
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
@@ -25,14 +26,14 @@ CONFIG, SOURCES, RUN, LOG = "config.yaml", "config.sources.json", "run.json", "t
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 
 
-def choose_folder(output: Path | None, scenario: Scenario, seed: int, force: bool) -> Path:
+def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Path:
     """Name a new run: the given folder, or runs/<scenario>-s<seed>-<n> with the first free n.
 
     Raises InputError if the folder is taken. With `force`, an old run there is removed; anything else is not.
     """
     if output is None:
         n = 1
-        while (folder := Path("runs") / f"{scenario.name}-s{seed}-{n}").exists():
+        while (folder := Path("runs") / f"{name}-s{seed}-{n}").exists():
             n += 1
         return folder
     if force and (output / RUN).is_file():
@@ -88,9 +89,37 @@ def reopen_run(folder: Path, cycles: int | None) -> TrainingSettings:
     return settings
 
 
-def note_status(folder: Path, **changes: Any) -> None:
-    """Change entries of run.json."""
-    io.write_json(folder / RUN, {**io.read_json(folder / RUN), **changes})
+def note_resumed(folder: Path, scenario: Scenario | None, cycle: int) -> None:
+    """Write that the run goes on. Raises InputError if its scenario is not the one it began with."""
+    about = io.read_json(folder / RUN)
+    digest = scenario_sha256(scenario) if scenario else None
+    if about["scenario_sha256"] != digest:
+        raise InputError(
+            f"{folder}: the scenario {about['scenario']} has changed since the run began",
+            "restore the scenario file, or start a new run",
+        )
+    about["resumed"].append({"at": now(), "after_cycle": cycle})
+    io.write_json(folder / RUN, {**about, "status": RUNNING, "ended": None})
+
+
+@contextmanager
+def note_status_of(folder: Path) -> Iterator[None]:
+    """Write into run.json how the block ended; an interruption says how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
+        reason = f"{type(error).__name__}: {error}"
+        _note_end(folder, INTERRUPTED if interrupted else FAILED, reason)
+        if isinstance(error, Interrupted):
+            error.hint = f"continue with: townlet train --resume {folder}"
+        raise
+    _note_end(folder, FINISHED, None)
+
+
+def _note_end(folder: Path, status: str, reason: str | None) -> None:
+    about = io.read_json(folder / RUN)
+    io.write_json(folder / RUN, {**about, "status": status, "reason": reason, "ended": now()})
 
 
 def now() -> str:

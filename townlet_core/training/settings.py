@@ -1,7 +1,7 @@
 """Everything that can be chosen about a training run, and where each choice came from.
 
-A value comes from the first of: a flag, a TOWNLET_* environment variable, the configuration file, the default.
-In the file, the keys stand under `training:` and `ppo:`.
+A value comes from the first of: a flag, a TOWNLET_* environment variable, the configuration file, the
+default. In the file, the keys stand under `training:` and `ppo:`.
 """
 
 from __future__ import annotations
@@ -78,11 +78,8 @@ def resolve_settings(
 
     Raises InputError naming the flag, variable or key that does not fit, and the nearest known one.
     """
-    layers = {
-        "flag": flags,
-        "environment": _environment() if environment else {},
-        str(config): _read_config(config),
-    }
+    variables = _environment() if environment else {}
+    layers = {"flag": flags, "environment": variables, str(config): _read_config(config)}
     merged: dict[str, Any] = {}
     sources = dict.fromkeys(TrainingSettings.model_fields, "default")
     for source, values in reversed(layers.items()):
