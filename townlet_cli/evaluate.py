@@ -34,9 +34,7 @@ def evaluate(
     results: dict[str, dict[str, Estimate]] = {}
     with progress(f"evaluating on {plan.name}", episodes * len(opened)) as advance:
         for name, policy, _ in opened:
-            results[name] = play(
-                plan, policy, episodes, seed, lambda count: [advance() for _ in range(count)]
-            )
+            results[name] = play(plan, policy, episodes, seed, advance)
     if as_json:
         print_json(
             {
