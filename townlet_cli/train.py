@@ -187,9 +187,10 @@ def train(
         return
     from townlet_core.errors import InputError
     from townlet_core.scenario.load import load_scenario
-    from townlet_core.training.settings import resolve_settings
+    from townlet_core.training.settings import resolve_settings, with_absolute_paths
 
     settings, sources = resolve_settings(given, config)
+    settings = with_absolute_paths(settings)
     recordings = settings.replay_manifest or settings.replay_sample
     if settings.source == "rollout" and recordings:
         raise InputError("--mode rollout learns from live towns only, and recordings were given", "use mixed")
@@ -240,7 +241,7 @@ def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
         checkpoint = load_checkpoint(folder)
         for warning in checkpoint.warnings:
             warn(warning)
-        note_resumed(folder, plan, checkpoint.state["cycle"])
+        note_resumed(folder, plan, checkpoint.state["cycle"], settings.cycles)
         note(f"resuming {safe(folder)} after cycle {checkpoint.state['cycle']} of {settings.cycles}")
         _train(settings, folder, plan, checkpoint, as_json)
 

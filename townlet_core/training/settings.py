@@ -100,6 +100,19 @@ def resolve_settings(
         ) from error
 
 
+def with_absolute_paths(settings: TrainingSettings) -> TrainingSettings:
+    """Make every path absolute, so that the run can be resumed from any folder."""
+    changes: dict[str, Any] = {
+        "replay_manifest": tuple(path.absolute() for path in settings.replay_manifest),
+        "replay_sample": tuple(path.absolute() for path in settings.replay_sample),
+        "capture_dir": settings.capture_dir and settings.capture_dir.absolute(),
+        "ppo_log": settings.ppo_log and settings.ppo_log.absolute(),
+    }
+    if Path(settings.scenario).is_file():
+        changes["scenario"] = str(Path(settings.scenario).absolute())
+    return settings.model_copy(update=changes)
+
+
 def _spell(name: str, source: str) -> str:
     """Name a setting the way its source spells it."""
     if source == "flag":
@@ -140,7 +153,9 @@ def _read_config(path: Path | None) -> dict[str, Any]:
     for section, entries in content.items():
         if section not in known:
             raise InputError(f"{path}: {section}: unknown section{did_you_mean(str(section), list(known))}")
-        for name, value in (entries or {}).items():
+        if not isinstance(entries, dict):
+            raise InputError(f"{path}: {section}: expected a mapping of settings")
+        for name, value in entries.items():
             if name not in known[section]:
                 near = did_you_mean(str(name), sorted(known[section]))
                 raise InputError(f"{path}: {section}.{name}: unknown key{near}")
