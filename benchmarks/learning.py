@@ -133,9 +133,9 @@ def main() -> None:
     lines = [
         "# Does it learn?",
         "",
-        f"Written by `{command} --scenario {' '.join(wanted.scenario)}`, Townlet {__version__}, with the default",
-        "settings of `townlet train`. Each run starts from nothing. `mixed` learns from recordings of the scripted",
-        "policy and from live towns in turn, `rollout` from live towns alone.",
+        f"Written by `{command} --scenario {' '.join(wanted.scenario)}`, Townlet {__version__},",
+        "with the default settings of `townlet train`. Each run starts from nothing. `mixed` learns from",
+        "recordings of the scripted policy and from live towns in turn, `rollout` from live towns alone.",
         "",
     ]
     for name in wanted.scenario:
