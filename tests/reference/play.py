@@ -1,0 +1,58 @@
+"""Random play for the slow town, and what must hold after every tick of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+
+from reference.people import FREE, HOLDING, USING, WAITING
+from reference.town import ReferenceTown
+from townlet_core.vocab import ACTION_COUNT, REQUEST, START
+
+BUSY = (REQUEST, START, START)
+
+
+def random_actions(town: ReferenceTown, chance: Random) -> list[int]:
+    """Choose mostly what is possible, the queue actions above all, and now and then any number."""
+    actions = []
+    for agent in town.agents:
+        possible = [action for action in range(ACTION_COUNT) if agent.legal[action]]
+        useful = [action for action in BUSY if agent.legal[action]]
+        draw = chance.random()
+        if draw < 0.08:
+            actions.append(chance.randint(-3, 12))
+        elif draw < 0.6 and useful:
+            actions.append(chance.choice(useful))
+        else:
+            actions.append(chance.choice(possible))
+    return actions
+
+
+def check_invariants(town: ReferenceTown) -> None:
+    """Raise AssertionError when the town is in a state that the rules exclude."""
+    here = town.here()
+    places = [(agent.x, agent.y) for agent in here]
+    assert len(set(places)) == len(places)
+    assert all(place in town.floor for place in places)
+    for agent in town.agents:
+        check_agent(agent)
+    for thing in town.objects:
+        assert thing.stock is None or thing.stock >= 0
+        assert not (thing.user and thing.holder)
+        for role, people in ((USING, [thing.user]), (HOLDING, [thing.holder]), (WAITING, thing.line)):
+            assert [a for a in here if a.thing is thing and a.role == role] == sorted(
+                filter(None, people), key=lambda agent: agent.index
+            )
+    assert all(0 <= rivalry <= 1 for rivalry in town.rivalry.values())
+    assert all(-1 <= bond <= 1 for bonds in (town.trust, town.familiarity) for bond in bonds.values())
+    assert all(one < other for bonds in (town.rivalry, town.trust) for one, other in bonds)
+    assert all(first["tick"] <= second["tick"] for first, second in pairwise(town.events))
+
+
+def check_agent(agent) -> None:
+    assert all(0 <= need <= 1 for need in agent.needs.values())
+    assert agent.wallet >= 0
+    assert (agent.role == FREE) == (agent.thing is None)
+    assert agent.in_town or agent.role == FREE
+    assert abs(sum(agent.terms.values()) - agent.reward) < 1e-9
+    assert agent.legal[0]
