@@ -18,7 +18,7 @@ _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(
 _UNIT = 1.0 / (1 << 53)
 
 
-@numba.njit(cache=True)
+@numba.njit
 def mix(state: np.uint64, coordinate: int | np.uint64) -> np.uint64:
     """Fold one more coordinate into `state`.
 
@@ -30,19 +30,19 @@ def mix(state: np.uint64, coordinate: int | np.uint64) -> np.uint64:
     return z ^ (z >> _S31)
 
 
-@numba.njit(cache=True)
+@numba.njit
 def town_key(seed: np.uint64, town: int, episode: int) -> np.uint64:
     """Return the key that all draws of one episode of one town start from."""
     return mix(mix(mix(np.uint64(0), seed), town), episode)
 
 
-@numba.njit(cache=True)
+@numba.njit
 def draw_bits(key: np.uint64, tick: int, agent: int, draw: int) -> np.uint64:
     """Draw 64 uniform bits at these coordinates."""
     return mix(mix(mix(key, tick), agent), draw)
 
 
-@numba.njit(cache=True)
+@numba.njit
 def draw_unit(key: np.uint64, tick: int, agent: int, draw: int) -> float:
     """Draw a float64 uniform in [0, 1) at these coordinates."""
     return np.float64(draw_bits(key, tick, agent, draw) >> _S11) * _UNIT

@@ -1,0 +1,1 @@
+"""The town: state arrays, one file per rule of docs/rules.md, the tick, the observations."""

@@ -1,0 +1,110 @@
+"""Rule: Affordances (docs/rules.md#affordances). Using a thing to its end, and what that gives."""
+
+from __future__ import annotations
+
+from townlet_core.simulation.compiled import rule
+from townlet_core.simulation.constants import TownRules
+from townlet_core.simulation.employment import MAY_NOT, OWN_SHIFT, may_work, own_shift_is_on
+from townlet_core.simulation.events import LATE_HELP, SHARED_MEAL, SHIFT_TAKEOVER, emit
+from townlet_core.simulation.queues import give_up
+from townlet_core.simulation.state import NOBODY, USING, TownState
+from townlet_core.vocab import ABSENT, START
+
+
+@rule
+def use_objects(state: TownState, rules: TownRules, b: int) -> None:
+    """Start, work, progress and complete, objects by index."""
+    for o in range(state.objects.shape[1]):
+        thing = state.objects[b, o]
+        if thing.holder != NOBODY and state.agents[b, thing.holder].action == START:
+            _begin(state, rules, b, o)
+        if thing.user == NOBODY:
+            continue
+        kind = rules.kinds[rules.objects[o].kind]
+        if kind.is_work and _work_ends(state, rules, b, o):
+            _leave(state, rules, b, o)
+            continue
+        agent = state.agents[b, thing.user]
+        agent.progress += 1
+        if not kind.is_work and agent.progress >= kind.duration_ticks:
+            _complete(state, rules, b, o)
+
+
+@rule
+def _begin(state: TownState, rules: TownRules, b: int, o: int) -> None:
+    thing = state.objects[b, o]
+    i = thing.holder
+    thing.holder = NOBODY
+    thing.user = i
+    state.agents[b, i].role = USING
+    state.agents[b, i].progress = 0
+    if rules.kinds[rules.objects[o].kind].is_work:
+        colleague = may_work(state, rules, b, i, o)
+        if colleague >= 0 and state.agents[b, colleague].shift_state == ABSENT:
+            emit(state, b, SHIFT_TAKEOVER, o, i, colleague)
+
+
+@rule
+def _work_ends(state: TownState, rules: TownRules, b: int, o: int) -> bool:
+    """Whether the worker must leave: the shift is over, or the colleague it covers for has come."""
+    i = state.objects[b, o].user
+    permit = may_work(state, rules, b, i, o)
+    if permit == OWN_SHIFT:
+        return False
+    for place in range(state.objects[b, o].line_length):
+        colleague = state.line[b, o, place]
+        if permit != MAY_NOT and own_shift_is_on(state, rules, b, colleague):
+            emit(state, b, LATE_HELP, o, i, colleague)
+            return True
+    return permit == MAY_NOT
+
+
+@rule
+def _leave(state: TownState, rules: TownRules, b: int, o: int) -> None:
+    i = state.objects[b, o].user
+    give_up(state, rules, b, i)
+    state.objects[b, o].last_user = i
+
+
+@rule
+def _complete(state: TownState, rules: TownRules, b: int, o: int) -> None:
+    thing = state.objects[b, o]
+    i = thing.user
+    agent = state.agents[b, i]
+    kind = rules.kinds[rules.objects[o].kind]
+    hunger, hygiene, energy = agent.hunger, agent.hygiene, agent.energy
+    agent.hunger = min(max(hunger + kind.hunger, 0.0), 1.0)
+    agent.hygiene = min(max(hygiene + kind.hygiene, 0.0), 1.0)
+    agent.energy = min(max(energy + kind.energy, 0.0), 1.0)
+    agent.gained = (
+        max(agent.hunger - hunger, 0.0) + max(agent.hygiene - hygiene, 0.0) + max(agent.energy - energy, 0.0)
+    )
+    agent.wallet -= kind.cost
+    if thing.stock > 0:
+        thing.stock -= 1
+    supplied = rules.objects[o].supplies
+    if supplied != NOBODY and state.objects[b, supplied].stock >= 0:
+        state.objects[b, supplied].stock += 1
+    _leave(state, rules, b, o)
+    state.cooldown[b, o, i] = state.towns[b].tick + 1 + rules.constants[0].cooldown_ticks
+    emit(state, b, kind.completion_event, o, i, NOBODY)
+    if kind.is_meal:
+        _share_meal(state, rules, b, o, i)
+
+
+@rule
+def _share_meal(state: TownState, rules: TownRules, b: int, o: int, i: int) -> None:
+    """Find somebody near who eats or has just eaten."""
+    constants = rules.constants[0]
+    tick = state.towns[b].tick
+    eater = state.agents[b, i]
+    eater.last_meal_tick = tick
+    for j in range(state.agents.shape[1]):
+        other = state.agents[b, j]
+        near = max(abs(other.x - eater.x), abs(other.y - eater.y)) <= constants.meal_radius
+        if j == i or not other.alive or not near:
+            continue
+        eating = other.role == USING and rules.kinds[rules.objects[other.object].kind].is_meal
+        if eating or tick - other.last_meal_tick <= constants.meal_memory_ticks:
+            emit(state, b, SHARED_MEAL, o, i, j)
+            return

@@ -1,0 +1,47 @@
+"""How the rules are compiled: once per version of these files, cached on disk, the same for every process.
+
+numba's own cache notices a change only in the file of the outermost function. Ours lives in a folder named
+after a digest of every file that can end up in a kernel, so that no changed rule is run from an old cache.
+`NUMBA_DISABLE_JIT=1` runs the same files as plain Python.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import njit
+
+config: Any = numba.config
+_SOURCES = [*sorted(Path(__file__).parent.glob("*.py")), Path(__file__).parents[1] / "rng.py"]
+_CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+_DIGEST = sha256(b"".join(path.read_bytes() for path in _SOURCES) + numba.__version__.encode()).hexdigest()
+CACHE_FOLDER = _CACHE_HOME / "townlet" / f"kernels-{_DIGEST[:16]}"
+
+
+def rule(function: Callable[..., Any]) -> Any:
+    """Compile a part of one town's tick; it ends up inside the kernel that calls it."""
+    return njit(function)
+
+
+def kernel(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function that Python calls over all towns, and keep the machine code on disk."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        before = config.CACHE_DIR
+        config.CACHE_DIR = os.environ.get("NUMBA_CACHE_DIR") or str(CACHE_FOLDER)
+        try:
+            return njit(cache=True, parallel=parallel)(function)
+        finally:
+            config.CACHE_DIR = before
+
+    return decorate
+
+
+def is_compiled() -> bool:
+    """Whether kernels of this version are on disk already, so that the first tick need not be waited for."""
+    return bool(config.DISABLE_JIT) or any(CACHE_FOLDER.rglob("*.nbc"))

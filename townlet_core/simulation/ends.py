@@ -1,0 +1,121 @@
+"""Rule: Ends (docs/rules.md#ends). Fainting, newcomers, the end of an episode, and the next one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from townlet_core.rng import town_key
+from townlet_core.simulation.actions import find_legal_actions
+from townlet_core.simulation.compiled import rule
+from townlet_core.simulation.constants import TownRules
+from townlet_core.simulation.events import ARRIVAL, FAINT, emit
+from townlet_core.simulation.movement import enter_tile, leave_tile
+from townlet_core.simulation.queues import give_up
+from townlet_core.simulation.state import BLOCKS, FREE, NOBODY, PAD, TownState
+from townlet_core.vocab import PRE, WAIT
+
+NEVER = -1_000_000_000  # a tick so far in the past that no memory reaches it
+
+
+@rule
+def end_tick(state: TownState, rules: TownRules, b: int) -> None:
+    """Take the fainted out, let newcomers in, count the tick, and end the episode when it is over."""
+    town = state.towns[b]
+    constants = rules.constants[0]
+    for i in range(state.agents.shape[1]):
+        if state.agents[b, i].fainted:
+            _faint(state, rules, b, i)
+    expected = 0
+    for i in range(state.agents.shape[1]):
+        agent = state.agents[b, i]
+        if not agent.alive and agent.respawn_tick != NOBODY and agent.respawn_tick <= town.tick:
+            _arrive(state, rules, b, i)
+        expected += agent.alive or agent.respawn_tick != NOBODY
+    town.tick += 1
+    time_is_up = town.tick >= constants.ticks
+    town.over = time_is_up or expected == 0
+    for i in range(state.agents.shape[1]):
+        agent = state.agents[b, i]
+        agent.truncated = time_is_up and agent.alive and not agent.newcomer
+    find_legal_actions(state, rules, b)
+
+
+@rule
+def _faint(state: TownState, rules: TownRules, b: int, i: int) -> None:
+    agent = state.agents[b, i]
+    if agent.role != FREE:
+        give_up(state, rules, b, i)
+    leave_tile(state, b, i)
+    for o in range(state.objects.shape[1]):
+        if state.objects[b, o].last_user == i:
+            state.objects[b, o].last_user = NOBODY
+    agent.alive = False
+    agent.terminated = True
+    delay = rules.constants[0].respawn_delay_ticks
+    agent.respawn_tick = NOBODY if delay < 0 else state.towns[b].tick + delay
+    emit(state, b, FAINT, NOBODY, i, NOBODY)
+
+
+@rule
+def _arrive(state: TownState, rules: TownRules, b: int, i: int) -> None:
+    spec = rules.agents[i]
+    if state.cell[b, spec.y + PAD, spec.x + PAD] & BLOCKS == 0:
+        _settle(state, rules, b, i)
+        emit(state, b, ARRIVAL, NOBODY, i, NOBODY)
+
+
+@rule
+def _settle(state: TownState, rules: TownRules, b: int, i: int) -> None:
+    """Put a new person into place i, as the scenario describes it, with nothing remembered."""
+    spec = rules.agents[i]
+    agent = state.agents[b, i]
+    agent.alive = True
+    agent.newcomer = True
+    agent.hunger, agent.hygiene, agent.energy = spec.hunger, spec.hygiene, spec.energy
+    agent.wallet = spec.wallet
+    agent.role = FREE
+    agent.object = NOBODY
+    agent.ticks_waited = agent.progress = 0
+    agent.action = WAIT
+    agent.success = True
+    agent.shift_state = PRE
+    agent.on_shift = agent.arrived = False
+    agent.late_ticks = agent.attended_ticks = agent.shifts = 0
+    agent.wages_withheld = 0.0
+    agent.attendance[:] = 0.0
+    agent.last_meal_tick = NEVER
+    agent.respawn_tick = NOBODY
+    enter_tile(state, b, i, spec.x, spec.y)
+    for j in range(state.agents.shape[1]):
+        state.rivalry[b, i, j] = state.rivalry[b, j, i] = 0.0
+        state.trust[b, i, j] = state.trust[b, j, i] = 0.0
+        state.familiarity[b, i, j] = state.familiarity[b, j, i] = 0.0
+    for o in range(state.objects.shape[1]):
+        state.cooldown[b, o, i] = 0
+
+
+@rule
+def restart_town(state: TownState, rules: TownRules, b: int, seed: np.uint64, episode: int) -> None:
+    """Begin an episode: everybody and everything as the scenario says."""
+    town = state.towns[b]
+    town.episode = episode
+    town.key = town_key(seed, town.town, episode)
+    town.tick = 0
+    town.over = False
+    town.event_count = 0
+    state.cell[b] = rules.floor
+    for o in range(state.objects.shape[1]):
+        thing = state.objects[b, o]
+        thing.user = thing.holder = thing.last_user = NOBODY
+        thing.line_length = 0
+        thing.idle_ticks = 0
+        thing.contested = thing.was_free = thing.out_of_order = False
+        thing.stock = rules.objects[o].stock
+    for i in range(state.agents.shape[1]):
+        agent = state.agents[b, i]
+        agent.reward = 0.0
+        agent.terms[:] = 0.0
+        agent.fainted = agent.terminated = agent.truncated = False
+        agent.conflict_events = agent.conflict_intensity = 0.0
+        _settle(state, rules, b, i)
+    find_legal_actions(state, rules, b)

@@ -1,0 +1,94 @@
+"""What happened in a tick: the one place that writes events, and the one that names them for files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from townlet_core.simulation.compiled import rule
+from townlet_core.simulation.constants import TownRules
+from townlet_core.simulation.state import NOBODY, TownState
+from townlet_core.vocab import CONFLICT_REASONS, CONTENTION, EVENTS, GHOST_STEP
+
+QUEUE_CONFLICT = EVENTS.index("queue_conflict")
+QUEUE_HANDOVER = EVENTS.index("queue_handover")
+SHARED_MEAL = EVENTS.index("shared_meal")
+LATE_HELP = EVENTS.index("late_help")
+SHIFT_TAKEOVER = EVENTS.index("shift_takeover")
+CHAT_SUCCESS = EVENTS.index("chat_success")
+CHAT_FAILURE = EVENTS.index("chat_failure")
+UTILITY_OUTAGE = EVENTS.index("utility_outage")
+SHIFT_ON_TIME = EVENTS.index("shift_on_time")
+SHIFT_LATE = EVENTS.index("shift_late")
+SHIFT_ABSENT = EVENTS.index("shift_absent")
+FAINT = EVENTS.index("faint")
+ARRIVAL = EVENTS.index("arrival")
+
+
+@rule
+def emit(state: TownState, b: int, event_type: int, obj: int, actor: int, rival: int) -> int:
+    """Add one event to the tick and return its row."""
+    town = state.towns[b]
+    row = town.event_count
+    town.event_count = row + 1
+    town.tally[event_type] += 1
+    event = state.events[b, row]
+    event.tick = town.tick
+    event.type = event_type
+    event.reason = -1
+    event.object = obj
+    event.actor = actor
+    event.rival = rival
+    event.queue_length = 0
+    event.value = 0.0
+    return row
+
+
+@rule
+def emit_conflict(
+    state: TownState, rules: TownRules, b: int, reason: int, obj: int, actor: int, rival: int
+) -> None:
+    """Add a queue conflict, with the intensity of docs/rules.md#queues, shared half and half."""
+    constants = rules.constants[0]
+    waiting = state.objects[b, obj].line_length
+    boost = constants.boost_impatience
+    if reason == GHOST_STEP:
+        boost = constants.boost_ghost_step
+    elif reason == CONTENTION:
+        boost = constants.boost_contention
+    intensity = boost + constants.intensity_per_waiter * max(waiting - 1, 0)
+    intensity = min(max(intensity, constants.intensity_min), constants.intensity_max)
+    event = state.events[b, emit(state, b, QUEUE_CONFLICT, obj, actor, rival)]
+    event.reason = reason
+    event.queue_length = waiting
+    event.value = intensity
+    state.towns[b].intensity_sum += intensity
+    state.objects[b, obj].contested = True
+    for i in (actor, rival):
+        state.agents[b, i].conflict_events += 0.5
+        state.agents[b, i].conflict_intensity += 0.5 * intensity
+
+
+def describe_events(state: TownState, agents: list[str], objects: list[str]) -> list[dict[str, Any]]:
+    """Name the events of the last tick for people and files, towns in order, in order of emission."""
+    found = []
+    for b in state.towns["event_count"].nonzero()[0]:
+        for event in state.events[b, : state.towns[b].event_count]:
+            found.append(_describe(event, int(state.towns[b].town), agents, objects))
+    return found
+
+
+def _describe(event: Any, town: int, agents: list[str], objects: list[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"tick": int(event.tick), "town": town, "type": EVENTS[event.type]}
+    if event.object != NOBODY:
+        row["object_id"] = objects[event.object]
+    if event.actor != NOBODY:
+        row["actor"] = agents[event.actor]
+    if event.rival != NOBODY:
+        row["rival"] = agents[event.rival]
+    if event.type == QUEUE_CONFLICT:
+        row["reason"] = CONFLICT_REASONS[event.reason]
+        row["queue_length"] = int(event.queue_length)
+        row["intensity"] = float(event.value)
+    if event.type == CHAT_SUCCESS:
+        row["quality"] = float(event.value)
+    return row

@@ -1,0 +1,176 @@
+"""Rule: Queues (docs/rules.md#queues). Who waits, who is offered what, and who quarrels over it."""
+
+from __future__ import annotations
+
+from townlet_core.simulation.actions import object_to_join
+from townlet_core.simulation.compiled import rule
+from townlet_core.simulation.constants import TownRules
+from townlet_core.simulation.events import QUEUE_HANDOVER, emit, emit_conflict
+from townlet_core.simulation.state import BUSY, FREE, HOLDING, NOBODY, PAD, USING, WAITING, TownState
+from townlet_core.vocab import CONTENTION, GHOST_STEP, IMPATIENCE, RELEASE, REQUEST, START
+
+
+@rule
+def serve_queues(state: TownState, rules: TownRules, b: int) -> None:
+    """Release, request, displace the idle, offer what is free, count the waiting."""
+    _release(state, rules, b)
+    _request(state, rules, b)
+    for o in range(state.objects.shape[1]):
+        _displace_idle_holder(state, rules, b, o)
+    for o in range(state.objects.shape[1]):
+        _offer_free_object(state, rules, b, o)
+    for o in range(state.objects.shape[1]):
+        _wait_in_line(state, rules, b, o)
+
+
+@rule
+def _release(state: TownState, rules: TownRules, b: int) -> None:
+    for place in range(state.order.shape[1]):
+        i = state.order[b, place]
+        agent = state.agents[b, i]
+        if agent.action == RELEASE:
+            o = agent.object
+            had_it = agent.role != WAITING
+            give_up(state, rules, b, i)
+            if had_it:
+                state.objects[b, o].last_user = i
+
+
+@rule
+def give_up(state: TownState, rules: TownRules, b: int, i: int) -> None:
+    """Free agent i of line, offer or use."""
+    agent = state.agents[b, i]
+    o = agent.object
+    if agent.role == WAITING:
+        _leave_line(state, b, i, o)
+    elif agent.role == HOLDING:
+        state.objects[b, o].holder = NOBODY
+    elif agent.role == USING:
+        state.objects[b, o].user = NOBODY
+    agent.role = FREE
+    agent.object = NOBODY
+    agent.progress = 0
+    mark_busy(state, rules, b, o)
+
+
+@rule
+def _leave_line(state: TownState, b: int, i: int, o: int) -> None:
+    line = state.line[b, o]
+    length = state.objects[b, o].line_length
+    place = 0
+    while line[place] != i:
+        place += 1
+    for p in range(place, length - 1):
+        line[p] = line[p + 1]
+    state.objects[b, o].line_length = length - 1
+
+
+@rule
+def mark_busy(state: TownState, rules: TownRules, b: int, o: int) -> None:
+    """Show on the object's tile whether anybody uses or holds it."""
+    thing = state.objects[b, o]
+    spec = rules.objects[o]
+    if thing.user != NOBODY or thing.holder != NOBODY:
+        state.cell[b, spec.y + PAD, spec.x + PAD] |= BUSY
+    else:
+        state.cell[b, spec.y + PAD, spec.x + PAD] &= ~BUSY & 0xFFFFFFFF
+
+
+@rule
+def _request(state: TownState, rules: TownRules, b: int) -> None:
+    for o in range(state.objects.shape[1]):
+        thing = state.objects[b, o]
+        thing.was_free = thing.user == NOBODY and thing.holder == NOBODY and thing.line_length == 0
+    for place in range(state.order.shape[1]):
+        i = state.order[b, place]
+        agent = state.agents[b, i]
+        if agent.action == REQUEST:
+            # Asked before movement of others could matter: objects do not move and i asked instead of moving.
+            o = object_to_join(state, rules, b, i)
+            agent.object = o
+            join_line(state, b, i, o)
+
+
+@rule
+def join_line(state: TownState, b: int, i: int, o: int) -> None:
+    """Put agent i at the end of the line."""
+    agent = state.agents[b, i]
+    thing = state.objects[b, o]
+    state.line[b, o, thing.line_length] = i
+    thing.line_length += 1
+    agent.role = WAITING
+    agent.object = o
+    agent.ticks_waited = 0
+
+
+@rule
+def _displace_idle_holder(state: TownState, rules: TownRules, b: int, o: int) -> None:
+    thing = state.objects[b, o]
+    holder = thing.holder
+    if holder == NOBODY or thing.line_length == 0 or thing.out_of_order:
+        return
+    if state.agents[b, holder].action == START:
+        return
+    thing.idle_ticks += 1
+    if thing.idle_ticks < rules.constants[0].ghost_step_after:
+        return
+    following = _next_in_line(state, rules, b, o)
+    _leave_line(state, b, following, o)
+    join_line(state, b, holder, o)
+    _offer(state, rules, b, o, following)
+    emit_conflict(state, rules, b, GHOST_STEP, o, following, holder)
+
+
+@rule
+def _next_in_line(state: TownState, rules: TownRules, b: int, o: int) -> int:
+    """Return the waiter with the least position − weight · ticks waited; the one in front at equality."""
+    weight = rules.constants[0].age_priority_weight
+    best = state.line[b, o, 0]
+    best_score = 0.0 - weight * state.agents[b, best].ticks_waited
+    for place in range(1, state.objects[b, o].line_length):
+        i = state.line[b, o, place]
+        score = place - weight * state.agents[b, i].ticks_waited
+        if score < best_score:
+            best, best_score = i, score
+    return best
+
+
+@rule
+def _offer(state: TownState, rules: TownRules, b: int, o: int, i: int) -> None:
+    """Make agent i, who is in no line now, the holder."""
+    thing = state.objects[b, o]
+    thing.holder = i
+    thing.idle_ticks = 0
+    thing.contested = False
+    thing.last_user = NOBODY
+    state.agents[b, i].role = HOLDING
+    mark_busy(state, rules, b, o)
+
+
+@rule
+def _offer_free_object(state: TownState, rules: TownRules, b: int, o: int) -> None:
+    thing = state.objects[b, o]
+    if thing.user != NOBODY or thing.holder != NOBODY or thing.line_length == 0 or thing.out_of_order:
+        return
+    winner = _next_in_line(state, rules, b, o)
+    _leave_line(state, b, winner, o)
+    before = thing.last_user
+    waited = state.agents[b, winner].ticks_waited
+    polite = before != NOBODY and before != winner and waited >= 1 and not thing.contested
+    _offer(state, rules, b, o, winner)
+    if polite:
+        emit(state, b, QUEUE_HANDOVER, o, before, winner)
+    if thing.was_free:
+        for place in range(thing.line_length):
+            emit_conflict(state, rules, b, CONTENTION, o, state.line[b, o, place], winner)
+
+
+@rule
+def _wait_in_line(state: TownState, rules: TownRules, b: int, o: int) -> None:
+    thing = state.objects[b, o]
+    for place in range(thing.line_length):
+        state.agents[b, state.line[b, o, place]].ticks_waited += 1
+    if thing.user != NOBODY and thing.line_length > 0:
+        first = state.line[b, o, 0]
+        if state.agents[b, first].ticks_waited % rules.constants[0].patience_ticks == 0:
+            emit_conflict(state, rules, b, IMPATIENCE, o, first, thing.user)

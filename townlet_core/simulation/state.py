@@ -1,0 +1,156 @@
+"""What a batch of towns remembers: fixed record layouts, one array per kind of thing.
+
+Axes: B towns, A agents, O objects, E events of one tick. Agents and objects are named by their index in the
+scenario; -1 is nobody or nothing. Layouts never depend on the scenario, so compiled kernels fit all of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from townlet_core.vocab import EVENTS, MAP_SIZE, REWARD_TERMS
+
+NOBODY = -1
+FREE, WAITING, HOLDING, USING = range(4)  # the role of an agent towards its object
+
+PAD = MAP_SIZE // 2  # tiles of wall around the grid, so that a window never leaves the array
+# A cell packs what one tile holds into 32 bits, so that the egocentric window reads it once.
+OCCUPANT = 0xFF  # agent index + 1, or 0
+WALL = 1 << 8
+BUSY = 1 << 9  # the object here has a user or a holder
+OBJECT_SHIFT = 16
+OBJECT = 0xFF << OBJECT_SHIFT  # object index + 1, or 0
+BLOCKS = OCCUPANT | WALL | OBJECT
+
+
+def record(fields: list[tuple]) -> np.dtype:
+    """Make an aligned record layout whose items read as attributes, compiled and in plain Python."""
+    return np.dtype((np.record, np.dtype(fields, align=True)))
+
+
+TOWN = record(
+    [
+        ("key", np.uint64),  # where this episode's draws start (rng.town_key)
+        ("town", np.int64),  # the town's number in the run: its coordinate of chance
+        ("episode", np.int64),
+        ("tick", np.int32),  # ticks played in this episode
+        ("over", np.bool_),  # the episode is over; waits for a restart
+        ("event_count", np.int32),  # events of the last tick, in `events`
+        ("invalid_actions", np.int64),  # since the batch was made, as are the three below
+        ("actions", np.int64),  # chosen by agents in town
+        ("tally", np.int64, (len(EVENTS),)),  # events of each type
+        ("intensity_sum", np.float64),  # of queue conflicts
+        ("chat_quality_sum", np.float64),  # of successful chats
+    ]
+)
+
+AGENT = record(
+    [
+        ("alive", np.bool_),  # in town
+        ("x", np.int16),
+        ("y", np.int16),
+        ("hunger", np.float64),  # 0 = desperate, 1 = satisfied
+        ("hygiene", np.float64),
+        ("energy", np.float64),
+        ("wallet", np.float64),  # money, never negative
+        ("role", np.int8),  # FREE, WAITING, HOLDING, USING
+        ("object", np.int16),  # what the role is about, or -1
+        ("ticks_waited", np.int32),  # in this line, since joining or being displaced
+        ("progress", np.int32),  # ticks of use
+        ("legal", np.uint16),  # bit a is set when action a is possible in the tick to come
+        ("action", np.int8),  # what the agent did last: an invalid action is wait
+        ("success", np.bool_),  # whether it worked
+        ("newcomer", np.bool_),  # has not acted yet
+        ("shift_state", np.int8),  # vocab.SHIFT_STATES
+        ("on_shift", np.bool_),  # the own shift was on in the last tick
+        ("arrived", np.bool_),  # at this shift
+        ("late_ticks", np.int32),  # of this shift
+        ("attended_ticks", np.int32),  # of this shift
+        ("wages_withheld", np.float64),  # of this shift
+        ("shifts", np.int32),  # closed shifts
+        ("attendance", np.float64, (3,)),  # attended share of the last three, in a ring
+        ("last_meal_tick", np.int32),  # when it last finished a meal; far in the past if never
+        ("respawn_tick", np.int32),  # when a newcomer may take the place, or -1
+        # The tick just played:
+        ("order_key", np.uint64),  # serving order: ascending
+        ("fainted", np.bool_),
+        ("earned", np.float64),  # money
+        ("gained", np.float64),  # need added by completed affordances
+        ("late_penalty", np.float64),  # the job's penalty, if this tick was late
+        ("was_punctual", np.bool_),  # arrived on time in this tick
+        ("conflict_events", np.float64),  # half of each conflict it was part of
+        ("conflict_intensity", np.float64),  # half of their intensities
+        ("reward", np.float64),
+        ("terms", np.float64, (len(REWARD_TERMS),)),  # vocab.REWARD_TERMS; they sum to the reward
+        ("terminated", np.bool_),
+        ("truncated", np.bool_),
+    ]
+)
+
+OBJECT_STATE = record(
+    [
+        ("user", np.int16),
+        ("holder", np.int16),  # to whom it is offered
+        ("line_length", np.int16),  # waiting; neither user nor holder is counted
+        ("idle_ticks", np.int32),  # the holder did not start while somebody waited
+        ("last_user", np.int16),  # who freed it, until the next offer
+        ("contested", np.bool_),  # a conflict since the last offer
+        ("was_free", np.bool_),  # before this tick's requests: no user, holder or line
+        ("out_of_order", np.bool_),
+        ("stock", np.int32),  # units; -1 = not counted
+    ]
+)
+
+EVENT = record(
+    [
+        ("tick", np.int32),
+        ("type", np.int8),  # vocab.EVENTS
+        ("reason", np.int8),  # vocab.CONFLICT_REASONS, or -1
+        ("object", np.int16),
+        ("actor", np.int16),
+        ("rival", np.int16),
+        ("queue_length", np.int16),
+        ("value", np.float64),  # intensity of a conflict, quality of a chat
+    ]
+)
+
+
+class TownState(NamedTuple):
+    """All towns of a batch. The caller owns the arrays; the rules write in place."""
+
+    towns: np.ndarray  # (B,) TOWN
+    agents: np.ndarray  # (B, A) AGENT
+    objects: np.ndarray  # (B, O) OBJECT_STATE
+    line: np.ndarray  # (B, O, A) int16 agents in line, first come first
+    cooldown: np.ndarray  # (B, O, A) int32 first tick at which the agent may join again
+    rivalry: np.ndarray  # (B, A, A) float64 in [0, 1], symmetric, diagonal 0
+    trust: np.ndarray  # (B, A, A) float64 in [-1, 1], symmetric, diagonal 0
+    familiarity: np.ndarray  # (B, A, A) float64 in [-1, 1], symmetric, diagonal 0
+    cell: np.ndarray  # (B, H + 2 PAD, W + 2 PAD) uint32 packed tiles
+    order: np.ndarray  # (B, A) int16 agents in serving order of the last tick
+    events: np.ndarray  # (B, E) EVENT of the last tick
+
+
+def events_per_tick(agents: int, outages: int) -> int:
+    """Bound the events of one tick: no rule emits more than one per agent, and twelve rules emit."""
+    return 12 * agents + outages
+
+
+def allocate(towns: int, agents: int, objects: int, width: int, height: int, outages: int) -> TownState:
+    """Make zeroed arrays for a batch; ends.restart_town fills them."""
+    shape = (towns, agents, agents)
+    return TownState(
+        np.zeros(towns, TOWN),
+        np.zeros((towns, agents), AGENT),
+        np.zeros((towns, objects), OBJECT_STATE),
+        np.zeros((towns, objects, agents), np.int16),
+        np.zeros((towns, objects, agents), np.int32),
+        np.zeros(shape),
+        np.zeros(shape),
+        np.zeros(shape),
+        np.zeros((towns, height + 2 * PAD, width + 2 * PAD), np.uint32),
+        np.zeros((towns, agents), np.int16),
+        np.zeros((towns, events_per_tick(agents, outages)), EVENT),
+    )

@@ -1,0 +1,77 @@
+"""The tick: a table of contents of docs/rules.md, and the kernels that play it over all towns."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from townlet_core.simulation.actions import take_actions
+from townlet_core.simulation.affordances import use_objects
+from townlet_core.simulation.compiled import kernel, rule
+from townlet_core.simulation.constants import TownRules
+from townlet_core.simulation.employment import run_shifts
+from townlet_core.simulation.ends import end_tick, restart_town
+from townlet_core.simulation.movement import move_agents
+from townlet_core.simulation.needs import decay_needs
+from townlet_core.simulation.observation import observe_town
+from townlet_core.simulation.queues import serve_queues
+from townlet_core.simulation.relationships import remember
+from townlet_core.simulation.rewards import pay_rewards
+from townlet_core.simulation.state import TownState
+
+
+@rule
+def play_tick(state: TownState, rules: TownRules, b: int, actions: np.ndarray) -> None:
+    """Play one tick of town b. actions: (A,) integers, any value."""
+    take_actions(state, rules, b, actions)
+    move_agents(state, b)
+    serve_queues(state, rules, b)
+    use_objects(state, rules, b)
+    decay_needs(state, rules, b)
+    run_shifts(state, rules, b)
+    remember(state, rules, b)
+    pay_rewards(state, rules, b)
+    end_tick(state, rules, b)
+
+
+# Two kernels of each kind: starting threads costs more than a tick of a few towns.
+
+
+@kernel()
+def play_few(state: TownState, rules: TownRules, actions: np.ndarray) -> None:
+    """Play one tick of every town. actions: (B, A)."""
+    for b in range(state.towns.shape[0]):
+        play_tick(state, rules, b, actions[b])
+
+
+@kernel(parallel=True)
+def play_many(state: TownState, rules: TownRules, actions: np.ndarray) -> None:
+    """Do what play_few does, on all threads."""
+    for b in numba.prange(state.towns.shape[0]):
+        play_tick(state, rules, b, actions[b])
+
+
+@kernel()
+def observe_few(
+    state: TownState, rules: TownRules, maps: np.ndarray, features: np.ndarray, masks: np.ndarray
+) -> None:
+    """Write all observations. maps: (B, A, 4, 11, 11), features: (B, A, F), masks: (B, A, 9)."""
+    for b in range(state.towns.shape[0]):
+        observe_town(state, rules, b, maps[b], features[b], masks[b])
+
+
+@kernel(parallel=True)
+def observe_many(
+    state: TownState, rules: TownRules, maps: np.ndarray, features: np.ndarray, masks: np.ndarray
+) -> None:
+    """Do what observe_few does, on all threads."""
+    for b in numba.prange(state.towns.shape[0]):
+        observe_town(state, rules, b, maps[b], features[b], masks[b])
+
+
+@kernel()
+def restart_towns(state: TownState, rules: TownRules, chosen: np.ndarray, seed: np.uint64) -> None:
+    """Begin the next episode of each chosen town. chosen: (B,) bool."""
+    for b in range(state.towns.shape[0]):
+        if chosen[b]:
+            restart_town(state, rules, b, seed, state.towns[b].episode + 1)

@@ -1,0 +1,95 @@
+"""A batch of towns: the one object through which everybody else plays, sees and restarts them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from townlet_core.errors import InputError, ShapeError
+from townlet_core.scenario.model import Scenario
+from townlet_core.simulation import tick
+from townlet_core.simulation.constants import found
+from townlet_core.simulation.events import describe_events
+from townlet_core.simulation.state import TownState, allocate
+from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, feature_names
+
+MANY_TOWNS = 64  # from here on, threads are worth starting
+
+
+class Observations(NamedTuple):
+    """What all agents see, agent by agent."""
+
+    map: np.ndarray  # (B, A, 4, 11, 11) float32 of 0 and 1
+    features: np.ndarray  # (B, A, F) float32
+    action_mask: np.ndarray  # (B, A, 9) bool
+
+
+class Towns:
+    """Play B towns of one scenario. Town b is number `first_town + b`: its chance depends on that alone.
+
+    state: TownState, to read. Between ticks it holds the last tick's rewards, terms, dones and events.
+    """
+
+    def __init__(
+        self, scenario: Scenario, num_towns: int = 1, seed: int | None = None, first_town: int = 0
+    ) -> None:
+        if num_towns < 1:
+            raise InputError(f"{num_towns} towns: expected at least 1")
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self.agent_ids = [agent.id for agent in scenario.agents]
+        self.object_ids = [thing.id for thing in scenario.objects]
+        self.feature_names = feature_names(tuple(scenario.all_kinds))
+        self.rules = found(scenario)
+        width, height = scenario.size
+        self.state: TownState = allocate(
+            num_towns, len(self.agent_ids), len(self.object_ids), width, height, len(scenario.outages)
+        )
+        self.state.towns["town"] = np.arange(first_town, first_town + num_towns)
+        self.state.towns["episode"] = -1
+        self._observations = self.empty_observations()
+        self.restart()
+
+    def restart(self, chosen: np.ndarray | None = None) -> None:
+        """Begin the next episode of the chosen towns, (B,) bool; of all when not said."""
+        if chosen is None:
+            chosen = np.ones(len(self.state.towns), bool)
+        with np.errstate(over="ignore"):  # 64-bit wrap-around is the point; plain Python warns of it
+            tick.restart_towns(self.state, self.rules, chosen, np.uint64(self.seed))
+
+    def step(self, actions: np.ndarray) -> None:
+        """Play one tick. actions: (B, A) integers; impossible ones act as wait.
+
+        Raises ShapeError for another shape, InputError if a town is over and was not restarted.
+        """
+        actions = np.ascontiguousarray(actions, np.int64)
+        if actions.shape != self.state.agents.shape:
+            raise ShapeError(f"actions have shape {actions.shape}, expected {self.state.agents.shape}")
+        if self.state.towns["over"].any():
+            raise InputError(
+                "an episode is over; call restart(towns.state.towns['over']) before the next step"
+            )
+        play = tick.play_few if len(actions) < MANY_TOWNS else tick.play_many
+        with np.errstate(over="ignore"):
+            play(self.state, self.rules, actions)
+
+    def observe(self, into: Observations | None = None) -> Observations:
+        """Write what everybody sees into the caller's buffers, or the batch's own, and return them."""
+        into = self._observations if into is None else into
+        observe = tick.observe_few if len(self.state.towns) < MANY_TOWNS else tick.observe_many
+        observe(self.state, self.rules, *into)
+        return into
+
+    def empty_observations(self, map_type: type = np.float32) -> Observations:
+        """Allocate observation buffers; maps as float32 or uint8."""
+        batch = self.state.agents.shape
+        return Observations(
+            np.zeros((*batch, *MAP_SHAPE), map_type),
+            np.zeros((*batch, len(self.feature_names)), np.float32),
+            np.zeros((*batch, ACTION_COUNT), bool),
+        )
+
+    def new_events(self) -> list[dict[str, Any]]:
+        """Describe the events of the last tick, with names, towns in order."""
+        return describe_events(self.state, self.agent_ids, self.object_ids)
