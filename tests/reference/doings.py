@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.people import HOLDING, MOVES, USING, WAITING, Agent, Thing, nearest, within
+from reference.people import HOLDING, MOVES, USING, WAITING, Agent, Thing, within
 
 from townlet_core.scenario.model import Job
 from townlet_core.vocab import NEEDS, RELEASE, REQUEST, START
@@ -82,7 +82,7 @@ def offer(town: ReferenceTown, thing: Thing, was_free: bool) -> None:
     left_by, had_conflict = thing.left_by, thing.conflict_since_offer
     agent = offer_to_next(town, thing)
     if left_by and left_by is not agent and agent.ticks_waited >= 1 and not had_conflict:
-        town.emit("queue_handover", object=thing, actor=left_by, rival=agent, queue_length=len(thing.line))
+        town.emit("queue_handover", object=thing, actor=left_by, rival=agent)
     if was_free:
         for loser in thing.line:
             town.emit_conflict("contention", thing, loser, agent)
@@ -99,7 +99,7 @@ def affordances(town: ReferenceTown, chosen: list[int]) -> None:
             leave_work(town, thing, thing.user)
         if thing.user:
             thing.user.progress += 1
-            if thing.user.progress >= thing.kind.duration_ticks:
+            if not thing.kind.is_work and thing.user.progress >= thing.kind.duration_ticks:
                 complete(town, thing, thing.user)
 
 
@@ -113,13 +113,13 @@ def start(town: ReferenceTown, thing: Thing, agent: Agent) -> None:
 
 
 def leave_work(town: ReferenceTown, thing: Thing, agent: Agent) -> None:
-    waiting = [c for c in town.colleagues(agent) if c in thing.line and town.is_on_shift(c)]
-    if not town.is_on_shift(agent) and waiting:
-        first = min(waiting, key=thing.line.index)
+    if not town.may_work(agent, thing):
         town.leave(agent, politely=False)
-        town.emit("late_help", object=thing, actor=agent, rival=first)
-    elif not town.may_work(agent, thing):
-        town.leave(agent, politely=False)
+    elif not town.is_on_shift(agent):
+        expected = [colleague for colleague in thing.line if town.is_on_shift(colleague)]
+        if expected:
+            town.leave(agent, politely=False)
+            town.emit("late_help", object=thing, actor=agent, rival=expected[0])
 
 
 def complete(town: ReferenceTown, thing: Thing, agent: Agent) -> None:
@@ -130,16 +130,27 @@ def complete(town: ReferenceTown, thing: Thing, agent: Agent) -> None:
     agent.wallet -= thing.kind.cost
     if thing.stock is not None:
         thing.stock -= 1
-    supplied = [other for other in town.objects if other.kind_name == thing.kind.supplies]
-    target = nearest(supplied, agent.x, agent.y)
+    target = supplied_by(town, thing)
     if target and target.stock is not None:
         target.stock += 1
-    if not thing.kind.is_work:
-        agent.cooldown_until[thing.index] = town.tick + 1 + town.rules.queues.cooldown_ticks
+    agent.cooldown_until[thing.index] = town.tick + 1 + town.rules.queues.cooldown_ticks
     town.leave(agent, politely=True)
     town.emit(thing.kind.completion_event, object=thing, actor=agent)
     if thing.kind.is_meal:
         share_meal(town, thing, agent)
+
+
+def supplied_by(town: ReferenceTown, thing: Thing) -> Thing | None:
+    """Return the nearest other thing of the kind it supplies, seen from the tiles beside it."""
+    beside = [tile for tile, steps in thing.steps.items() if steps == 1]
+    ranked = [
+        (min(other.steps[tile] for tile in beside if tile in other.steps), other.index)
+        for other in town.objects
+        if other is not thing
+        and other.kind_name == thing.kind.supplies
+        and any(tile in other.steps for tile in beside)
+    ]
+    return town.objects[min(ranked)[1]] if ranked else None
 
 
 def share_meal(town: ReferenceTown, thing: Thing, agent: Agent) -> None:

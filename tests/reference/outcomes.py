@@ -149,7 +149,7 @@ def ends(town: ReferenceTown) -> None:
     town.over = town.tick >= town.scenario.ticks or nobody
     if town.tick >= town.scenario.ticks:
         for agent in town.here():
-            agent.truncated = True
+            agent.truncated = not agent.is_new
 
 
 def faint(town: ReferenceTown, agent: Agent) -> None:

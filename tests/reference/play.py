@@ -7,16 +7,18 @@ from random import Random
 
 from reference.people import FREE, HOLDING, USING, WAITING
 from reference.town import ReferenceTown
-from townlet_core.vocab import ACTION_COUNT, REQUEST, START
+
+from townlet_core.vocab import CHAT, EAST, NORTH, RELEASE, REQUEST, SOUTH, START, WAIT, WEST
 
 BUSY = (REQUEST, START, START)
+CALM = (*(NORTH, EAST, SOUTH, WEST) * 3, *(WAIT, REQUEST, START) * 2, RELEASE, CHAT)
 
 
 def random_actions(town: ReferenceTown, chance: Random) -> list[int]:
     """Choose mostly what is possible, the queue actions above all, and now and then any number."""
     actions = []
     for agent in town.agents:
-        possible = [action for action in range(ACTION_COUNT) if agent.legal[action]]
+        possible = [action for action in CALM if agent.legal[action]]
         useful = [action for action in BUSY if agent.legal[action]]
         draw = chance.random()
         if draw < 0.08:

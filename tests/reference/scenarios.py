@@ -85,7 +85,13 @@ def random_kind(chance: Random, is_meal: bool) -> Kind:
 
 def random_objects(chance: Random, kinds: dict[str, Kind], tiles: list[tuple[int, int]]) -> list[ObjectSpec]:
     """Place one to seven objects, most of them of the quick kinds, on tiles taken from `tiles`."""
-    names = [*kinds, *kinds, "bench", "checkout", "checkout"]
+    names = [
+        *kinds,
+        *kinds,
+        "bench",
+        "checkout",
+        *[chance.choice(("checkout", "fridge"))] * chance.choice((0, 20)),
+    ]
     count = chance.randint(1, min(7, len(tiles) // 2))
     return [
         ObjectSpec(
@@ -123,7 +129,7 @@ def random_agent(chance: Random, n: int, position: tuple[int, int], jobs: list[s
     return AgentSpec(
         id=f"agent{n}",
         position=position,
-        needs=Needs(hunger=chance.uniform(0.1, 1), hygiene=chance.random(), energy=chance.random()),
+        needs=Needs(hunger=chance.uniform(0.2, 1), hygiene=chance.random(), energy=chance.random()),
         wallet=chance.choice((0.0, 1.0, 3 * chance.random())),
         job=chance.choice(jobs) if jobs and chance.random() < 0.8 else None,
     )
@@ -143,7 +149,7 @@ def random_rules(chance: Random, day: int) -> Rules:
         ticks_per_day=day,
         day_start_tick=chance.choice((0, chance.randint(0, 60))),
         needs=NeedRules(
-            hunger_decay=chance.choice((0.0, 0.01, chance.uniform(0, 0.06))),
+            hunger_decay=chance.choice((0.0, 0.005, 0.01, chance.uniform(0, 0.06))),
             hygiene_decay=chance.choice((0.005, chance.uniform(0, 0.05))),
             energy_decay=chance.choice((0.008, chance.uniform(0, 0.05))),
             faint_threshold=chance.choice((0.0, 0.03, 0.2)),

@@ -29,6 +29,7 @@ class ReferenceTown:
     def __init__(self, scenario: Scenario, seed: int, town: int) -> None:
         self.scenario, self.rules, self.seed, self.town = scenario, scenario.rules, seed, town
         self.episode = -1
+        self.invalid_actions = 0  # over all episodes
         self.restart()
 
     def restart(self) -> None:
@@ -224,6 +225,7 @@ class ReferenceTown:
         chosen = []
         for agent, action in zip(self.agents, actions, strict=True):
             agent.invalid = not (0 <= action < 9 and agent.legal[action])
+            self.invalid_actions += agent.invalid and agent.in_town
             chosen.append(WAIT if agent.invalid else action)
             agent.last_action, agent.last_success = chosen[-1], not agent.invalid
             agent.fainted = agent.came_on_time = agent.late_now = agent.terminated = agent.truncated = False
