@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from reference.people import FREE, HOLDING, USING, WAITING
+from reference.people import FREE, HOLDING, MOVES, USING, WAITING, Agent, Thing
 from reference.town import ReferenceTown
 
 from townlet_core.vocab import CHAT, EAST, NORTH, RELEASE, REQUEST, SOUTH, START, WAIT, WEST
@@ -15,19 +15,40 @@ CALM = (*(NORTH, EAST, SOUTH, WEST) * 3, *(WAIT, REQUEST, START) * 2, RELEASE, C
 
 
 def random_actions(town: ReferenceTown, chance: Random) -> list[int]:
-    """Choose mostly what is possible, the queue actions above all, and now and then any number."""
+    """Choose for each agent: use things, walk to one, do anything possible, or now and then any number."""
     actions = []
     for agent in town.agents:
-        possible = [action for action in CALM if agent.legal[action]]
-        useful = [action for action in BUSY if agent.legal[action]]
         draw = chance.random()
+        useful = [action for action in BUSY if agent.legal[action]]
+        nearer = steps_towards(agent, errand(town, agent, chance)) if agent.role in (FREE, HOLDING) else []
         if draw < 0.08:
             actions.append(chance.randint(-3, 12))
-        elif draw < 0.6 and useful:
+        elif useful and draw < 0.6:
             actions.append(chance.choice(useful))
+        elif nearer and draw < 0.8:
+            actions.append(chance.choice(nearer))
         else:
-            actions.append(chance.choice(possible))
+            actions.append(chance.choice([action for action in CALM if agent.legal[action]]))
     return actions
+
+
+def errand(town: ReferenceTown, agent: Agent, chance: Random) -> Thing:
+    """Name the thing to walk to: what it was offered, its workplace, or each object in turn."""
+    if agent.thing:
+        return agent.thing
+    if agent.workplace and chance.random() < 0.7:
+        return agent.workplace
+    return town.objects[(agent.index + town.tick // 8) % len(town.objects)]
+
+
+def steps_towards(agent: Agent, thing: Thing) -> list[int]:
+    """Return the possible moves that shorten the way to `thing`."""
+    here = thing.steps.get((agent.x, agent.y), 0)
+    return [
+        action
+        for action, (dx, dy) in MOVES.items()
+        if agent.legal[action] and thing.steps.get((agent.x + dx, agent.y + dy), here) < here
+    ]
 
 
 def check_invariants(town: ReferenceTown) -> None:
@@ -51,7 +72,7 @@ def check_invariants(town: ReferenceTown) -> None:
     assert all(first["tick"] <= second["tick"] for first, second in pairwise(town.events))
 
 
-def check_agent(agent) -> None:
+def check_agent(agent: Agent) -> None:
     assert all(0 <= need <= 1 for need in agent.needs.values())
     assert agent.wallet >= 0
     assert (agent.role == FREE) == (agent.thing is None)

@@ -40,7 +40,7 @@ def random_scenario(seed: int) -> Scenario:
     objects = random_objects(chance, kinds, tiles)
     day = chance.choice((7, 20, 45, 1440))
     jobs = random_jobs(chance, {**BUILT_IN_KINDS, **kinds}, objects, day)
-    seats = min(12, len(tiles) - 1)
+    seats = min(chance.choice((3, 6, 12)), len(tiles) - 1)
     return Scenario(
         name=f"random-{seed}",
         ticks=chance.randint(5, 60),
@@ -77,7 +77,7 @@ def random_kind(chance: Random, is_meal: bool) -> Kind:
             **{need: chance.choice((0.0, chance.uniform(-0.3, 0.6))) for need in Needs.model_fields}
         ),
         cost=chance.choice((0.0, 0.1, chance.random())),
-        stock=chance.choice((None, None, 0, 1, 3)),
+        stock=chance.choice((None, None, None, 1, 3)),
         is_meal=is_meal,
         completion_event=chance.choice(COMPLETIONS),
     )
@@ -98,7 +98,7 @@ def random_objects(chance: Random, kinds: dict[str, Kind], tiles: list[tuple[int
             id=f"object{n}",
             kind=chance.choice(names),
             position=tiles.pop(),
-            stock=chance.choice((None, None, None, 0, 2)),
+            stock=chance.choice((None, None, None, None, 0, 2, 9)),
         )
         for n in range(count)
     ]

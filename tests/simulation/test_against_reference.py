@@ -15,7 +15,7 @@ from reference.town import ReferenceTown
 from reference.view import view_features, view_map
 
 from townlet_core.scenario.model import Scenario
-from townlet_core.simulation.towns import Towns
+from townlet_core.simulation.towns import Observations, Towns
 from townlet_core.vocab import ACTION_COUNT, NEEDS, REWARD_TERMS, SHIFT_STATES
 
 ROLES = (FREE, WAITING, HOLDING, USING)
@@ -74,7 +74,7 @@ def compare(fast: Towns, slow: list[ReferenceTown], where: str) -> None:
         found += [
             f"town {b} {name}: compiled {ours}, reference {theirs}"
             for name, ours, theirs in pairs
-            if not np.array_equal(ours, theirs)
+            if ours != theirs
         ]
     assert not found, "\n".join([where, *found])
 
@@ -91,13 +91,15 @@ def town_pairs(fast: Towns, b: int, town: ReferenceTown) -> list[tuple]:
         matrix = np.zeros((len(town.agents), len(town.agents)))
         for (one, other), value in getattr(town, name).items():
             matrix[one, other] = matrix[other, one] = value
-        pairs.append((name, getattr(state, name)[b], matrix))
+        pairs.append((name, getattr(state, name)[b].tolist(), matrix.tolist()))
     cooldown = np.zeros((len(town.objects), len(town.agents)), int)
     for agent in town.agents:
         for index, until in agent.cooldown_until.items():
             cooldown[index, agent.index] = max(until - town.tick, 0) if agent.in_town else 0
     alive = state.agents["alive"][b]
-    pairs.append(("cooldown", np.maximum(state.cooldown[b] - town.tick, 0) * alive, cooldown))
+    pairs.append(
+        ("cooldown", (np.maximum(state.cooldown[b] - town.tick, 0) * alive).tolist(), cooldown.tolist())
+    )
     return pairs
 
 
@@ -142,7 +144,7 @@ def object_pairs(fast: Towns, b: int, thing: Thing) -> list[tuple]:
         ("stock", record.stock, -1 if thing.stock is None else thing.stock),
         (
             "line",
-            fast.state.line[b, thing.index, : record.line_length],
+            fast.state.line[b, thing.index, : record.line_length].tolist(),
             [agent.index for agent in thing.line],
         ),
     ]
@@ -151,16 +153,18 @@ def object_pairs(fast: Towns, b: int, thing: Thing) -> list[tuple]:
     return [(f"object {thing.index} {name}", ours, theirs) for name, ours, theirs in pairs]
 
 
-def seen_pairs(fast: Towns, seen: tuple, b: int, town: ReferenceTown, agent: Agent) -> list[tuple]:
-    maps, features, masks = (array[b, agent.index] for array in seen)
-    pairs = [("map", maps, view_map(town, agent)), ("mask", masks, agent.legal)]
+def seen_pairs(fast: Towns, seen: Observations, b: int, town: ReferenceTown, agent: Agent) -> list[tuple]:
     expected = view_features(town, agent)
     assert tuple(expected) == fast.feature_names
-    for name, ours, theirs in zip(
-        expected, features, np.array([*expected.values()], np.float32), strict=True
-    ):
-        pairs.append((name, ours, theirs))
-    return [(f"agent {agent.index} sees {name}", ours, theirs) for name, ours, theirs in pairs]
+    features, numbers = seen.features[b, agent.index], np.array([*expected.values()], np.float32)
+    pairs = [
+        (f"sees {name}", ours, theirs)
+        for name, ours, theirs in zip(expected, features, numbers, strict=True)
+        if ours != theirs
+    ]
+    pairs.append(("sees map", seen.map[b, agent.index].tolist(), view_map(town, agent)))
+    pairs.append(("sees mask", seen.action_mask[b, agent.index].tolist(), agent.legal))
+    return [(f"agent {agent.index} {name}", ours, theirs) for name, ours, theirs in pairs]
 
 
 def described_events(town: ReferenceTown, scenario: Scenario) -> list[dict]:
