@@ -26,7 +26,12 @@ class Verbosity:
 
 def safe(text: object) -> str:
     """Make outside text harmless on a terminal: control characters shown as escapes, markup as text."""
-    return escape(_CONTROLS.sub(lambda match: f"\\x{ord(match.group()):02x}", str(text)))
+    return escape(plain(text))
+
+
+def plain(text: object) -> str:
+    """Show control characters as escapes, for text that is printed without markup."""
+    return _CONTROLS.sub(lambda match: f"\\x{ord(match.group()):02x}", str(text))
 
 
 def note(message: str) -> None:
@@ -44,6 +49,11 @@ def detail(message: str) -> None:
 def warn(message: str) -> None:
     """Warn on stderr, also with -q. `message` is plain text."""
     err.print(f"[yellow]warning:[/yellow] {safe(message)}")
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many: `no problems`, `1 problem`, `2 problems`."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def next_step(command: str) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from townlet_cli.console import Verbosity, err, safe
+from townlet_cli.replay import replay_app
+from townlet_cli.scenario import scenario_app
+from townlet_cli.telemetry import telemetry_app
 from townlet_core import __version__
 from townlet_core.errors import TownletError
 
 GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug")
-UsageError: type[Exception] = typer.BadParameter.__mro__[
-    1
-]  # Typer keeps its own Click and does not export this
+UsageError: Any = typer.BadParameter.__mro__[1]  # Typer keeps its own Click and does not export this one
 
 app = typer.Typer(
     name="townlet",
@@ -27,6 +28,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+app.add_typer(scenario_app, name="scenario")
+app.add_typer(replay_app, name="replay")
+app.add_typer(telemetry_app, name="telemetry")
 
 
 def _print_version(wanted: bool) -> None:
@@ -63,9 +67,10 @@ def run() -> None:
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", "", 130)
     except UsageError as error:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "townlet"
-        _fail(getattr(error, "message", str(error)), f"{command} --help", 2)
+        message = error.format_message()
+        if not message:  # a group without a command has printed its help already
+            sys.exit(2)
+        _fail(message, f"{error.ctx.command_path if error.ctx else 'townlet'} --help", 2)
     except TownletError as error:
         if debug:
             traceback.print_exc()

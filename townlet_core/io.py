@@ -125,6 +125,16 @@ def make_folder(path: Path) -> None:
         raise disk_error(error, path) from error
 
 
+def list_folder(path: Path) -> list[str]:
+    """Return the sorted names in a folder; one that is not there is empty."""
+    try:
+        return sorted(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
 def remove(path: Path) -> None:
     """Delete a file or a folder with all that is in it; what is not there is no error."""
     try:
@@ -183,6 +193,33 @@ def drop_partial_line(path: Path) -> int:
             return end - keep
     except FileNotFoundError:
         return 0
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def flush(descriptor: int, path: Path) -> None:
+    """Return once everything appended through `descriptor` is on the disk itself."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def truncate(path: Path, size: int) -> None:
+    """Cut a file to its first `size` bytes, durably."""
+    try:
+        with open(path, "rb+") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def rename_file(path: Path, free: Path) -> None:
+    """Rename a finished file within its folder, durably; `free` must be a name that nothing has."""
+    try:
+        os.rename(path, free)
+        sync_folder(free.parent)
     except OSError as error:
         raise disk_error(error, path) from error
 

@@ -103,7 +103,9 @@ def restart_town(state: TownState, rules: TownRules, b: int, seed: np.uint64, ep
     town.tick = 0
     town.over = False
     town.event_count = 0
-    state.cell[b] = rules.floor
+    for y in range(rules.floor.shape[0]):
+        for x in range(rules.floor.shape[1]):
+            state.cell[b, y, x] = rules.floor[y, x]
     for o in range(state.objects.shape[1]):
         thing = state.objects[b, o]
         thing.user = thing.holder = thing.last_user = NOBODY

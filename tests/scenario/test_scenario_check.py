@@ -1,0 +1,193 @@
+"""What types cannot say about a scenario is said by check_scenario."""
+
+# ruff: noqa: E501  (a message is easier to compare with its cause on one line)
+
+import pytest
+
+from townlet_core.scenario.check import check_scenario
+from townlet_core.scenario.document import path_text
+from townlet_core.scenario.model import Scenario
+
+
+def town(**changes):
+    """A 6 × 5 town with a shower, a till, a clerk and a visitor; `changes` replace top-level keys."""
+    base = {
+        "name": "demo",
+        "ticks": 10,
+        "grid": {"size": (6, 5), "walls": [(0, 2)]},
+        "objects": [
+            {"id": "wash", "kind": "shower", "position": (1, 1)},
+            {"id": "till", "kind": "checkout", "position": (4, 1)},
+        ],
+        "agents": [
+            {"id": "anna", "position": (0, 0), "job": "clerk"},
+            {"id": "ben", "position": (5, 4)},
+        ],
+        "jobs": {"clerk": {"workplace": "till", "start_tick": 1, "end_tick": 9}},
+    }
+    return Scenario.model_validate({**base, **changes})
+
+
+def found(**changes):
+    return [f"{path_text(path)}: {message}" for path, message in check_scenario(town(**changes))]
+
+
+def scheduled(*entries):
+    return {
+        "agents": [
+            {"id": "anna", "position": (0, 0), "schedule": list(entries)},
+            {"id": "ben", "position": (5, 4)},
+        ]
+    }
+
+
+def test_a_town_without_mistakes_has_none():
+    assert found() == []
+    assert found(grid={"layout": "......\n......\n#.....\n......\n......\n"}) == []
+
+
+@pytest.mark.parametrize(
+    ("grid", "line"),
+    [
+        ({}, "grid: found neither size nor layout, expected one of them"),
+        ({"size": (6, 5), "layout": "......"}, "grid: found both size and layout, expected one of them"),
+        ({"layout": "......\n.....\n"}, "grid.layout: row 2 has 5 tiles, row 1 has 6; expected all rows to be equally long"),
+        ({"layout": ""}, "grid.layout: found a drawing of 0 × 0 tiles, expected 1 to 128 along each edge"),
+        ({"layout": "." * 100_000}, "grid.layout: found a drawing of 100,000 × 1 tiles, expected 1 to 128 along each edge"),
+        ({"layout": ".\n" * 129}, "grid.layout: found a drawing of 1 × 129 tiles, expected 1 to 128 along each edge"),
+    ],
+)  # fmt: skip
+def test_a_floor_plan_is_one_rectangle_of_bounded_size(grid, line):
+    assert found(grid=grid) == [line]
+
+
+@pytest.mark.parametrize(
+    ("grid", "lines"),
+    [
+        ({"size": (6, 4)}, ["agents[1].position: tile [5, 4] is outside the grid, expected x from 0 to 5 and y from 0 to 3"]),
+        ({"size": (6, 5), "walls": [(6, 0)]}, ["grid.walls[0]: tile [6, 0] is outside the grid, expected x from 0 to 5 and y from 0 to 4"]),
+        ({"size": (6, 5), "walls": [(1, 1)]}, ["objects[0].position: tile [1, 1] is a wall, expected floor"]),
+        ({"layout": "#.....\n" + "......\n" * 4}, ["agents[0].position: tile [0, 0] is a wall, expected floor"]),
+    ],
+)  # fmt: skip
+def test_everything_stands_on_floor_inside_the_grid(grid, lines):
+    assert found(grid=grid) == lines
+
+
+def test_two_things_on_one_tile_are_a_mistake_of_the_second():
+    objects = [{"id": i, "kind": "bench", "position": (1, 1)} for i in ("a", "b")]
+    agents = [
+        {"id": "anna", "position": (1, 1)},
+        {"id": "ben", "position": (2, 2)},
+        {"id": "cy", "position": (2, 2)},
+    ]
+    assert found(objects=objects, agents=agents, jobs={}) == [
+        "objects[1].position: tile [1, 1] is already taken by object 'a'",
+        "agents[0].position: tile [1, 1] is already taken by object 'a'",
+        "agents[2].position: tile [2, 2] is already taken by agent 'ben'",
+    ]
+
+
+def test_ids_repeat_only_between_objects_and_agents():
+    objects = [{"id": i, "kind": "bench", "position": (n, 3)} for n, i in enumerate("aba")]
+    agents = [{"id": i, "position": (n, 0)} for n, i in enumerate("bcc")]
+    assert found(objects=objects, agents=agents, jobs={}) == [
+        "objects[2].id: 'a' is already the id of objects[0]",
+        "agents[2].id: 'c' is already the id of agents[1]",
+    ]
+
+
+def test_an_object_closed_in_on_all_four_sides_cannot_be_reached():
+    objects = [
+        {"id": "a", "kind": "bench", "position": (0, 0)},
+        {"id": "b", "kind": "bench", "position": (1, 0)},
+    ]
+    line = "objects[0].position: nobody can reach object 'a': walls, objects or the edge on all four sides"
+    assert found(grid={"size": (6, 5), "walls": [(0, 1)]}, objects=objects, agents=[], jobs={}) == [line]
+    assert found(grid={"size": (6, 5)}, objects=objects, agents=[], jobs={}) == []
+
+
+def test_kinds_exist_wherever_they_are_named():
+    oven = {"affordance": "bake", "duration_ticks": 5, "supplies": "frige"}
+    objects = [
+        {"id": "till", "kind": "checkout", "position": (4, 1)},
+        {"id": "o", "kind": "ovenn", "position": (1, 1)},
+    ]
+    outages = [
+        {"kind": "oven", "start_tick": 1, "duration_ticks": 1},
+        {"kind": "zz", "start_tick": 1, "duration_ticks": 1},
+    ]
+    assert found(kinds={"oven": oven}, objects=objects, outages=outages) == [
+        "objects[1].kind: unknown kind 'ovenn' (did you mean 'oven'?)",
+        "kinds.oven.supplies: unknown kind 'frige' (did you mean 'fridge'?)",
+        "outages[1].kind: unknown kind 'zz'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("job", "line"),
+    [
+        ({"workplace": "til"}, "jobs.clerk.workplace: unknown object 'til' (did you mean 'till'?)"),
+        (
+            {"workplace": "wash"},
+            "jobs.clerk.workplace: object 'wash' is a shower, expected a kind with is_work",
+        ),
+        ({"end_tick": 1}, "jobs.clerk.end_tick: found 1, expected more than start_tick (1)"),
+        ({"end_tick": 1441}, "jobs.clerk.end_tick: found 1441, expected at most ticks_per_day (1440)"),
+    ],
+)
+def test_a_job_is_at_a_workplace_within_the_day(job, line):
+    assert found(jobs={"clerk": {"workplace": "till", "start_tick": 1, "end_tick": 9, **job}}) == [line]
+
+
+def test_a_shift_may_end_with_the_day():
+    assert found(jobs={"clerk": {"workplace": "till", "start_tick": 1, "end_tick": 1440}}) == []
+
+
+def test_an_agent_has_a_job_that_exists():
+    agents = [{"id": "anna", "position": (0, 0), "job": "clark"}]
+    assert found(agents=agents) == ["agents[0].job: unknown job 'clark' (did you mean 'clerk'?)"]
+
+
+VERBS = "expected exactly one of move, request, start, release, chat, wait"
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        ({}, f": found none, {VERBS}"),
+        ({"max_ticks": 3}, f": found none, {VERBS}"),
+        ({"wait": 1, "release": True}, f": found release and wait, {VERBS}"),
+        ({"request": "wish"}, ".request: unknown object 'wish' (did you mean 'wash'?)"),
+        ({"start": "anna"}, ".start: unknown object 'anna'"),
+        ({"move": "tilt"}, ".move: unknown object 'tilt' (did you mean 'till'?)"),
+        ({"chat": "bem"}, ".chat: unknown agent 'bem' (did you mean 'ben'?)"),
+        ({"chat": "anna"}, ".chat: 'anna' would chat with itself, expected another agent"),
+        ({"move": (0, 2)}, ".move: tile [0, 2] is a wall, expected floor"),
+        ({"move": (6, 0)}, ".move: tile [6, 0] is outside the grid, expected x from 0 to 5 and y from 0 to 4"),
+        ({"move": (4, 1)}, ".move: tile [4, 1] is taken by object 'till'; to go beside it: move: till"),
+    ],
+)  # fmt: skip
+def test_a_schedule_entry_has_one_verb_with_a_target_that_exists(entry, line):
+    assert found(**scheduled({"wait": 1}, entry)) == [f"agents[0].schedule[1]{line}"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"move": (5, 4)}, {"move": "wash"}, {"chat": "ben"}, {"release": True}, {"wait": 3, "max_ticks": 2}],
+)
+def test_a_sensible_schedule_entry_is_accepted(entry):
+    assert found(**scheduled(entry)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"expect": {"a": (None, 1), "b": (2, 1.5)}}, "expect.b: found [2, 1.5], expected the least first, then the most"),
+        ({"rules": {"ticks_per_day": 60, "day_start_tick": 60}}, "rules.day_start_tick: found 60, expected less than ticks_per_day (60)"),
+        ({"rules": {"conflict": {"intensity_min": 6}}}, "rules.conflict.intensity_min: found 6, expected at most intensity_max (5)"),
+        ({"rules": {"employment": {"grace_ticks": 31}}}, "rules.employment.absent_cutoff: found 30, expected at least grace_ticks (31)"),
+    ],
+)  # fmt: skip
+def test_the_lower_end_of_a_range_is_not_above_the_upper(changes, line):
+    assert found(**changes) == [line]

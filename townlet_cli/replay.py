@@ -1,0 +1,145 @@
+"""`townlet replay`: validate and inspect replay data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from townlet_cli.console import next_step, out, print_json, safe, table, warn
+
+replay_app = typer.Typer(help="Validate and inspect replay samples and manifests.", no_args_is_help=True)
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_BAR_WIDTH = 30
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+@replay_app.command()
+def validate(
+    paths: Annotated[list[Path], typer.Argument(help="Samples, manifests, event logs, or folders of them.")],
+    for_training: Annotated[
+        bool, typer.Option("--for-training", help="Check also what training needs.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Report every problem and every weakness; exit 1 if there is a problem."""
+    from townlet_core.replay.validate import validate_path
+
+    reports = [(path, validate_path(path, for_training=for_training)) for path in paths]
+    if json:
+        found = [{"path": str(path), **report.as_dict()} for path, report in reports]
+        print_json({"ok": all(report["ok"] for report in found), "reports": found})
+    else:
+        for path, report in reports:
+            _print_findings(report.findings)
+            _print_verdict(path, report.as_dict())
+    if any(report.problems for _, report in reports):
+        raise typer.Exit(1)
+
+
+def _print_findings(findings: list[Any]) -> None:
+    """Print the findings; what many files have in common is printed once."""
+    groups: dict[tuple[str, str, str], list[Any]] = {}
+    for finding in findings:
+        groups.setdefault((finding.severity, finding.place, finding.message), []).append(finding)
+    for (severity, place, message), alike in sorted(groups.items(), key=lambda group: group[0][0]):
+        colour = "red" if severity == "problem" else "yellow"
+        more = f" (and {len(alike) - 1} more files)" if len(alike) > 1 else ""
+        hint = f"; {alike[0].hint}" if alike[0].hint else ""
+        where = f"{alike[0].file}: {place} " if place else f"{alike[0].file}: "
+        out.print(f"[{colour}]{severity}[/{colour}] {safe(where + message + more + hint)}")
+
+
+def _print_verdict(path: Path, report: dict[str, Any]) -> None:
+    counts = [
+        f"{report[name]} {name if report[name] != 1 else name[:-1]}"
+        for name in ("manifests", "samples", "events")
+        if report[name]
+    ]
+    found = f"{len(report['problems'])} problems, {len(report['warnings'])} warnings"
+    verdict = "[green]ok[/green]" if report["ok"] else "[red]not usable[/red]"
+    out.print(f"{safe(path)}: {verdict}: {', '.join(counts) or 'nothing'} read, {found}")
+
+
+@replay_app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A sample, a manifest, or a folder with one manifest.")],
+    features: Annotated[
+        bool, typer.Option("--features", help="Show mean and spread of each feature.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what is inside: shapes, agents, metrics, actions, rewards."""
+    from townlet_core.replay.describe import describe_path
+
+    found = describe_path(path, features=features)
+    if json:
+        print_json(found)
+        return
+    for warning in found["warnings"]:
+        warn(warning)
+    if found["kind"] == "sample":
+        _print_sample(found)
+    else:
+        _print_manifest(found)
+    if features:
+        _print_features(found["features"])
+
+
+def _print_sample(found: dict[str, Any]) -> None:
+    origin = found["behaviour"] or "an unknown policy"
+    out.print(f"{safe(found['agent_id'])}: {found['timesteps']} ticks, recorded from {safe(origin)}")
+    out.print(f"rewards  {sparkline(found['reward_curve'])}  {_range(found['reward_curve'])}\n")
+    arrays = table("Arrays", "name", "shape", "type", "min", "mean", "max")
+    for row in found["arrays"]:
+        figures = (f"{row[name]:.4g}" for name in ("min", "mean", "max"))
+        arrays.add_row(row["name"], " × ".join(map(str, row["shape"])), row["dtype"], *figures)
+    out.print(arrays)
+    actions = table("Actions", "name", "count", "")
+    most = max(found["actions"].values())
+    for name, count in found["actions"].items():
+        actions.add_row(safe(name), str(count), "█" * max(1, round(_BAR_WIDTH * count / most)))
+    actions.columns[2].justify = "left"
+    out.print(actions)
+    metrics = table("Metrics", "name", "value")
+    for name, value in found["metrics"].items():
+        metrics.add_row(safe(name), f"{value:.6g}")
+    out.print(metrics)
+
+
+def _print_manifest(found: dict[str, Any]) -> None:
+    samples, shape = found["samples"], " × ".join(map(str, found["map_shape"]))
+    out.print(
+        f"{len(samples)} samples, {found['transitions']:,} transitions, map {shape}, "
+        f"{found['feature_count']} features, {found['action_dim']} actions"
+    )
+    rows = table("Samples", "sample", "agent", "ticks", "reward", "entropy", "rivalry", "conflicts")
+    for sample in samples:
+        metrics = sample["metrics"]
+        figures = ("reward_sum", "action_entropy", "rivalry_max_max", "queue_conflict_events")
+        cells = (f"{metrics[name]:.4g}" if name in metrics else "–" for name in figures)
+        rows.add_row(safe(sample["sample"]), safe(sample["agent_id"]), f"{metrics['timesteps']:.0f}", *cells)
+    out.print(rows)
+    next_step(f"townlet train --mode replay --replay-manifest {found['file']}")
+
+
+def _print_features(statistics: dict[str, Any]) -> None:
+    rows = table(f"Features over {statistics['count']:,} ticks", "name", "mean", "std")
+    for name, mean, std in zip(statistics["names"], statistics["mean"], statistics["std"], strict=True):
+        rows.add_row(safe(name), f"{mean:.4f}", f"{std:.4f}")
+    out.print(rows)
+
+
+def sparkline(values: list[float]) -> str:
+    """Draw a series in one line of block characters, lowest to highest."""
+    low, high = min(values), max(values)
+    if low == high:
+        return _BLOCKS[3] * len(values)
+    return "".join(_BLOCKS[int((value - low) / (high - low) * (len(_BLOCKS) - 1) + 0.5)] for value in values)
+
+
+def _range(values: list[float]) -> str:
+    return f"{min(values):.3g} to {max(values):.3g}"

@@ -1,0 +1,185 @@
+"""`townlet scenario`: list the bundled scenarios, show one, validate files."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from townlet_cli.console import next_step, out, print_json, safe, table, warn
+from townlet_core.errors import MissingError, ScenarioError, TownletError
+
+if TYPE_CHECKING:
+    from townlet_core.scenario.model import Scenario
+
+scenario_app = typer.Typer(help="List, show and validate scenarios.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+@scenario_app.command("list")
+def list_scenarios(json: Json = False) -> None:
+    """List the scenarios that come with Townlet."""
+    from townlet_core.scenario.catalogue import bundled_scenarios
+    from townlet_core.scenario.load import load_scenario
+
+    loaded = []
+    for path in bundled_scenarios().values():
+        try:
+            loaded.append(load_scenario(path))
+        except ScenarioError as error:  # one that somebody is editing must not hide the others
+            warn(str(error))
+    if json:
+        print_json({"scenarios": [_summary(scenario) for scenario in loaded]})
+        return
+    overview = table("", "scenario", "ticks", "agents", "objects")
+    overview.add_column("description")
+    for scenario in loaded:
+        row = _summary(scenario)
+        overview.add_row(*(safe(row[key]) for key in ("name", "ticks", "agents", "objects", "description")))
+    out.print(overview)
+    next_step("townlet scenario show queue_conflict")
+
+
+@scenario_app.command("show")
+def show_scenario(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A bundled scenario, or a YAML file.")],
+    json: Json = False,
+) -> None:
+    """Draw the town of a scenario and list who lives there."""
+    from townlet_core.scenario.load import load_scenario, scenario_sha256
+
+    scenario = load_scenario(name)
+    if json:
+        print_json({"sha256": scenario_sha256(scenario), "scenario": scenario.model_dump(mode="json")})
+        return
+    width, height = scenario.size
+    out.print(f"[bold]{safe(scenario.name)}[/bold]  {safe(scenario.description.strip())}")
+    out.print(f"{scenario.ticks} ticks, {width} × {height} tiles, seed {scenario.seed}\n")
+    object_marks = _marks((thing.kind for thing in scenario.objects), string.ascii_uppercase)
+    agent_marks = _marks((agent.id for agent in scenario.agents), string.ascii_lowercase)
+    for row in _draw(scenario, object_marks, agent_marks):
+        out.print(safe(row))
+    for kind, mark in object_marks.items():
+        ids = ", ".join(thing.id for thing in scenario.objects if thing.kind == kind)
+        out.print(f"  {safe(mark)}  {safe(kind)}: {safe(ids)}")
+    _print_agents(scenario, agent_marks)
+    _print_jobs(scenario)
+    _print_expectations(scenario)
+
+
+@scenario_app.command("validate")
+def validate_scenarios(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML files, or bundled names.")],
+    json: Json = False,
+) -> None:
+    """Check scenario files and print every mistake of every file; exits 2 if there are any."""
+    reports, missing = [], 0
+    for file in files:
+        try:
+            reports.append(_validate(file))
+        except TownletError as error:  # this file cannot be opened; the others are still checked
+            missing += isinstance(error, MissingError)
+            reports.append({"file": file, "valid": False, "mistakes": [_whole_file(error)]})
+    bad = sum(not report["valid"] for report in reports)
+    if json:
+        print_json({"valid": bad == 0, "files": reports})
+    else:
+        _print_reports(reports)
+    if bad:
+        mistakes = sum(len(report["mistakes"]) for report in reports)
+        message = f"{bad} of {len(files)} scenario files not usable, {mistakes} mistakes in all"
+        hint = "the keys and their ranges are in docs/scenarios.md"
+        raise (MissingError if bad == missing else ScenarioError)(message, hint)
+
+
+def _summary(scenario: Scenario) -> dict[str, Any]:
+    return {
+        "name": scenario.name,
+        "ticks": scenario.ticks,
+        "agents": len(scenario.agents),
+        "objects": len(scenario.objects),
+        "description": " ".join(scenario.description.split()),
+    }
+
+
+def _marks(names: Iterable[str], letters: str) -> dict[str, str]:
+    """Give each name a letter of its own, its first free one if possible; `?` when letters run out."""
+    marks: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        wanted = name.upper() if letters.isupper() else name.lower()
+        free = [c for c in wanted + letters + string.digits if c in letters + string.digits]
+        marks[name] = next((c for c in free if c not in marks.values()), "?")
+    return marks
+
+
+def _draw(scenario: Scenario, object_marks: dict[str, str], agent_marks: dict[str, str]) -> list[str]:
+    """Draw the floor plan: # wall, · floor, capitals objects, small letters agents."""
+    width, height = scenario.size
+    walls = scenario.walls
+    rows = [["#" if (x, y) in walls else "·" for x in range(width)] for y in range(height)]
+    for thing in scenario.objects:
+        x, y = thing.position
+        rows[y][x] = object_marks[thing.kind]
+    for agent in scenario.agents:
+        x, y = agent.position
+        rows[y][x] = agent_marks[agent.id]
+    return ["".join(row) for row in rows]
+
+
+def _print_agents(scenario: Scenario, marks: dict[str, str]) -> None:
+    agents = table("\nAgents", "", "id", "at", "hunger", "hygiene", "energy", "wallet", "job", "lives by")
+    for agent in scenario.agents:
+        needs = agent.needs
+        figures = (f"{n:g}" for n in (needs.hunger, needs.hygiene, needs.energy, agent.wallet))
+        way = f"a schedule of {len(agent.schedule)}" if agent.schedule else "its needs"
+        at = "{},{}".format(*agent.position)
+        agents.add_row(marks[agent.id], safe(agent.id), at, *figures, safe(agent.job or "–"), way)
+    out.print(agents)
+
+
+def _print_jobs(scenario: Scenario) -> None:
+    if not scenario.jobs:
+        return
+    jobs = table("\nJobs", "job", "workplace", "from tick", "to tick", "wage per tick", "lateness penalty")
+    for name, job in scenario.jobs.items():
+        figures = (f"{n:g}" for n in (job.start_tick, job.end_tick, job.wage_rate, job.lateness_penalty))
+        jobs.add_row(safe(name), safe(job.workplace), *figures)
+    out.print(jobs)
+
+
+def _print_expectations(scenario: Scenario) -> None:
+    if not scenario.expect:
+        return
+    expectations = table("\nExpected of a capture", "metric", "least", "most")
+    for metric, ends in scenario.expect.items():
+        expectations.add_row(safe(metric), *("–" if end is None else f"{end:g}" for end in ends))
+    out.print(expectations)
+
+
+def _validate(file: str) -> dict[str, Any]:
+    """Check one file and report what is in it, or what is wrong with it."""
+    from townlet_core.scenario.catalogue import find_scenario
+    from townlet_core.scenario.load import read_scenario, scenario_sha256
+
+    path = find_scenario(file)
+    scenario, mistakes = read_scenario(path)
+    report: dict[str, Any] = {"file": str(path), "valid": scenario is not None}
+    if scenario is not None:
+        report |= _summary(scenario) | {"sha256": scenario_sha256(scenario)}
+    return report | {"mistakes": [m._asdict() | {"text": m.text(str(path))} for m in mistakes]}
+
+
+def _whole_file(error: TownletError) -> dict[str, Any]:
+    """Report a file that cannot be opened as one mistake without a place."""
+    return {"line": 0, "column": 0, "path": "", "message": str(error), "text": str(error)}
+
+
+def _print_reports(reports: list[dict[str, Any]]) -> None:
+    for report in reports:
+        for mistake in report["mistakes"]:
+            out.print(safe(mistake["text"]))
+        if report["valid"]:
+            counts = f"ticks {report['ticks']}, agents {report['agents']}, objects {report['objects']}"
+            out.print(f"{safe(report['file'])}: [green]valid[/green], {counts}")

@@ -1,0 +1,177 @@
+"""`townlet telemetry`: watch a training log, sum it up, hold it to its contract."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+
+from townlet_cli.console import count, next_step, plain, print_json, warn
+from townlet_core.errors import CheckFailed, InputError
+
+if TYPE_CHECKING:
+    from townlet_core.telemetry.validate import LogCheck
+
+telemetry_app = typer.Typer(
+    help="Watch a training log, sum it up, check it.",
+    epilog="Start with: townlet telemetry watch runs/RUN/telemetry.jsonl",
+    no_args_is_help=True,
+)
+
+LogArgument = Annotated[
+    Path, typer.Argument(metavar="LOG", help="A telemetry log; its rotated segments belong to it.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+class Format(enum.StrEnum):
+    """How `summary` prints."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+    html = "html"
+
+
+@telemetry_app.command()
+def watch(
+    log: LogArgument,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Stay, and show records as they come.")
+    ] = False,
+    alert: Annotated[
+        list[str] | None, typer.Option(help="FIELD OP NUMBER [for N] [in MODE]; may be repeated.")
+    ] = None,
+    rules: Annotated[Path | None, typer.Option(help="YAML or JSON list of alert rules.")] = None,
+    fail_on_alert: Annotated[
+        bool, typer.Option("--fail-on-alert", help="Exit 1 if a rule trips; with --follow, at once.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a log: a dashboard on a terminal, one line per record in a pipe, NDJSON with --json."""
+    from townlet_cli.telemetry_view import print_records, show_dashboard
+    from townlet_core.telemetry.rules import load_rules, parse_rule
+
+    wanted = [parse_rule(text) for text in alert or []] + (load_rules(rules) if rules else [])
+    if fail_on_alert and not wanted:
+        raise InputError(
+            "--fail-on-alert has no rule to fail on", "add --alert 'kl_divergence > 0.2' or --rules"
+        )
+    stop = fail_on_alert and follow
+    if sys.stdout.isatty() and not as_json:
+        alerts = show_dashboard(log, wanted, follow, stop)
+    else:
+        alerts = print_records(log, wanted, follow, stop, as_json)
+    if fail_on_alert and alerts:
+        raise CheckFailed(f"{log}: {count(alerts, 'alert')}", f"townlet telemetry summary {log}")
+    next_step(f"townlet telemetry summary {log}")
+
+
+@telemetry_app.command()
+def summary(
+    log: LogArgument,
+    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.text,
+    as_json: JsonOption = False,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Log, or one record as JSON, to measure drift from.")
+    ] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the last N records.")] = None,
+) -> None:
+    """Sum a log up: latest values, extremes with their epochs, events by data mode, drift."""
+    from townlet_core.telemetry.page import summary_page
+    from townlet_core.telemetry.summary import summarise, summary_json, summary_markdown, summary_text
+
+    result = summarise(log, baseline, last)
+    if result.damaged:
+        warn(
+            f"{log}: {count(result.damaged, 'damaged line')} left out; `townlet telemetry validate` lists them"
+        )
+    if as_json or form is Format.json:
+        print_json(summary_json(result))
+    elif form is Format.markdown:
+        sys.stdout.write(summary_markdown(result))
+    elif form is Format.html:
+        sys.stdout.write(summary_page(result))
+    else:
+        sys.stdout.write(plain(summary_text(result)))
+        next_step(f"townlet telemetry summary {log} --format html > summary.html")
+
+
+@telemetry_app.command()
+def validate(
+    logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="Telemetry logs.")],
+    baseline: Annotated[
+        Path | None, typer.Option(help="Log, or one record as JSON, to measure drift from.")
+    ] = None,
+    drift_threshold: Annotated[
+        float | None, typer.Option(help="Drift of a field's mean above which it is a problem.")
+    ] = None,
+    relative: Annotated[
+        bool, typer.Option("--relative", help="Measure drift relative to the baseline.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Report every problem of every line; exit 1 if there is any."""
+    from townlet_core.telemetry.drift import load_baseline
+    from townlet_core.telemetry.validate import LogCheck
+
+    if baseline is None and (drift_threshold is not None or relative):
+        raise InputError("--drift-threshold and --relative compare with a baseline", "add --baseline FILE")
+    if drift_threshold is not None and not 0 <= drift_threshold < float("inf"):
+        raise InputError(f"--drift-threshold {drift_threshold}: expected 0 or more", "such as 0.2")
+    base = load_baseline(baseline) if baseline else None
+    checks = [LogCheck(log, base, drift_threshold, relative) for log in logs]
+    found = _print_check_json(checks) if as_json else _print_check(checks)
+    if found:
+        raise CheckFailed(count(found, "problem"), "docs/telemetry.md says what each field must hold")
+    next_step(f"townlet telemetry summary {logs[0]}")
+
+
+def _print_check(checks: list[LogCheck]) -> int:
+    """Print problems as they are found, then a line per log, then the drift; return how many there were."""
+    found = 0
+    for check in checks:
+        for problem in check.problems():
+            if found == 0:
+                print(f"{'place':40}  {'field':28}  problem")
+            place = f"{problem.path}:{problem.line}" if problem.line else problem.path
+            print(plain(f"{place:40}  {problem.field or '-':28}  {problem.problem}"))
+            found += 1
+    for check in checks:
+        print(plain(f"{check.path}: {count(check.records, 'record')}, {count(check.found, 'problem')}"))
+    for check in checks:
+        _print_drifts(check)
+    return found
+
+
+def _print_drifts(check: LogCheck) -> None:
+    from townlet_core.telemetry.summary import align, drift_table
+
+    if check.drifts:
+        print(plain(f"\nDrift of {check.path} from the baseline\n{align(*drift_table(check.drifts))}"))
+
+
+def _print_check_json(checks: list[LogCheck]) -> int:
+    """Print one JSON object, its problems as they are found; return how many there were."""
+    found = 0
+    sys.stdout.write('{"problems": [')
+    for check in checks:
+        for problem in check.problems():
+            sys.stdout.write(",\n" if found else "\n")
+            sys.stdout.write(orjson.dumps(problem._asdict()).decode())
+            found += 1
+    logs = [
+        {
+            "path": str(check.path),
+            "records": check.records,
+            "problems": check.found,
+            "drift": [drift._asdict() for drift in check.drifts],
+        }
+        for check in checks
+    ]
+    sys.stdout.write(f'],\n"logs": {orjson.dumps(logs).decode()}}}\n')
+    return found

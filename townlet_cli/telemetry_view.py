@@ -1,0 +1,129 @@
+"""How a watched log looks: a dashboard on a terminal, lines or NDJSON in a pipe."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+import orjson
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from townlet_cli.console import out, plain, table, warn
+from townlet_core.telemetry.fields import CURVES
+from townlet_core.telemetry.reader import Line
+from townlet_core.telemetry.rules import Rule
+from townlet_core.telemetry.summary import format_number
+from townlet_core.telemetry.watch import Seen, record_line, seen_json, sparkline, watch_log
+
+POLL_SECONDS = 0.2
+WINDOW = 60  # records a sparkline shows
+ALERTS = 5  # latest ones shown
+
+
+def print_records(log: Path, rules: list[Rule], follow: bool, stop: bool, as_json: bool) -> int:
+    """Print one line per record, or one JSON object with `as_json`; return how many alerts there were.
+
+    stop: end at the first record that trips a rule.
+    """
+    alerts = 0
+    for seen in watch_log(log, rules, _warn_of_damage, _flush_and_wait if follow else None):
+        text = orjson.dumps(seen_json(seen)).decode() if as_json else plain(record_line(seen))
+        sys.stdout.write(text + "\n")
+        alerts += len(seen.alerts)
+        if stop and alerts:
+            break
+    return alerts
+
+
+def show_dashboard(log: Path, rules: list[Rule], follow: bool, stop: bool) -> int:
+    """Draw a dashboard, redrawn as records come with `follow`; `stop` and result as in print_records."""
+    dashboard = Dashboard(str(log))
+    with Live(console=out, auto_refresh=False) as live:
+
+        def redraw_and_wait() -> bool:
+            live.update(dashboard.render(), refresh=True)
+            return _flush_and_wait()
+
+        for seen in watch_log(log, rules, dashboard.count_damage, redraw_and_wait if follow else None):
+            dashboard.add(seen)
+            if stop and seen.alerts:
+                break
+        live.update(dashboard.render(), refresh=True)
+    return dashboard.alert_count
+
+
+def _flush_and_wait() -> bool:
+    sys.stdout.flush()
+    time.sleep(POLL_SECONDS)
+    return True
+
+
+def _warn_of_damage(line: Line, problem: str) -> None:
+    warn(f"{line.place}: {problem}")
+
+
+class Dashboard:
+    """What has been seen of a log, drawn anew whenever it is asked for."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.records = 0
+        self.alert_count = 0
+        self.damaged = 0
+        self._latest: Seen | None = None
+        self._curves = {name: deque[float](maxlen=WINDOW) for name in CURVES}
+        self._alerts: deque[str] = deque(maxlen=ALERTS)
+
+    def add(self, seen: Seen) -> None:
+        """Count one record in."""
+        self.records += 1
+        self._latest = seen
+        for name, values in self._curves.items():
+            if name in seen.record:
+                value = seen.record[name]
+                values.append(value if type(value) in (int, float) else math.nan)
+        self.alert_count += len(seen.alerts)
+        epoch = seen.record.get("epoch", "-")
+        self._alerts += [
+            f"epoch {epoch}: {alert.rule} ({format_number(alert.value)})" for alert in seen.alerts
+        ]
+
+    def count_damage(self, line: Line, problem: str) -> None:
+        """Count a line that held no record."""
+        self.damaged += 1
+
+    def render(self) -> Group:
+        """Draw it. Outside text goes through `plain` into Text, which interprets no markup."""
+        if self._latest is None:
+            return Group(Text(plain(f"{self.name}: no record yet")))
+        record = self._latest.record
+        facts = [
+            f"{name} {record[name]}"
+            for name in ("scenario", "run_id", "cycle_id", "data_mode")
+            if name in record
+        ]
+        damage = [f"{self.damaged} damaged lines"] if self.damaged else []
+        head = ", ".join([f"epoch {record.get('epoch', '-')}", f"{self.records} records", *damage, *facts])
+        return Group(
+            Text(plain(self.name), style="bold"), Text(plain(head)), self._curve_table(), self._alert_text()
+        )
+
+    def _curve_table(self) -> Table:
+        result = table("Latest", "field", "last records", "latest", "minimum", "maximum")
+        for name, values in self._curves.items():
+            if values:
+                finite = [value for value in values if math.isfinite(value)] or [math.nan]
+                figures = (values[-1], min(finite), max(finite))
+                result.add_row(name, sparkline(list(values)), *map(format_number, figures))
+        return result
+
+    def _alert_text(self) -> Text:
+        if not self._alerts:
+            return Text("no alerts", style="green")
+        return Text(plain("\n".join([f"{self.alert_count} alerts", *self._alerts])), style="red")

@@ -1,0 +1,1 @@
+"""Who decides: the scripted policy, which needs no torch, and the learned one."""

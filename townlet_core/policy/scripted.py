@@ -1,0 +1,220 @@
+"""The scripted policy: follow a schedule, or live by needs; now and then, do anything.
+
+With probability epsilon an agent takes a random possible action, so the log-probability of what it did is
+exact and every possible action has support. With epsilon 1 this is the random policy.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from townlet_core.policy.needs import live_by_needs
+from townlet_core.policy.walking import is_legal, walk
+from townlet_core.rng import DRAW_EXPLORE, DRAW_EXPLORE_ACTION, draw_unit
+from townlet_core.scenario.model import VERBS, Scenario, ScheduleEntry
+from townlet_core.simulation.compiled import kernel, rule
+from townlet_core.simulation.constants import TownRules
+from townlet_core.simulation.paths import distances_to
+from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState, record
+from townlet_core.simulation.towns import Towns
+from townlet_core.vocab import ACTION_COUNT, CHAT, RELEASE, REQUEST, START, WAIT
+
+MOVE_ENTRY, REQUEST_ENTRY, START_ENTRY, RELEASE_ENTRY, CHAT_ENTRY, WAIT_ENTRY = range(len(VERBS))
+
+ENTRY = record(
+    [
+        ("verb", np.int8),  # index into scenario.model.VERBS
+        ("object", np.int16),  # what move, request and start are about, or -1
+        ("agent", np.int16),  # whom chat is about, or -1
+        ("field", np.int16),  # distance field of a move to a tile, or -1
+        ("wait_ticks", np.int32),
+        ("max_ticks", np.int32),  # -1 = until achieved
+    ]
+)
+MEMORY = record(
+    [
+        ("entry", np.int32),  # position in the own schedule
+        ("entry_ticks", np.int32),  # decisions made in this entry
+    ]
+)
+
+
+class Script(NamedTuple):
+    """The schedules of a scenario, agent after agent."""
+
+    entries: np.ndarray  # (N,) ENTRY
+    first: np.ndarray  # (A,) int32 where an agent's entries begin
+    counts: np.ndarray  # (A,) int32 how many there are; 0 = lives by needs
+    fields: np.ndarray  # (M, H, W) int16 distances to the tiles that entries move to
+
+
+class ScriptedPolicy:
+    """Decide for every agent of a batch of towns. Remembers where each agent is in its schedule."""
+
+    def __init__(self, scenario: Scenario, epsilon: float | None = None) -> None:
+        self.epsilon = scenario.rules.epsilon if epsilon is None else epsilon
+        self.script = _write_script(scenario)
+        self.memory = np.zeros((0, 0), MEMORY)
+
+    def act(self, towns: Towns) -> tuple[np.ndarray, np.ndarray]:
+        """Choose for the tick to come. Returns (B, A): actions int64, their log-probabilities float32."""
+        batch = towns.state.agents.shape
+        if self.memory.shape != batch:
+            self.memory = np.zeros(batch, MEMORY)
+        actions = np.zeros(batch, np.int64)
+        log_probs = np.zeros(batch, np.float32)
+        with np.errstate(over="ignore"):
+            decide(towns.state, towns.rules, self.script, self.memory, self.epsilon, actions, log_probs)
+        return actions, log_probs
+
+
+def _write_script(scenario: Scenario) -> Script:
+    objects = {spec.id: o for o, spec in enumerate(scenario.objects)}
+    agents = {spec.id: i for i, spec in enumerate(scenario.agents)}
+    tiles = [e.move for a in scenario.agents for e in a.schedule if isinstance(e.move, tuple)]
+    width, height = scenario.size
+    floor = np.ones((height, width), bool)
+    for x, y in [*scenario.walls, *(spec.position for spec in scenario.objects)]:
+        floor[y, x] = False
+    schedules = [agent.schedule for agent in scenario.agents]
+    entries = np.zeros(sum(map(len, schedules)), ENTRY)
+    flat = [entry for schedule in schedules for entry in schedule]
+    for row, entry in zip(entries, flat, strict=True):
+        verb = next(name for name in VERBS if getattr(entry, name) is not None)
+        row.verb = VERBS.index(verb)
+        row.object = objects.get(_object_named(entry), NOBODY)
+        row.agent = agents.get(entry.chat or "", NOBODY)
+        row.field = tiles.index(entry.move) if isinstance(entry.move, tuple) else NOBODY
+        row.wait_ticks = entry.wait or 0
+        row.max_ticks = NOBODY if entry.max_ticks is None else entry.max_ticks
+    count = np.array([len(schedule) for schedule in schedules], np.int32)
+    return Script(entries, (np.cumsum(count) - count).astype(np.int32), count, distances_to(tiles, floor))
+
+
+def _object_named(entry: ScheduleEntry) -> str:
+    return entry.request or entry.start or (entry.move if isinstance(entry.move, str) else "")
+
+
+@kernel()
+def decide(
+    state: TownState,
+    rules: TownRules,
+    script: Script,
+    memory: np.ndarray,
+    epsilon: float,
+    actions: np.ndarray,
+    log_probs: np.ndarray,
+) -> None:
+    """Write every agent's action and its log-probability. memory, actions, log_probs: (B, A)."""
+    for b in range(state.agents.shape[0]):
+        for i in range(state.agents.shape[1]):
+            agent = state.agents[b, i]
+            if not agent.alive:
+                continue
+            if agent.newcomer:
+                memory[b, i].entry = memory[b, i].entry_ticks = 0
+            if script.counts[i] > 0:
+                wanted = _follow_schedule(state, rules, script, memory, b, i)
+            else:
+                wanted = live_by_needs(state, rules, b, i)
+            if not is_legal(agent.legal, wanted):
+                wanted = WAIT
+            actions[b, i], log_probs[b, i] = _soften(state, b, i, wanted, epsilon)
+
+
+@rule
+def _soften(state: TownState, b: int, i: int, wanted: int, epsilon: float) -> tuple[int, float]:
+    """Replace the wanted action by a random possible one with probability epsilon."""
+    town = state.towns[b]
+    legal = state.agents[b, i].legal
+    possible = 0
+    for action in range(ACTION_COUNT):
+        possible += is_legal(legal, action)
+    chosen = wanted
+    if draw_unit(town.key, town.tick, i, DRAW_EXPLORE) < epsilon:
+        skip = int(draw_unit(town.key, town.tick, i, DRAW_EXPLORE_ACTION) * possible)
+        for action in range(ACTION_COUNT):
+            if is_legal(legal, action):
+                if skip == 0:
+                    chosen = action
+                skip -= 1
+    probability = epsilon / possible
+    if chosen == wanted:
+        probability += 1.0 - epsilon
+    return chosen, np.log(probability)
+
+
+@rule
+def _follow_schedule(
+    state: TownState, rules: TownRules, script: Script, memory: np.ndarray, b: int, i: int
+) -> int:
+    """Pass over what has been achieved or has taken too long, and work on the entry after it."""
+    mine = memory[b, i]
+    for _ in range(script.counts[i]):
+        entry = script.entries[script.first[i] + mine.entry]
+        too_long = entry.max_ticks >= 0 and mine.entry_ticks >= entry.max_ticks
+        if not too_long and not _is_achieved(state, rules, script, mine, b, i):
+            break
+        mine.entry = (mine.entry + 1) % script.counts[i]
+        mine.entry_ticks = 0
+    mine.entry_ticks += 1
+    return _work_on_entry(state, rules, script, mine, b, i)
+
+
+@rule
+def _is_achieved(state: TownState, rules: TownRules, script: Script, mine: np.record, b: int, i: int) -> bool:
+    entry = script.entries[script.first[i] + mine.entry]
+    agent = state.agents[b, i]
+    worked = mine.entry_ticks > 0 and agent.success
+    if entry.verb == MOVE_ENTRY:
+        if entry.object != NOBODY:
+            return rules.distance[entry.object, agent.y, agent.x] == 1
+        return script.fields[entry.field, agent.y, agent.x] == 0
+    if entry.verb == REQUEST_ENTRY:
+        return agent.object == entry.object
+    if entry.verb == START_ENTRY:
+        return (agent.role == USING and agent.object == entry.object) or (worked and agent.action == START)
+    if entry.verb == RELEASE_ENTRY:
+        return agent.role == FREE
+    if entry.verb == CHAT_ENTRY:
+        return worked and agent.action == CHAT
+    return mine.entry_ticks >= entry.wait_ticks
+
+
+@rule
+def _work_on_entry(
+    state: TownState, rules: TownRules, script: Script, mine: np.record, b: int, i: int
+) -> int:
+    entry = script.entries[script.first[i] + mine.entry]
+    agent = state.agents[b, i]
+    if entry.verb == RELEASE_ENTRY:
+        return RELEASE
+    if entry.verb == WAIT_ENTRY or agent.role == USING:
+        return WAIT
+    if entry.verb == CHAT_ENTRY:
+        other = state.agents[b, entry.agent]
+        if max(abs(other.x - agent.x), abs(other.y - agent.y)) <= 1:
+            return CHAT
+        return _walk_up_to(state, b, i, other.x, other.y)
+    if entry.verb == MOVE_ENTRY and entry.object == NOBODY:
+        return walk(state, script.fields[entry.field], b, i)
+    if rules.distance[entry.object, agent.y, agent.x] != 1:
+        return walk(state, rules.distance[entry.object], b, i)
+    if entry.verb != MOVE_ENTRY and agent.role == FREE:
+        return REQUEST
+    return START if entry.verb == START_ENTRY and agent.role == HOLDING else WAIT
+
+
+@rule
+def _walk_up_to(state: TownState, b: int, i: int, x: int, y: int) -> int:
+    """Step closer along the longer axis; for people, who move."""
+    agent = state.agents[b, i]
+    dx, dy = x - agent.x, y - agent.y
+    along_x = 2 if dx > 0 else 4
+    along_y = 3 if dy > 0 else 1
+    first, second = (along_x, along_y) if abs(dx) >= abs(dy) else (along_y, along_x)
+    if is_legal(agent.legal, first):
+        return first
+    return second

@@ -1,0 +1,52 @@
+"""Walking somewhere: down the distance field, around whoever stands in the way."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from townlet_core.rng import DRAW_TIE, draw_bits
+from townlet_core.simulation.compiled import rule
+from townlet_core.simulation.paths import NOWHERE, STEP_X, STEP_Y
+from townlet_core.simulation.state import TownState
+from townlet_core.vocab import NORTH, WAIT
+
+
+@rule
+def is_legal(legal: int, action: int) -> bool:
+    """Whether the action's bit is set."""
+    return (legal >> action) & 1 == 1
+
+
+@rule
+def walk(state: TownState, field: np.ndarray, b: int, i: int) -> int:
+    """Choose the move that shortens the way most; if somebody blocks it, at times step aside."""
+    agent = state.agents[b, i]
+    town = state.towns[b]
+    turn = int(draw_bits(town.key, town.tick, i, DRAW_TIE) % np.uint64(8))
+    here = field[agent.y, agent.x]
+    best, best_distance = WAIT, here
+    aside = WAIT
+    for n in range(4):
+        d = (n + turn) % 4  # no direction is favoured
+        if is_legal(agent.legal, NORTH + d):
+            distance = field[agent.y + STEP_Y[d], agent.x + STEP_X[d]]
+            if distance < best_distance:
+                best, best_distance = NORTH + d, distance
+            elif distance != NOWHERE:
+                aside = NORTH + d
+    if best == WAIT and here != 0 and turn >= 4:
+        return aside
+    return best
+
+
+@rule
+def step_anywhere(state: TownState, b: int, i: int) -> int:
+    """Choose a possible move at random, or wait if there is none."""
+    agent = state.agents[b, i]
+    town = state.towns[b]
+    turn = int(draw_bits(town.key, town.tick, i, DRAW_TIE) % np.uint64(4))
+    for n in range(4):
+        d = (n + turn) % 4
+        if is_legal(agent.legal, NORTH + d):
+            return NORTH + d
+    return WAIT

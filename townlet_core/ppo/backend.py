@@ -1,0 +1,46 @@
+"""The one place that imports torch: what to say without it, the device, the threads, arrays to tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from townlet_core.errors import MissingError
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise MissingError("torch is not installed, and learning needs it", "pip install torch") from error
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn `auto`, `cpu` or `cuda` into a device; `auto` takes a GPU where there is one.
+
+    Raises MissingError where `cuda` is asked for and no GPU answers.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise MissingError("device is cuda, but torch finds no GPU here", "use --device cpu or --device auto")
+    return torch.device(name)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Run a block on `count` CPU threads.
+
+    The bits of a matrix product depend on how many threads shared it; equal bits need equal counts.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def to_tensor(array: np.ndarray, device: torch.device, dtype: type | None = None) -> torch.Tensor:
+    """Move an array to the device; on the CPU the memory is shared unless it is read-only or strided."""
+    return torch.from_numpy(np.require(array, dtype=dtype, requirements=["C", "W"])).to(device)

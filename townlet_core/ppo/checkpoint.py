@@ -1,0 +1,277 @@
+"""Checkpoints: generation folders that are never overwritten, and the small files that name one of them.
+
+    checkpoints/g000012/{model.pt, optimizer.pt, state.json, …, files.json}
+    checkpoints/latest.json, best.json    {"generation": "g000012", "files": {name: {"sha256", "bytes"}}}
+
+A generation is written under a temporary name and renamed when whole; only then does `latest.json` change.
+A crash at any point therefore leaves `latest.json` naming a whole generation.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
+
+import townlet_core
+from townlet_core import io
+from townlet_core.errors import InputError, MissingError
+from townlet_core.ppo.backend import torch
+from townlet_core.ppo.config import NetworkConfig
+from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.weights import decode, encode, weights_sha256
+
+MAX_FILE_BYTES = 1 << 30
+MODEL, OPTIMIZER, STATE, FILES = "model.pt", "optimizer.pt", "state.json", "files.json"
+LATEST, BEST = "latest.json", "best.json"
+GENERATION = r"g\d{6,18}"
+HINT = "name a run directory, its checkpoints folder, or one generation in it"
+
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$")]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class FileEntry(BaseModel):
+    """What one file must be to be believed."""
+
+    sha256: str
+    bytes: int = Field(ge=0)
+
+
+class Pointer(BaseModel):
+    """The content of latest.json, best.json and a generation's own files.json."""
+
+    generation: Annotated[str, StringConstraints(pattern=f"^{GENERATION}$")]
+    files: dict[FileName, FileEntry] = Field(max_length=64)
+
+
+class StateFile(BaseModel):
+    """The content of state.json."""
+
+    checkpoint_version: Literal["1.0"] = "1.0"
+    versions: dict[str, str]
+    network: NetworkConfig
+    weights_sha256: str
+    state: dict[str, Any]  # the caller's counters and configuration
+
+
+class Checkpoint(NamedTuple):
+    """One generation, read and verified."""
+
+    folder: Path
+    about: StateFile
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, Any] | None  # None where a folder holds the model alone
+    extra: dict[str, bytes]  # the caller's files
+    warnings: list[str]  # what was damaged and passed over, or could not be verified
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the caller of save_checkpoint gave."""
+        return self.about.state
+
+
+def save_checkpoint(
+    checkpoints: Path,
+    network: ActorCritic,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+    extra: dict[str, bytes] | None = None,
+    keep: int = 2,
+    best: bool = False,
+) -> Path:
+    """Write a new generation, name it in latest.json (and best.json), and return its folder.
+
+    state: counters and configuration, plain JSON values. extra: further files by name. Of the older
+    generations the newest whole ones stay, `keep` with the new one, and any that latest or best names.
+    Raises DiskError where the disk refuses; what was there before is then still there and still named.
+    """
+    about = StateFile(
+        versions={"townlet": townlet_core.__version__, "torch": torch.__version__},
+        network=network.config,
+        weights_sha256=weights_sha256(network),
+        state=state,
+    )
+    contents = {
+        MODEL: encode(network.state_dict()),
+        OPTIMIZER: encode(optimizer.state_dict()),
+        STATE: io.dump_json(about.model_dump(mode="json")),
+        **(extra or {}),
+    }
+    checkpoints = Path(checkpoints)
+    pointer = write_generation(checkpoints, contents)
+    for name in (LATEST, BEST) if best else (LATEST,):
+        io.write_json(checkpoints / name, pointer.model_dump())
+    prune(checkpoints, keep)
+    return checkpoints / pointer.generation
+
+
+def write_generation(checkpoints: Path, contents: dict[str, bytes]) -> Pointer:
+    """Write a folder of files under the next generation number and return what names it."""
+    newest = max((int(name[1:]) for name in generations(checkpoints)), default=0)
+    final = checkpoints / f"g{newest + 1:06d}"
+    entries = {name: FileEntry(sha256=io.sha256(data), bytes=len(data)) for name, data in contents.items()}
+    pointer = Pointer(generation=final.name, files=entries)
+    temporary = checkpoints / f".{final.name}.tmp"
+    io.remove(temporary)
+    for name, data in contents.items():
+        io.write_file(temporary / name, data)
+    io.write_json(temporary / FILES, pointer.model_dump())
+    io.rename_folder(temporary, final)
+    return pointer
+
+
+def generations(checkpoints: Path) -> list[str]:
+    """Names of the generation folders, newest first."""
+    names = [name for name in io.list_folder(checkpoints) if re.fullmatch(GENERATION, name)]
+    return sorted(names, key=lambda name: -int(name[1:]))
+
+
+def prune(checkpoints: Path, keep: int) -> None:
+    """Remove what a crash left half-written, and generations beyond the newest `keep` whole ones."""
+    for name in io.list_folder(checkpoints):
+        if name.startswith(".") and name.endswith(".tmp"):
+            io.remove(checkpoints / name)
+    kept = 0
+    for name in generations(checkpoints):
+        if kept < keep and is_whole(checkpoints / name):
+            kept += 1
+        elif name not in (named_by(checkpoints / LATEST), named_by(checkpoints / BEST)):
+            io.remove(checkpoints / name)
+
+
+def is_whole(generation: Path) -> bool:
+    try:
+        read_files(generation, read_model(generation / FILES, Pointer), MAX_FILE_BYTES)
+    except (InputError, MissingError):
+        return False
+    return True
+
+
+def named_by(path: Path) -> str | None:
+    """The generation that latest.json or best.json names; None where it is missing or damaged."""
+    try:
+        return read_model(path, Pointer).generation
+    except (InputError, MissingError):
+        return None
+
+
+def load_checkpoint(path: Path, max_bytes: int = MAX_FILE_BYTES) -> Checkpoint:
+    """Read a checkpoint and verify the digest of every file.
+
+    path: a run directory or its checkpoints folder (the latest), best.json or latest.json there, or a folder
+    that holds model.pt. Where latest or best names a damaged generation, the newest whole one is read
+    instead and `warnings` says so.
+    Raises MissingError where there is no checkpoint, InputError where none is whole or a file is larger than
+    `max_bytes`.
+    """
+    path = Path(path)
+    if path.suffix == ".json" and path.is_file():
+        return load_named(path, max_bytes)
+    if (path / FILES).exists():
+        return read_generation(path, read_model(path / FILES, Pointer), max_bytes)
+    if (path / MODEL).exists():
+        return read_unverified(path, max_bytes)
+    checkpoints = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    return load_named(checkpoints / LATEST, max_bytes)
+
+
+def load_named(pointer_path: Path, max_bytes: int) -> Checkpoint:
+    """Read the generation that a pointer names, or else the newest whole one, with a warning."""
+    checkpoints = pointer_path.parent
+    warnings: list[str] = []
+    try:
+        pointer = read_model(pointer_path, Pointer)
+        return read_generation(checkpoints / pointer.generation, pointer, max_bytes)
+    except (InputError, MissingError) as error:
+        warnings.append(str(error))
+    for name in generations(checkpoints):
+        try:
+            own = read_model(checkpoints / name / FILES, Pointer)
+            checkpoint = read_generation(checkpoints / name, own, max_bytes)
+        except (InputError, MissingError) as error:
+            warnings.append(str(error))
+        else:
+            return checkpoint._replace(
+                warnings=[*warnings, f"{checkpoints}: using generation {name} instead"]
+            )
+    if len(warnings) == 1 and not pointer_path.exists():
+        raise MissingError(f"{checkpoints}: no checkpoint here", HINT)
+    raise InputError(f"{checkpoints}: no generation is whole: " + "; ".join(dict.fromkeys(warnings)), HINT)
+
+
+def read_model(path: Path, model: type[Model]) -> Model:
+    """Read a small JSON file into a pydantic model; InputError names the file and the first wrong place."""
+    return parse_model(io.read_file(path), path, model)
+
+
+def parse_model(data: bytes, path: Path, model: type[Model]) -> Model:
+    try:
+        return model.model_validate(io.parse_json(data, str(path)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "top level"
+        raise InputError(f"{path}: {place}: {first['msg']}") from error
+
+
+def read_files(generation: Path, pointer: Pointer, max_bytes: int) -> dict[str, bytes]:
+    """Read every file the pointer lists. Raises InputError at the first that is not as it was written."""
+    contents = {}
+    for name, entry in pointer.files.items():
+        data = io.read_file(generation / name, max_bytes)
+        if len(data) != entry.bytes or io.sha256(data) != entry.sha256:
+            raise InputError(
+                f"{generation / name}: damaged: {len(data):,} bytes with another sha256 than the "
+                f"{entry.bytes:,} that were written"
+            )
+        contents[name] = data
+    return contents
+
+
+def read_generation(generation: Path, pointer: Pointer, max_bytes: int) -> Checkpoint:
+    return decode_contents(generation, read_files(generation, pointer, max_bytes), [])
+
+
+def read_unverified(folder: Path, max_bytes: int) -> Checkpoint:
+    """Read a folder that somebody assembled by hand: model.pt and state.json, perhaps optimizer.pt."""
+    present = [name for name in (MODEL, OPTIMIZER, STATE) if (folder / name).exists()]
+    contents = {name: io.read_file(folder / name, max_bytes) for name in present}
+    return decode_contents(folder, contents, [f"{folder}: has no {FILES}, so its files were not verified"])
+
+
+def decode_contents(folder: Path, contents: dict[str, bytes], warnings: list[str]) -> Checkpoint:
+    for name in (MODEL, STATE):
+        if name not in contents:
+            raise MissingError(f"{folder / name}: no such file, and a checkpoint needs it", HINT)
+    optimizer = contents.get(OPTIMIZER)
+    return Checkpoint(
+        folder=folder,
+        about=parse_model(contents[STATE], folder / STATE, StateFile),
+        weights=decode(contents[MODEL], str(folder / MODEL)),
+        optimizer=decode(optimizer, str(folder / OPTIMIZER)) if optimizer is not None else None,
+        extra={name: data for name, data in contents.items() if name not in (MODEL, OPTIMIZER, STATE)},
+        warnings=warnings,
+    )
+
+
+def restore_network(checkpoint: Checkpoint, device: torch.device) -> ActorCritic:
+    """Build the network that was saved. Raises InputError if the weights do not fit state.json's network."""
+    network = ActorCritic(checkpoint.about.network, seed=0)
+    try:
+        network.load_state_dict(checkpoint.weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise InputError(f"{checkpoint.folder / MODEL}: does not fit {STATE} beside it: {first}") from error
+    return network.to(device)
+
+
+def restore_optimizer(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) -> None:
+    """Put the saved momenta into the restored network's optimizer. Raises InputError if they don't fit."""
+    if checkpoint.optimizer is None:
+        raise InputError(f"{checkpoint.folder}: has no {OPTIMIZER}, so training can't continue from it", HINT)
+    try:
+        optimizer.load_state_dict(checkpoint.optimizer)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{checkpoint.folder / OPTIMIZER}: does not fit the network: {error}") from error

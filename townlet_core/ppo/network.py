@@ -1,0 +1,137 @@
+"""The actor-critic network, masked probabilities, and how actions are drawn from it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from townlet_core.errors import InputError
+from townlet_core.ppo.backend import threads, to_tensor, torch
+from townlet_core.ppo.config import NetworkConfig
+
+MASKED_LOGIT = -1e9  # finite, so that 0 · log 0 is 0 and not NaN; exp of it is exactly 0
+SCORE_ROWS = 8192  # observations per forward pass when many are scored; bounds the memory
+
+
+class ActorCritic(torch.nn.Module):
+    """Map and features in, one logit per action and one value out.
+
+    The flattened map and the features each pass a hidden layer, are concatenated, and pass another; all
+    are ReLU. Weights are orthogonal (gain √2 hidden, 0.01 policy, 1 value) and depend on `seed` alone.
+    """
+
+    def __init__(self, config: NetworkConfig, seed: int) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.config = config
+        self.map_layer = uninitialised(config.map_size, width)
+        self.feature_layer = uninitialised(config.feature_count, width)
+        self.trunk = uninitialised(2 * width, width)
+        self.policy_head = uninitialised(width, config.action_count)
+        self.value_head = uninitialised(width, 1)
+        self.initialise(seed)
+
+    def initialise(self, seed: int) -> None:
+        """Draw all weights anew from `seed`, on one thread so that every machine setting gives the same."""
+        chance = torch.Generator().manual_seed(seed)
+        hidden = math.sqrt(2)
+        gains = (hidden, hidden, hidden, 0.01, 1.0)
+        layers = (self.map_layer, self.feature_layer, self.trunk, self.policy_head, self.value_head)
+        with threads(1):
+            for layer, gain in zip(layers, gains, strict=True):
+                torch.nn.init.orthogonal_(layer.weight, gain, generator=chance)
+                torch.nn.init.zeros_(layer.bias)
+
+    def forward(self, map: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits (N, A) and values (N,), both float32.
+
+        map: (N, C, H, W) float32 or uint8. features: (N, F) float32.
+        """
+        seen = torch.relu(self.map_layer(map.flatten(1).float()))
+        felt = torch.relu(self.feature_layer(features))
+        hidden = torch.relu(self.trunk(torch.cat((seen, felt), dim=1)))
+        return self.policy_head(hidden).float(), self.value_head(hidden).float().squeeze(1)
+
+
+def uninitialised(inputs: int, outputs: int) -> torch.nn.Linear:
+    """A linear layer whose making draws nothing from torch's global random state."""
+    return torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs)
+
+
+def masked_log_probs(logits: torch.Tensor, action_mask: torch.Tensor) -> torch.Tensor:
+    """Return log-probabilities (N, A) over the legal actions.
+
+    Masked actions get probability exactly 0 (log-probability about −1e9) and pass no gradient to their logit.
+    """
+    return torch.log_softmax(torch.where(action_mask, logits, MASKED_LOGIT), dim=1)
+
+
+@torch.inference_mode()
+def act(
+    network: ActorCritic,
+    map: np.ndarray,
+    features: np.ndarray,
+    action_mask: np.ndarray,
+    uniforms: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Choose an action for each observation; chance comes in as `uniforms`, so it belongs to the caller.
+
+    map: (N, C, H, W) float32 or uint8. features: (N, F). action_mask: (N, A) bool. uniforms: (N,) in
+    [0, 1), or None for the likeliest action. Returns actions (N,) int64, their log-probabilities (N,)
+    float32, values (N,) float32. A masked action is never chosen.
+    Raises InputError if an observation has no legal action or the network's numbers are not finite.
+    """
+    device = network.value_head.weight.device
+    logits, values = network(to_tensor(map, device), to_tensor(features, device, np.float32))
+    log_probs = masked_log_probs(logits, to_tensor(action_mask, device, np.bool_)).cpu().numpy()
+    check_choosable(log_probs, action_mask)
+    actions = log_probs.argmax(1) if uniforms is None else draw_actions(log_probs, uniforms)
+    return actions, np.take_along_axis(log_probs, actions[:, None], 1)[:, 0], values.cpu().numpy()
+
+
+def check_choosable(log_probs: np.ndarray, action_mask: np.ndarray) -> None:
+    if not np.isfinite(log_probs).all():
+        row = int(np.flatnonzero(~np.isfinite(log_probs).all(1))[0])
+        raise InputError(
+            f"observation {row} of {len(log_probs)}: the policy's output is not finite",
+            "check the observation and the checkpoint for NaN",
+        )
+    if not action_mask.any(1).all():
+        row = int(np.flatnonzero(~action_mask.any(1))[0])
+        raise InputError(f"action_mask, row {row}: no action is legal, expected at least one")
+
+
+def draw_actions(log_probs: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    """Invert the cumulative distribution: the first action whose cumulated probability exceeds the draw.
+
+    It only rises at actions of positive probability, so a masked one is never first; the draw is kept
+    below the total, so that there always is a first.
+    """
+    cumulated = np.exp(log_probs.astype(np.float64)).cumsum(1)
+    total = cumulated[:, -1]
+    drawn = np.minimum(uniforms * total, np.nextafter(total, 0.0))
+    return (cumulated <= drawn[:, None]).sum(1)
+
+
+@torch.inference_mode()
+def score_actions(
+    network: ActorCritic,
+    map: np.ndarray,
+    features: np.ndarray,
+    action_mask: np.ndarray,
+    actions: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log-probabilities of recorded `actions`, and the values, as (N,) float32.
+
+    Shapes are those of `act`; rows are scored in bounded pieces.
+    """
+    device = network.value_head.weight.device
+    log_probs, values = np.empty(len(actions), np.float32), np.empty(len(actions), np.float32)
+    for start in range(0, len(actions), SCORE_ROWS):
+        rows = slice(start, start + SCORE_ROWS)
+        logits, value = network(to_tensor(map[rows], device), to_tensor(features[rows], device, np.float32))
+        every = masked_log_probs(logits, to_tensor(action_mask[rows], device, np.bool_))
+        chosen = every.gather(1, to_tensor(actions[rows], device, np.int64)[:, None])[:, 0]
+        log_probs[rows], values[rows] = chosen.cpu().numpy(), value.cpu().numpy()
+    return log_probs, values

@@ -1,0 +1,132 @@
+"""What goes into an update and what is told about it: the batch, statistics of a minibatch and an epoch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from townlet_core.ppo.losses import PPOLoss, ess_fraction
+
+SMALLEST_SCALE = 1e-12  # below it, a product of deviations is rounding
+
+
+class TrainBatch(NamedTuple):
+    """Transitions to learn from, N of them in any order; only ticks at which the agent lived."""
+
+    map: np.ndarray  # (N, C, H, W) float32 or uint8
+    features: np.ndarray  # (N, F) float32
+    action_mask: np.ndarray  # (N, A) bool, True where legal
+    actions: np.ndarray  # (N,) int64
+    old_log_probs: np.ndarray  # (N,) float32, of the policy the ratio is measured against
+    old_values: np.ndarray  # (N,) float32
+    advantages: np.ndarray  # (N,) float32
+    returns: np.ndarray  # (N,) float32, what the critic should say
+    rewards: np.ndarray  # (N,) float32, for the statistics only
+
+
+class EpochStats(NamedTuple):
+    """What one epoch did, under the telemetry's names. A skipped update counts nowhere but as skipped."""
+
+    loss_policy: float
+    loss_value: float
+    loss_entropy: float  # the mean entropy itself, in nats: larger is more random
+    loss_total: float
+    clip_fraction: float
+    clip_fraction_max: float  # of a minibatch
+    clip_triggered_minibatches: int  # minibatches in which any ratio was clipped
+    adv_mean: float  # of the batch, before normalisation
+    adv_std: float
+    adv_min_std: float  # smallest of a minibatch
+    adv_zero_std_batches: int  # minibatches without spread: equal advantages, or a lone transition
+    grad_norm: float  # before clipping, mean over updates
+    grad_norm_max: float
+    kl_divergence: float  # k3 estimator against old_log_probs
+    kl_divergence_max: float  # of a minibatch
+    batch_entropy_mean: float  # nats, over transitions
+    batch_entropy_std: float
+    reward_advantage_corr: float  # 0 where undefined
+    explained_variance: float  # of the returns by old_values; 0 where undefined
+    ratio_mean: float
+    ess_fraction: float
+    updates: int  # optimiser steps taken
+    transitions: int  # transitions in those steps
+    lr: float
+    skipped_updates: int  # minibatches dropped because loss or gradient was not finite
+    skipped_in_a_row: int  # how many updates in a row were skipped when the epoch ended
+
+
+class MiniBatchStats(NamedTuple):
+    """One minibatch on its way into the epoch's statistics."""
+
+    losses: list[float]  # one for each field of PPOLoss
+    grad_norm: float
+    advantage_std: float
+    transitions: int
+
+
+def describe_batch(batch: TrainBatch) -> dict[str, float]:
+    """Statistics of the data itself, over the rows whose numbers are all finite."""
+    columns = np.stack((batch.rewards, batch.advantages, batch.returns, batch.old_values)).astype(np.float64)
+    rewards, advantages, returns, old_values = columns[:, np.isfinite(columns).all(0)]
+    if not len(rewards):
+        return dict.fromkeys(("adv_mean", "adv_std", "reward_advantage_corr", "explained_variance"), 0.0)
+    spread = returns.var()
+    return {
+        "adv_mean": float(advantages.mean()),
+        "adv_std": float(advantages.std()),
+        "reward_advantage_corr": correlation(rewards, advantages),
+        "explained_variance": float(1 - (returns - old_values).var() / spread) if spread > 0 else 0.0,
+    }
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's correlation, 0 where one of the two does not vary."""
+    first, second = first - first.mean(), second - second.mean()
+    scale = np.sqrt((first**2).sum() * (second**2).sum())
+    return float(np.clip((first * second).sum() / scale, -1.0, 1.0)) if scale > SMALLEST_SCALE else 0.0
+
+
+def summarise(
+    done: list[MiniBatchStats],
+    about_batch: dict[str, float],
+    learning_rate: float,
+    skipped: int,
+    skipped_in_a_row: int,
+) -> EpochStats:
+    """Average the minibatches by their size; an epoch in which every update was skipped reports zeros."""
+    weights = np.array([stats.transitions for stats in done], np.float64)
+    losses = np.array([stats.losses for stats in done]).reshape(-1, len(PPOLoss._fields))
+    norms = np.array([stats.grad_norm for stats in done])
+    spreads = np.array([stats.advantage_std for stats in done])
+    averages = weights @ losses / max(weights.sum(), 1)
+    mean = dict(zip(PPOLoss._fields, averages.tolist(), strict=True))
+    clipped, kl = (
+        losses[:, PPOLoss._fields.index("clip_fraction")],
+        losses[:, PPOLoss._fields.index("approx_kl")],
+    )
+    return EpochStats(
+        loss_policy=mean["policy"],
+        loss_value=mean["value"],
+        loss_entropy=mean["entropy"],
+        loss_total=mean["total"],
+        clip_fraction=mean["clip_fraction"],
+        clip_fraction_max=float(clipped.max(initial=0)),
+        clip_triggered_minibatches=int((clipped > 0).sum()),
+        adv_min_std=float(spreads.min()) if done else 0.0,
+        adv_zero_std_batches=int((spreads == 0).sum()),
+        grad_norm=float(norms.mean()) if done else 0.0,
+        grad_norm_max=float(norms.max(initial=0)),
+        kl_divergence=mean["approx_kl"],
+        kl_divergence_max=float(kl.max(initial=0)),
+        batch_entropy_mean=mean["entropy"],
+        batch_entropy_std=float(np.sqrt(max(mean["entropy_square"] - mean["entropy"] ** 2, 0))),
+        ratio_mean=mean["ratio_mean"],
+        ess_fraction=ess_fraction(mean["ratio_mean"], mean["ratio_square"]),
+        updates=len(done),
+        transitions=int(weights.sum()),
+        lr=learning_rate,
+        skipped_updates=skipped,
+        skipped_in_a_row=skipped_in_a_row,
+        **about_batch,
+    )

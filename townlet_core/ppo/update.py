@@ -1,0 +1,167 @@
+"""One PPO update: epochs of shuffled minibatches over one batch, each step taken only if it is finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from townlet_core.errors import InputError, ShapeError
+from townlet_core.ppo.backend import to_tensor, torch
+from townlet_core.ppo.config import PPOConfig
+from townlet_core.ppo.losses import PPOLoss, ppo_loss
+from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.statistics import EpochStats, MiniBatchStats, TrainBatch, describe_batch, summarise
+from townlet_core.rng import generator
+
+SKIPS_THAT_END_A_RUN = 3  # not-finite updates in a row; the caller then ends with exit code 4
+SMALLEST_STD = 1e-8
+ROUNDING = 1e-6  # of the mean; a float32 advantage can't show a smaller spread
+ADAM_EPSILON = 1e-5
+
+
+def make_optimizer(network: ActorCritic, learning_rate: float) -> torch.optim.Adam:
+    """Return fused Adam over all parameters, as PPO uses it (epsilon 1e-5)."""
+    return torch.optim.Adam(network.parameters(), lr=learning_rate, eps=ADAM_EPSILON, fused=True)
+
+
+def update_policy(
+    network: ActorCritic,
+    optimizer: torch.optim.Optimizer,
+    batch: TrainBatch,
+    config: PPOConfig,
+    coordinates: tuple[int, ...],
+    learning_rate: float,
+    should_stop: Callable[[], bool] = lambda: False,
+    skipped_in_a_row: int = 0,
+) -> list[EpochStats]:
+    """Train the network on one batch and return the statistics of each epoch.
+
+    Epoch e is shuffled by the generator at (*coordinates, e): equal arguments give equal weights. An update
+    whose loss or gradient is not finite is skipped before it touches the weights. The update ends early
+    when `should_stop()` says so (asked before each minibatch), when an epoch's mean KL divergence exceeds
+    config.target_kl, or when SKIPS_THAT_END_A_RUN updates in a row were skipped, counting on from
+    `skipped_in_a_row`; the caller finds that in the last epoch's `skipped_in_a_row`.
+    Raises ShapeError or InputError if the batch cannot be trained on.
+    """
+    check_batch(batch, network)
+    data = on_device(batch, network.value_head.weight.device)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    about_batch = describe_batch(batch)
+    history: list[EpochStats] = []
+    for epoch in range(config.num_epochs):
+        done: list[MiniBatchStats] = []
+        skipped, stopped = 0, False
+        for rows in shuffled_rows(len(batch.actions), config.num_mini_batches, (*coordinates, epoch)):
+            if stopped := should_stop() or skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
+                break
+            stats = step(network, optimizer, data, rows, config)
+            if stats is None:
+                skipped, skipped_in_a_row = skipped + 1, skipped_in_a_row + 1
+            else:
+                done.append(stats)
+                skipped_in_a_row = 0
+        if done or skipped:
+            history.append(summarise(done, about_batch, learning_rate, skipped, skipped_in_a_row))
+        if stopped or (config.target_kl and history[-1].kl_divergence > config.target_kl):
+            break
+    return history
+
+
+def check_batch(batch: TrainBatch, network: ActorCritic) -> None:
+    """Refuse a batch whose columns do not fit each other or the network, or whose actions are not legal."""
+    shape, count = network.config, len(batch.actions)
+    if count == 0:
+        raise InputError("the batch has no transitions", "give at least one tick at which an agent lived")
+    one_each = dict.fromkeys(TrainBatch._fields[3:], (count,))
+    expected = {
+        "map": (count, *shape.map_shape),
+        "features": (count, shape.feature_count),
+        "action_mask": (count, shape.action_count),
+        **one_each,
+    }
+    for name, column in batch._asdict().items():
+        if column.shape != expected[name]:
+            raise ShapeError(f"batch.{name} has shape {column.shape}, expected {expected[name]}")
+    known = (batch.actions >= 0) & (batch.actions < shape.action_count)
+    if not known.all():
+        row = int(np.flatnonzero(~known)[0])
+        raise InputError(
+            f"batch.actions[{row}] is {batch.actions[row]}, expected an id from 0 to {shape.action_count - 1}"
+        )
+    legal = np.take_along_axis(batch.action_mask, batch.actions[:, None].astype(np.int64), 1)[:, 0]
+    if not legal.all():
+        row = int(np.flatnonzero(~legal)[0])
+        raise InputError(f"batch.actions[{row}] is {batch.actions[row]}, which the action mask forbids there")
+
+
+def on_device(batch: TrainBatch, device: torch.device) -> list[torch.Tensor]:
+    """Move the columns that training reads, in the order of the fields."""
+    kinds = (batch.map.dtype.type, np.float32, np.bool_, np.int64, *[np.float32] * 4)
+    return [to_tensor(column, device, kind) for column, kind in zip(batch, kinds, strict=False)]
+
+
+def shuffled_rows(count: int, parts: int, coordinates: tuple[int, ...]) -> Iterator[torch.Tensor]:
+    """Cut a permutation into `parts` minibatches that differ by at most one row, none of them empty."""
+    order = generator(*coordinates).permutation(count)
+    return map(torch.from_numpy, np.array_split(order, min(parts, count)))
+
+
+def step(
+    network: ActorCritic,
+    optimizer: torch.optim.Optimizer,
+    data: list[torch.Tensor],
+    rows: torch.Tensor,
+    config: PPOConfig,
+) -> MiniBatchStats | None:
+    """Take one optimiser step on these rows, or none and return None if anything is not finite."""
+    rows = rows.to(data[0].device)
+    *inputs, advantages, returns = (column.index_select(0, rows) for column in data)
+    std = spread(advantages)
+    if config.advantage_normalization:
+        advantages = normalise(advantages, std)
+    optimizer.zero_grad(set_to_none=True)
+    losses = backpropagate(network, [*inputs, advantages, returns], config)
+    grad_norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
+    # The one read from the device per minibatch. It has to come before the step.
+    numbers = torch.stack((*losses.double(), grad_norm.double(), std.double())).tolist()
+    if not np.isfinite(numbers).all():
+        return None
+    optimizer.step()
+    return MiniBatchStats(numbers[:-2], numbers[-2], numbers[-1], len(rows))
+
+
+def spread(advantages: torch.Tensor) -> torch.Tensor:
+    """Standard deviation (n − 1), and 0 for a lone row or one so small that it is rounding alone."""
+    if len(advantages) == 1:
+        return torch.zeros_like(advantages[0])
+    std, mean = torch.std_mean(advantages)
+    return torch.where(std <= SMALLEST_STD + ROUNDING * mean.abs(), torch.zeros_like(std), std)
+
+
+def normalise(advantages: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """Give mean 0 and deviation 1; equal advantages become about 0, and a lone one stays as it is."""
+    if len(advantages) == 1:
+        return advantages
+    return (advantages - advantages.mean()) / torch.where(std == 0, torch.ones_like(std), std)
+
+
+def backpropagate(network: ActorCritic, columns: list[torch.Tensor], config: PPOConfig) -> torch.Tensor:
+    """Add the minibatch's gradient to the parameters, in pieces of micro_batch rows, and return its losses.
+
+    Each piece counts by its share of the rows, so the sum is the gradient of the whole.
+    """
+    count = len(columns[0])
+    size = config.micro_batch or count
+    losses = torch.zeros(len(PPOLoss._fields), dtype=torch.float64, device=columns[0].device)
+    pieces = zip(*(column.split(size) for column in columns), strict=True)
+    for map, features, action_mask, actions, old_log_probs, old_values, advantages, returns in pieces:
+        with torch.autocast(map.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            logits, values = network(map, features)
+        judged = (action_mask, actions, old_log_probs, old_values, advantages, returns)
+        loss = ppo_loss(logits, values, *judged, config)
+        share = len(map) / count
+        (loss.total * share).backward()
+        losses += share * torch.stack([part.detach().double() for part in loss])
+    return losses

@@ -1,0 +1,1 @@
+"""Replay data: samples on disk and in memory, manifests, metrics, datasets and batches. Numpy only."""

@@ -1,0 +1,86 @@
+"""Samples that are trained on together must mean the same by every number; here they are compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from townlet_core.errors import SampleError
+from townlet_core.replay.sample import ReplaySample
+from townlet_core.vocab import CONFLICT_FEATURES
+
+_APART = "train on them separately, or capture both again"
+
+
+class Agreement:
+    """What the samples seen so far share. Holds the first one's facts, not the samples."""
+
+    def __init__(self) -> None:
+        self.name = ""  # of the first sample; empty before there is one
+        self.map_shape: tuple[int, ...] = ()
+        self.map_channels: Any = None
+        self.feature_names: tuple[str, ...] = ()
+        self.is_older = False
+        self.action_dim = 0  # older samples: largest id + 1 so far
+        self.lookup: Any = None
+        self.other_lookup = ""  # the first older sample whose lookup differs
+
+    def add(self, name: str, sample: ReplaySample) -> None:
+        """Compare a sample with the first one. Raises SampleError naming both where they disagree."""
+        if not self.name:
+            self.name = name
+            self.map_shape = sample.map.shape[1:]
+            self.map_channels = sample.metadata.get("map_channels")
+            self.feature_names = sample.feature_names
+            self.is_older = sample.is_older
+            self.action_dim = 0 if sample.is_older else sample.action_dim
+            self.lookup = sample.metadata.get("action_lookup")
+        self._compare(name, "map shape", self.map_shape, sample.map.shape[1:])
+        self._compare(name, "map channels", self.map_channels, sample.metadata.get("map_channels"))
+        self._compare_features(name, sample.feature_names)
+        self._compare_vocabulary(name, sample)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Say what the samples' vocabulary leaves open."""
+        if not self.is_older:
+            return ()
+        detail = (
+            f", and {self.name} and {self.other_lookup} name them differently" if self.other_lookup else ""
+        )
+        return (
+            f"{self.name}: has no schema version; its action ids and those of the samples with it are taken "
+            f"as one vocabulary of {self.action_dim}, though an id may mean different things in them{detail}",
+        )
+
+    def _compare(self, name: str, what: str, first: Any, other: Any) -> None:
+        if first != other:
+            facts = f"{what} {first} in the first, {other} in the second"
+            raise SampleError(f"{self.name} and {name} do not fit together: {facts}", _APART)
+
+    def _compare_features(self, name: str, features: tuple[str, ...]) -> None:
+        if features == self.feature_names:
+            return
+        self._compare(name, "number of features", len(self.feature_names), len(features))
+        column = next(
+            i for i, pair in enumerate(zip(self.feature_names, features, strict=True)) if len(set(pair)) > 1
+        )
+        self._compare(name, f"feature {column}", self.feature_names[column], features[column])
+
+    def _compare_vocabulary(self, name: str, sample: ReplaySample) -> None:
+        generations = ("2", "1, with action ids of its own")
+        self._compare(name, "generation", generations[self.is_older], generations[sample.is_older])
+        if not sample.is_older:
+            self._compare(name, "action vocabulary", self.action_dim, sample.action_dim)
+            return
+        self.action_dim = max(self.action_dim, int(sample.actions.max()) + 1)
+        if sample.metadata.get("action_lookup") != self.lookup and not self.other_lookup:
+            self.other_lookup = name
+
+
+def check_conflict_features(feature_names: tuple[str, ...]) -> None:
+    """Raise SampleError if these features do not tell of conflict."""
+    absent = [name for name in CONFLICT_FEATURES if name not in feature_names]
+    if absent:
+        raise SampleError(
+            f"the samples have no feature {' or '.join(absent)}, so conflict cannot be learned from them",
+            "capture them again with `townlet capture`",
+        )

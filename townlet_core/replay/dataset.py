@@ -1,0 +1,252 @@
+"""A dataset: samples that agree with each other, served as batches in an order that the seed decides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from townlet_core.errors import InputError, SampleError
+from townlet_core.replay.agreement import Agreement, check_conflict_features
+from townlet_core.replay.batch import ReplayBatch, stack_samples
+from townlet_core.replay.events import count_events
+from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.replay.manifest import ManifestEntry, examine_entry, load_manifest, unlisted_entry
+from townlet_core.replay.sample import ReplaySample, file_identity, raise_first, reload_sample
+from townlet_core.replay.schema import Finding, warnings
+from townlet_core.rng import generator
+
+_SHUFFLE_STREAM = 0x7E91A7  # keeps these draws apart from others with the same seed
+
+
+@dataclass(frozen=True)
+class SampleFilters:
+    """Which samples to leave out. The defaults keep all."""
+
+    agents: tuple[str, ...] = ()  # keep only these agents
+    min_timesteps: int = 1  # keep only samples at least this long
+
+
+@dataclass(frozen=True)
+class ReplayDatasetConfig:
+    """Where samples come from and how they become batches."""
+
+    manifests: tuple[Path, ...] = ()
+    samples: tuple[Path, ...] = ()  # NPZ files, each with its JSON beside it
+    events: tuple[Path, ...] = ()  # event logs of the same captures, for event_counts
+    batch_size: int = 8  # whole samples per batch, not transitions
+    shuffle: bool = True  # a new order each epoch, a function of seed and epoch alone
+    seed: int = 0
+    drop_last: bool = False  # leave out batches smaller than batch_size
+    streaming: bool = False  # read samples when their batch is due; memory is one batch
+    filters: SampleFilters = SampleFilters()
+    limits: ReadLimits = DEFAULT_LIMITS
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError(f"batch_size: {self.batch_size}, expected at least 1")
+        if self.seed < 0:
+            raise InputError(f"seed: {self.seed}, expected at least 0")
+
+
+class _Item(NamedTuple):
+    """One sample of a dataset: in memory, or where to read it again."""
+
+    name: str
+    timesteps: int
+    sample: ReplaySample | None  # None when streaming
+    path: Path | None  # None when it never was a file
+    identity: tuple[int, int, int] | None  # of the file when it was checked
+
+
+class ReplayDataset:
+    """Batches of whole samples. Iterate once per epoch; each iteration is the next epoch.
+
+    Opening reads every sample once and holds it to all rules, digests included, and all of them to each
+    other, so that nothing can go wrong after the first batch but a file that changes. A batch holds samples
+    of one length; where there are several lengths, their batches alternate at random.
+
+    feature_names, map_shape, action_dim: what the samples share. warnings: what is weak in them.
+    epoch: the one that the next iteration serves.
+    """
+
+    def __init__(self, config: ReplayDatasetConfig) -> None:
+        """Open the files of the configuration. Raises SampleError, MissingError, InputError or DiskError."""
+        self._open(config, _read_samples(config))
+
+    @classmethod
+    def from_samples(cls, samples: Sequence[ReplaySample], config: ReplayDatasetConfig) -> ReplayDataset:
+        """Make a dataset of samples that are in memory already and are trusted to keep the rules."""
+        dataset = cls.__new__(cls)
+        named: Iterator[tuple[_Item, ReplaySample, list[Finding]]] = (
+            (_Item(f"{i:03d}_{sample.agent_id}", sample.timesteps, sample, None, None), sample, [])
+            for i, sample in enumerate(samples)
+            if _is_wanted(config.filters, sample.agent_id, sample.timesteps)
+        )
+        dataset._open(config, named)
+        return dataset
+
+    def _open(
+        self, config: ReplayDatasetConfig, found: Iterable[tuple[_Item, ReplaySample, list[Finding]]]
+    ) -> None:
+        """Keep the items, and hold their samples to each other as they come."""
+        self.config = config
+        self.epoch = 0
+        self._items: list[_Item] = []
+        agreement = Agreement()
+        weak: dict[str, list[Any]] = {}  # message: [first file, how many], so that warnings stay few
+        for item, sample, findings in found:
+            agreement.add(str(item.path or item.name), sample)
+            for finding in warnings(findings):
+                weak.setdefault(f"{finding.place} {finding.message}", [finding.file, 0])[1] += 1
+            self._items.append(item)
+        if not self._items:
+            raise SampleError("no samples to train on", "name a manifest or samples, and check the filters")
+        self.feature_names = agreement.feature_names
+        self.map_shape = agreement.map_shape
+        self.action_dim = agreement.action_dim
+        self.warnings = (
+            *agreement.warnings(),
+            *(
+                f"{file}: {text}{f' (and {n - 1} more files)' if n > 1 else ''}"
+                for text, (file, n) in weak.items()
+            ),
+        )
+        if not len(self):
+            raise SampleError(
+                f"no batch is left: {len(self._items)} samples, batch_size {config.batch_size} and drop_last",
+                "lower batch_size, or keep the last batch",
+            )
+
+    @property
+    def sample_count(self) -> int:
+        return len(self._items)
+
+    @property
+    def transitions(self) -> int:
+        """Ticks of all samples together."""
+        return sum(item.timesteps for item in self._items)
+
+    def __len__(self) -> int:
+        """Count the batches of one epoch."""
+        sizes = [len(members) for members in self._groups().values()]
+        round_up = 0 if self.config.drop_last else self.config.batch_size - 1
+        return sum((size + round_up) // self.config.batch_size for size in sizes)
+
+    def __iter__(self) -> Iterator[ReplayBatch]:
+        """Serve the batches of the current epoch and move on to the next."""
+        order = self.batch_order(self.epoch)
+        self.epoch += 1
+        return (self._stack(members) for members in order)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration serves, as a resumed run must."""
+        self.epoch = epoch
+
+    def batch_order(self, epoch: int) -> list[list[int]]:
+        """List the samples of each batch of an epoch: a function of the seed and the epoch alone."""
+        size, rng = self.config.batch_size, generator(self.config.seed, epoch, _SHUFFLE_STREAM)
+        batches: list[list[int]] = []
+        for members in self._groups().values():
+            order = rng.permutation(members).tolist() if self.config.shuffle else members
+            chunks = [order[start : start + size] for start in range(0, len(order), size)]
+            batches += [chunk for chunk in chunks if len(chunk) == size or not self.config.drop_last]
+        return [batches[i] for i in rng.permutation(len(batches))] if self.config.shuffle else batches
+
+    def feature_statistics(self) -> dict[str, Any]:
+        """Return `{names, count, mean, std}` of the features over all ticks, for a manifest's metadata.
+
+        Computed sample by sample in float64; std is the population's.
+        Source: the pairwise update of Chan, Golub and LeVeque 1979, eq. 2.1.
+        """
+        count, mean, squares = 0, np.zeros(len(self.feature_names)), np.zeros(len(self.feature_names))
+        for sample in map(self._sample, self._items):
+            features, ticks = sample.features.astype(np.float64), sample.timesteps
+            shift = features.mean(axis=0) - mean
+            squares += ((features - features.mean(axis=0)) ** 2).sum(axis=0)
+            squares += shift**2 * (count * ticks / (count + ticks))
+            mean += shift * (ticks / (count + ticks))
+            count += ticks
+        std = np.sqrt(squares / count)
+        return {
+            "names": list(self.feature_names),
+            "count": count,
+            "mean": mean.tolist(),
+            "std": std.tolist(),
+        }
+
+    def event_counts(self) -> dict[str, int]:
+        """Count the events of the configured logs by type."""
+        total: Counter[str] = Counter()
+        for path in self.config.events:
+            total.update(count_events(path, self.config.limits))
+        return dict(total)
+
+    def _groups(self) -> dict[int, list[int]]:
+        """Group the samples by length, in the order the lengths first appear."""
+        groups: dict[int, list[int]] = {}
+        for i, item in enumerate(self._items):
+            groups.setdefault(item.timesteps, []).append(i)
+        return groups
+
+    def _stack(self, members: list[int]) -> ReplayBatch:
+        items = [self._items[i] for i in members]
+        samples = [self._sample(item) for item in items]
+        return stack_samples(samples, [item.name for item in items], self.feature_names, self.action_dim)
+
+    def _sample(self, item: _Item) -> ReplaySample:
+        if item.sample is not None:
+            return item.sample
+        assert item.path is not None  # a sample is in memory, or it has a file
+        if file_identity(item.path) != item.identity:
+            raise SampleError(f"{item.path}: has changed since the dataset was opened", "start the run again")
+        metadata = {"feature_names": self.feature_names, "action_dim": self.action_dim}
+        return reload_sample(item.path, metadata, self.config.limits)
+
+
+def check_trainable(dataset: ReplayDataset) -> None:
+    """Hold a dataset to what training needs beyond its rules, before the first update.
+
+    Raises SampleError if it lacks the features that tell of conflict.
+    """
+    check_conflict_features(dataset.feature_names)
+
+
+def _read_samples(config: ReplayDatasetConfig) -> Iterator[tuple[_Item, ReplaySample, list[Finding]]]:
+    """Read and check the files of a configuration one after the other."""
+    taken = 0
+    for entry in _entries(config):
+        if not _is_wanted(config.filters, entry.agent_id, entry.frame_count):
+            continue
+        identity = file_identity(entry.sample)
+        sample, found = examine_entry(entry, config.limits)
+        raise_first(found)
+        assert sample is not None  # there is no sample only where there is a problem
+        if not _is_wanted(config.filters, sample.agent_id, sample.timesteps):
+            continue
+        taken += sum(array.nbytes for array in sample.arrays().values())
+        if taken > config.limits.max_memory_bytes and not config.streaming:
+            most = f"{config.limits.max_memory_bytes:,} bytes"
+            raise InputError(
+                f"{entry.sample}: up to this one the samples take more than {most} of memory",
+                "set streaming, or raise max_memory_bytes",
+            )
+        kept = None if config.streaming else sample
+        yield _Item(entry.sample.stem, sample.timesteps, kept, entry.sample, identity), sample, found
+
+
+def _entries(config: ReplayDatasetConfig) -> Iterator[ManifestEntry]:
+    for manifest in config.manifests:
+        yield from load_manifest(manifest, config.limits).entries
+    for path in map(Path, config.samples):
+        yield unlisted_entry(path)
+
+
+def _is_wanted(filters: SampleFilters, agent: str | None, timesteps: int | None) -> bool:
+    """Whether the filters keep a sample; None is not known yet, and kept."""
+    known_agent = agent is None or not filters.agents or agent in filters.agents
+    return known_agent and (timesteps is None or timesteps >= filters.min_timesteps)

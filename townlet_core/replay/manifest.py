@@ -1,0 +1,172 @@
+"""The manifest: which samples a capture consists of, and the digests that prove them whole."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.tokens import AliasToken
+
+from townlet_core import io
+from townlet_core.errors import InputError, SampleError
+from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.replay.sample import ReplaySample, examine_sample
+from townlet_core.replay.schema import RECAPTURE, Finding
+
+_FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_YAML_BYTES = 1 << 20  # people write YAML by hand; machines write JSON
+
+
+class ManifestEntry(NamedTuple):
+    """One sample of a manifest; what the manifest does not say is None."""
+
+    name: str  # as written, relative to the manifest's folder
+    sample: Path
+    meta: Path
+    agent_id: str | None
+    frame_count: int | None
+    sha256: str | None  # of the NPZ
+    bytes: int | None  # of the NPZ
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The samples of one capture, in order."""
+
+    path: Path
+    entries: tuple[ManifestEntry, ...]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def save_manifest(
+    folder: Path, prefix: str, entries: Iterable[dict[str, Any]], metadata: dict[str, Any]
+) -> Path:
+    """Write `<prefix>_manifest.json`. Write it last: what it lists must be complete.
+
+    entries: what save_sample returned.
+    """
+    path = Path(folder) / f"{prefix}_manifest.json"
+    io.write_json(path, {"metadata": metadata, "samples": list(entries)})
+    return path
+
+
+def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
+    """Read a manifest in any of its forms; the samples themselves are not opened.
+
+    Raises SampleError for a form we do not know or a path that leaves the manifest's folder, InputError for
+    text that is not JSON (or YAML, for `.yaml` and `.yml`), MissingError, or DiskError.
+    """
+    path = Path(path)
+    content = _read(path, limits)
+    metadata: Any = {}
+    listed = content
+    if isinstance(content, dict):
+        metadata, listed = content.get("metadata") or {}, content.get("samples")
+    if not isinstance(listed, list) or not isinstance(metadata, dict):
+        raise SampleError(f"{path}: is not a manifest; {_FORMS}")
+    if not listed:
+        raise SampleError(f"{path}: lists no samples", "capture some with `townlet capture`")
+    if len(listed) > limits.max_samples:
+        raise SampleError(f"{path}: lists {len(listed):,} samples, expected at most {limits.max_samples:,}")
+    folder = os.path.realpath(path.parent)
+    entries = tuple(_entry(value, f"{path}: samples[{i}]", path, folder) for i, value in enumerate(listed))
+    return Manifest(path, entries, metadata)
+
+
+def unlisted_entry(path: Path) -> ManifestEntry:
+    """Return the entry of a sample that no manifest lists."""
+    return ManifestEntry(path.name, path, path.with_suffix(".json"), None, None, None, None)
+
+
+def examine_entry(
+    entry: ManifestEntry, limits: ReadLimits = DEFAULT_LIMITS
+) -> tuple[ReplaySample | None, list[Finding]]:
+    """Read a listed sample and collect its findings, and where it is not what the manifest says.
+
+    Raises TownletError only where there is nothing to look into: no file, no zip, wrong digest.
+    """
+    sample, found = examine_sample(entry.sample, entry.meta, limits, entry.sha256)
+    if sample is None:
+        return None, found
+    facts = {
+        "agent_id": (entry.agent_id, sample.agent_id),
+        "frame_count": (entry.frame_count, sample.timesteps),
+        "bytes": (entry.bytes, entry.sample.stat().st_size),
+    }
+    wrong = [
+        Finding("problem", str(entry.sample), key, f"is {actual}, the manifest says {said}", RECAPTURE)
+        for key, (said, actual) in facts.items()
+        if said is not None and said != actual
+    ]
+    return (None if wrong else sample), found + wrong
+
+
+def _read(path: Path, limits: ReadLimits) -> Any:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is not a file, expected a manifest")
+    if path.suffix not in (".yaml", ".yml"):
+        return io.read_json(path, limits.max_manifest_bytes)
+    data = io.read_file(path, min(_MAX_YAML_BYTES, limits.max_manifest_bytes))
+    try:
+        if any(isinstance(token, AliasToken) for token in YAML(typ="safe", pure=True).scan(data)):
+            raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
+        return YAML(typ="safe", pure=True).load(data)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
+    except (ValueError, RecursionError) as error:  # dates and numbers that are none; endless nesting
+        raise InputError(f"{path}: not YAML we can read: {error}") from error
+
+
+def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:
+    entry = {"sample": value} if isinstance(value, str) else value
+    if not isinstance(entry, dict) or "sample" not in entry:
+        raise SampleError(f"{place}: is not a sample; expected a file name or {{'sample': FILE}}")
+    name = entry["sample"]
+    sample = _inside(name, f"{place}.sample", path, folder)
+    meta = entry.get("meta")
+    return ManifestEntry(
+        name=name,
+        sample=sample,
+        meta=sample.with_suffix(".json") if meta is None else _inside(meta, f"{place}.meta", path, folder),
+        agent_id=_typed(entry, "agent_id", str, place),
+        frame_count=_typed(entry, "frame_count", int, place),
+        sha256=_digest(entry, place),
+        bytes=_typed(entry, "bytes", int, place),
+    )
+
+
+def _inside(name: Any, place: str, path: Path, folder: str) -> Path:
+    """Return the path of a listed file, which must lie in the manifest's folder, also behind symlinks."""
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 1024:
+        raise SampleError(f"{place}: is {str(name)[:80]!r}, expected a file name")
+    leaves = os.path.isabs(name) or ".." in Path(name).parts
+    inside = os.path.commonpath([folder, os.path.realpath(path.parent / name)]) == folder
+    if leaves or not inside:
+        raise SampleError(
+            f"{place}: {name[:200]!r} leaves the manifest's folder",
+            "keep samples beside or below their manifest, and name them relative to it",
+        )
+    return path.parent / name
+
+
+def _typed(entry: dict[str, Any], key: str, kind: type, place: str) -> Any:
+    value = entry.get(key)
+    if value is not None and type(value) is not kind:
+        raise SampleError(f"{place}.{key}: is {str(value)[:80]!r}, expected {kind.__name__}")
+    return value
+
+
+def _digest(entry: dict[str, Any], place: str) -> str | None:
+    digest = _typed(entry, "sha256", str, place)
+    if digest is not None and not _SHA256.fullmatch(digest):
+        raise SampleError(f"{place}.sha256: is {digest[:80]!r}, expected 64 hexadecimal digits")
+    return digest

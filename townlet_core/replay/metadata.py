@@ -1,0 +1,207 @@
+"""The JSON beside a sample: built complete, written in one order, held to its rules when read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.replay.schema import (
+    ARRAYS,
+    RECAPTURE,
+    REQUIRED_KEYS,
+    REQUIRED_KEYS_OLDER,
+    TRAINING_ARRAYS,
+    Finding,
+    problems,
+)
+from townlet_core.vocab import (
+    ACTION_COUNT,
+    ACTION_LOOKUP,
+    MAP_CHANNELS,
+    MAP_SHAPE,
+    NAME_PATTERN,
+    SAMPLE_SCHEMA_VERSION,
+)
+
+
+def sample_metadata(
+    *,
+    timesteps: int,
+    feature_names: Sequence[str],
+    agent_id: str,
+    behaviour: str,
+    capture: dict[str, Any],
+    value_source: str = "none",
+    metrics: dict[str, float] | None = None,
+    optional_arrays: Sequence[str] = (),
+    map_shape: Sequence[int] = MAP_SHAPE,
+    map_channels: Sequence[str] = MAP_CHANNELS,
+) -> dict[str, Any]:
+    """Build the complete JSON of a sample.
+
+    behaviour: "scripted", or the acting checkpoint's sha256. value_source: whose values value_preds are, or
+    "none" when they are 0. capture: scenario name and sha256, seed, town, episode, ticks, versions; no
+    timestamps. metrics: usually filled in afterwards by metrics.with_metrics.
+    """
+    return {
+        "schema_version": SAMPLE_SCHEMA_VERSION,
+        "variant": "hybrid",
+        "map_shape": list(map_shape),
+        "map_channels": list(map_channels),
+        "feature_names": list(feature_names),
+        "training_arrays": [*TRAINING_ARRAYS[2:], *(name for name in ARRAYS if name in optional_arrays)],
+        "timesteps": timesteps,
+        "value_pred_steps": timesteps + 1,
+        "action_lookup": dict(ACTION_LOOKUP),
+        "action_dim": ACTION_COUNT,
+        "agent_id": agent_id,
+        "frame_count": timesteps,
+        "metrics": dict(metrics or {}),
+        "behaviour": behaviour,
+        "value_source": value_source,
+        "capture": capture,
+    }
+
+
+_KEY_ORDER = tuple(
+    sample_metadata(timesteps=0, feature_names=(), agent_id="", behaviour="", capture={})
+)  # of the JSON; keys beyond it follow in alphabetical order
+
+
+def canonical_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata in the one order it is written in, whatever order it was built in."""
+    order = [*(key for key in _KEY_ORDER if key in metadata), *sorted(set(metadata) - set(_KEY_ORDER))]
+    result = {key: _sorted_keys(metadata[key]) for key in order}
+    if "action_lookup" in result:
+        result["action_lookup"] = dict(sorted(result["action_lookup"].items(), key=lambda item: item[1]))
+    return result
+
+
+def _sorted_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted_keys(value[key]) for key in sorted(value)}
+    return value
+
+
+def check_metadata(
+    metadata: Any, arrays: dict[str, np.ndarray], file: str, limits: ReadLimits = DEFAULT_LIMITS
+) -> list[Finding]:
+    """Hold the JSON to its rules and to the arrays' shapes. `arrays` has all of TRAINING_ARRAYS."""
+    if not isinstance(metadata, dict):
+        return [Finding("problem", file, "", "is not a JSON object", RECAPTURE)]
+    older = "schema_version" not in metadata
+    required = REQUIRED_KEYS_OLDER if older else REQUIRED_KEYS
+    missing = [key for key in required if key not in metadata]
+    if missing:
+        return [Finding("problem", file, "", f"has no {', '.join(missing)}", RECAPTURE)]
+    found = _check_names(metadata, file, older, limits)
+    if problems(found):
+        return found
+    found += _check_version(metadata, file, older)
+    found += _check_sizes(metadata, arrays, file)
+    found += _check_numbers(metadata, file)
+    return found + _check_vocabulary(metadata, file, older, limits)
+
+
+def _check_version(metadata: dict[str, Any], file: str, older: bool) -> list[Finding]:
+    version, variant = metadata.get("schema_version"), metadata.get("variant")
+    found = []
+    if older:
+        message = "is missing: an older generation, whose action ids are the sample's own"
+        found.append(Finding("warning", file, "schema_version", message))
+    elif not (isinstance(version, str) and version.startswith("2.")):
+        message = f"is {str(version)[:40]!r}, expected '2.x'"
+        found.append(Finding("problem", file, "schema_version", message, "read it with a newer townlet"))
+    if variant != "hybrid":
+        severity = "warning" if older else "problem"
+        message = f"is {str(variant)[:40]!r}, expected 'hybrid'"
+        found.append(Finding(severity, file, "variant", message, RECAPTURE))
+    return found
+
+
+def _check_names(metadata: dict[str, Any], file: str, older: bool, limits: ReadLimits) -> list[Finding]:
+    found = []
+    for key in ("feature_names", "map_channels"):
+        names = metadata.get(key, ["unnamed"])
+        if not _is_list_of_names(names, limits.max_features):
+            message = f"is not a list of 1 to {limits.max_features} different short names"
+            found.append(Finding("problem", file, key, message, RECAPTURE))
+    agent = metadata.get("agent_id")
+    if agent is None and older:
+        found.append(Finding("warning", file, "agent_id", "is missing"))
+    elif not (isinstance(agent, str) and NAME_PATTERN.fullmatch(agent)):
+        message = f"is {str(agent)[:80]!r}, expected 1 to 64 letters, digits, '_', '.' or '-'"
+        found.append(Finding("problem", file, "agent_id", message, RECAPTURE))
+    if not isinstance(metadata.get("sample_id", ""), str):
+        found.append(Finding("problem", file, "sample_id", "is not a text", RECAPTURE))
+    return found
+
+
+def _is_list_of_names(names: Any, most: int) -> bool:
+    return (
+        isinstance(names, list)
+        and 0 < len(names) <= most
+        and all(isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable() for name in names)
+        and len(set(names)) == len(names)
+    )
+
+
+def _check_sizes(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
+    """Compare what the JSON says about sizes with the arrays."""
+    ticks = len(arrays["actions"])
+    sizes: dict[str, Any] = {
+        "timesteps": ticks,
+        "frame_count": ticks,
+        "value_pred_steps": ticks + 1,
+        "map_shape": list(arrays["map"].shape[1:]),
+    }
+    found = [
+        Finding("problem", file, key, f"is {str(metadata[key])[:40]}, the arrays say {size}", RECAPTURE)
+        for key, size in sizes.items()
+        if key in metadata and metadata[key] != size
+    ]
+    columns = {"feature_names": arrays["features"].shape[1], "map_channels": arrays["map"].shape[1]}
+    for key, size in columns.items():
+        if key in metadata and len(metadata[key]) != size:
+            message = f"names {len(metadata[key])}, the array has {size}"
+            found.append(Finding("problem", file, key, message, RECAPTURE))
+    listed = metadata.get("training_arrays", [])
+    known = list(arrays)  # a list, because what was read may not be hashable
+    absent = (
+        [str(name)[:40] for name in listed if name not in known] if isinstance(listed, list) else [listed]
+    )
+    if absent:
+        message = f"lists {', '.join(map(str, absent[:5]))[:200]}, which the sample does not have"
+        found.append(Finding("problem", file, "training_arrays", message, RECAPTURE))
+    return found
+
+
+def _check_numbers(metadata: dict[str, Any], file: str) -> list[Finding]:
+    """Metrics are finite numbers by name. (JSON has no NaN: the writer would have put null.)"""
+    metrics = metadata.get("metrics", {})
+    if isinstance(metrics, dict) and all(type(value) in (int, float) for value in metrics.values()):
+        return []
+    return [Finding("problem", file, "metrics", "are not finite numbers by name", RECAPTURE)]
+
+
+def _check_vocabulary(metadata: dict[str, Any], file: str, older: bool, limits: ReadLimits) -> list[Finding]:
+    """Ours is fixed for ever; the older generation's is the sample's own."""
+    lookup, size = metadata.get("action_lookup"), metadata.get("action_dim")
+    if not older:
+        if lookup == ACTION_LOOKUP and size == len(ACTION_LOOKUP):
+            return []
+        message = f"is not the fixed vocabulary {', '.join(ACTION_LOOKUP)}"
+        return [Finding("problem", file, "action_lookup", message, RECAPTURE)]
+    if size is not None and not (type(size) is int and 0 < size <= limits.max_actions):
+        message = f"is {str(size)[:40]}, expected 1 to {limits.max_actions}"
+        return [Finding("problem", file, "action_dim", message, RECAPTURE)]
+    if lookup is None:
+        return [Finding("warning", file, "action_lookup", "is missing: nobody knows what the ids mean")]
+    if not isinstance(lookup, dict) or not all(
+        type(action) is int and action >= 0 for action in lookup.values()
+    ):
+        return [Finding("problem", file, "action_lookup", "does not give an id to each name", RECAPTURE)]
+    return []

@@ -1,0 +1,195 @@
+"""Look at a sample, a manifest or a folder and report everything that is wrong or weak in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from townlet_core.errors import MissingError, TownletError
+from townlet_core.replay.agreement import Agreement, check_conflict_features
+from townlet_core.replay.events import count_events
+from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.replay.manifest import ManifestEntry, examine_entry, load_manifest, unlisted_entry
+from townlet_core.replay.metrics import load_metrics, sample_metrics
+from townlet_core.replay.sample import ReplaySample
+from townlet_core.replay.schema import Finding, problems, warnings
+
+_MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
+_METRICS_SLACK = 1e-4  # relative; older metrics were summed in float32
+
+
+@dataclass
+class Report:
+    """What validation found. `metrics` holds those of every sound sample, by file."""
+
+    findings: list[Finding] = field(default_factory=list)
+    metrics: dict[Path, dict[str, float]] = field(default_factory=dict)
+    samples: int = 0
+    manifests: int = 0
+    events: int = 0
+
+    @property
+    def problems(self) -> list[Finding]:
+        return problems(self.findings)
+
+    @property
+    def warnings(self) -> list[Finding]:
+        return warnings(self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report for `--json`."""
+        return {
+            "ok": not self.problems,
+            "samples": self.samples,
+            "manifests": self.manifests,
+            "events": self.events,
+            "problems": [finding._asdict() for finding in self.problems],
+            "warnings": [finding._asdict() for finding in self.warnings],
+        }
+
+
+def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training: bool = False) -> Report:
+    """Validate a sample (NPZ or its JSON), a manifest, an event log, a metrics file, or a folder of them.
+
+    for_training: hold each manifest, or a single sample, also to what training needs.
+    Raises MissingError if `path` is not there; whatever else is wrong is in the report.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise MissingError(f"{path}: no such file or folder")
+    report = Report()
+    if path.is_dir():
+        _validate_folder(path, report, limits, for_training)
+    elif path.suffix == ".npz":
+        _validate_sample(path, report, limits, for_training)
+    elif path.suffix == ".json" and path.with_suffix(".npz").exists():
+        _validate_sample(path.with_suffix(".npz"), report, limits, for_training)
+    elif path.suffix == ".jsonl":
+        _validate_events(path, report, limits)
+    elif path.name.endswith("_metrics.json"):
+        _validate_metrics(path, report, limits)
+    else:
+        _validate_manifest(path, report, limits, for_training)
+    return report
+
+
+def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_training: bool) -> None:
+    """Validate all manifests below, then the samples that none lists, then metrics and events."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifests = [path for path in files if path.name.endswith(_MANIFEST_ENDINGS)]
+    listed: set[Path] = set()
+    for path in manifests:
+        listed |= {sample.resolve() for sample in _validate_manifest(path, report, limits, for_training)}
+    for path in files:
+        if path.suffix == ".npz" and path.resolve() not in listed:
+            if manifests:
+                report.findings.append(Finding("warning", str(path), "", "is not listed in a manifest"))
+            _validate_sample(path, report, limits, for_training and not manifests)
+        elif path.name.endswith("_metrics.json"):
+            _validate_metrics(path, report, limits)
+        elif path.name.endswith("_events.jsonl"):
+            _validate_events(path, report, limits)
+    if not report.samples and not report.problems:
+        report.findings.append(Finding("problem", str(folder), "", "holds no samples and no manifest"))
+
+
+def _validate_manifest(path: Path, report: Report, limits: ReadLimits, for_training: bool) -> list[Path]:
+    """Validate a manifest, every sample it lists, and how they fit together; return their files."""
+    report.manifests += 1
+    try:
+        entries = load_manifest(path, limits).entries
+    except TownletError as error:
+        report.findings.append(_as_finding(error, path))
+        return []
+    for name, count in Counter(entry.name for entry in entries).items():
+        if count > 1:
+            report.findings.append(Finding("warning", str(path), "samples", f"lists {name} {count} times"))
+    _validate_together(path, entries, report, limits, for_training)
+    return [entry.sample for entry in entries]
+
+
+def _validate_sample(path: Path, report: Report, limits: ReadLimits, for_training: bool) -> None:
+    """Validate one sample that no manifest vouches for."""
+    _validate_together(path, [unlisted_entry(path)], report, limits, for_training)
+
+
+def _validate_together(
+    path: Path, entries: Sequence[ManifestEntry], report: Report, limits: ReadLimits, for_training: bool
+) -> None:
+    """Validate samples, hold those that are sound to each other, and all to what training needs."""
+    agreement = Agreement()
+    for entry in entries:
+        sample = _validate_entry(entry, report, limits)
+        if sample is None:
+            continue
+        try:
+            agreement.add(str(entry.sample), sample)
+        except TownletError as error:
+            report.findings.append(_as_finding(error, entry.sample))
+    if for_training and agreement.name:
+        try:
+            check_conflict_features(agreement.feature_names)
+        except TownletError as error:
+            report.findings.append(_as_finding(error, path))
+
+
+def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) -> ReplaySample | None:
+    """Validate one sample and compare the metrics in its JSON with its arrays."""
+    report.samples += 1
+    try:
+        sample, found = examine_entry(entry, limits)
+    except TownletError as error:
+        report.findings.append(_as_finding(error, entry.sample))
+        return None
+    report.findings += found
+    if sample is not None:
+        metrics = sample_metrics(sample)
+        report.metrics[entry.sample.resolve()] = metrics
+        said = sample.metadata.get("metrics", {})
+        report.findings += _compare_metrics(said, metrics, str(entry.meta), "metrics")
+    return sample
+
+
+def _validate_metrics(path: Path, report: Report, limits: ReadLimits) -> None:
+    """Compare a metrics file with the samples beside it."""
+    try:
+        said = load_metrics(path, limits)
+    except TownletError as error:
+        report.findings.append(_as_finding(error, path))
+        return
+    for name, metrics in said.items():
+        sample = (path.parent / Path(name).name).resolve()
+        if not sample.exists():
+            report.findings.append(Finding("problem", str(path), name, "is not beside the metrics"))
+            continue
+        if sample not in report.metrics:
+            _validate_entry(
+                ManifestEntry(name, sample, sample.with_suffix(".json"), None, None, None, None),
+                report,
+                limits,
+            )
+        report.findings += _compare_metrics(metrics, report.metrics.get(sample, {}), str(path), name)
+
+
+def _compare_metrics(
+    said: dict[str, float], computed: dict[str, float], file: str, place: str
+) -> Iterable[Finding]:
+    """Find recorded metrics that are not what the arrays say; names we do not compute are left alone."""
+    for name in said.keys() & computed.keys():
+        if abs(said[name] - computed[name]) > _METRICS_SLACK * max(1.0, abs(computed[name])):
+            message = f"is {said[name]:g}, the arrays say {computed[name]:g}"
+            yield Finding("problem", file, f"{place}.{name}", message, "recompute it from the sample")
+
+
+def _validate_events(path: Path, report: Report, limits: ReadLimits) -> None:
+    try:
+        report.events += sum(count_events(path, limits).values())
+    except TownletError as error:
+        report.findings.append(_as_finding(error, path))
+
+
+def _as_finding(error: TownletError, path: Path) -> Finding:
+    return Finding("problem", str(path), "", str(error).removeprefix(f"{path}: "), error.hint)

@@ -1,0 +1,34 @@
+"""Which scenarios come with Townlet, and which file a name means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from townlet_core.errors import InputError, did_you_mean
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def find_scenario(name_or_path: str | Path) -> Path:
+    """Return the file that is meant: a path if it looks like one or exists, else a bundled name.
+
+    Raises InputError naming the nearest scenario if no bundled one has this name.
+    """
+    path = Path(name_or_path)
+    if path.suffix in SUFFIXES or len(path.parts) > 1 or path.is_file():
+        return path
+    bundled = bundled_scenarios()
+    if str(name_or_path) not in bundled:
+        raise InputError(
+            f"no scenario is called '{name_or_path}'{did_you_mean(str(name_or_path), list(bundled))}",
+            "see them all with: townlet scenario list",
+        )
+    return bundled[str(name_or_path)]
+
+
+def bundled_scenarios() -> dict[str, Path]:
+    """Return name and file of every scenario that comes with Townlet, by name."""
+    installed = Path(__file__).parent / "bundled"
+    # An editable install has them where people edit them, at the top of the repository.
+    folder = installed if installed.is_dir() else Path(__file__).parents[2] / "scenarios"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}

@@ -1,0 +1,227 @@
+"""What must hold between the values of a scenario, beyond the type and range of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from townlet_core.errors import did_you_mean
+from townlet_core.scenario.document import Path
+from townlet_core.scenario.model import MAX_SIDE, VERBS, Scenario
+
+MAX_MISTAKES = 500  # a file with more is not a scenario
+
+Found = Iterator[tuple[Path, str]]
+Tile = tuple[int, int]
+
+
+class Floor(NamedTuple):
+    """The floor plan, worked out once."""
+
+    width: int
+    height: int
+    walls: frozenset[Tile]
+
+    def refusal(self, tile: Tile) -> str:
+        """Say why nothing can stand on `tile`; empty if something can."""
+        if not (0 <= tile[0] < self.width and 0 <= tile[1] < self.height):
+            inside = f"x from 0 to {self.width - 1} and y from 0 to {self.height - 1}"
+            return f"tile {list(tile)} is outside the grid, expected {inside}"
+        return f"tile {list(tile)} is a wall, expected floor" if tile in self.walls else ""
+
+
+def check_scenario(scenario: Scenario) -> list[tuple[Path, str]]:
+    """Return (path, message) for every mistake between the values of `scenario`, at most MAX_MISTAKES."""
+    return list(islice(_check_all(scenario), MAX_MISTAKES))
+
+
+def _check_all(scenario: Scenario) -> Found:
+    grid = list(_check_grid(scenario))
+    yield from grid
+    yield from _check_ids(scenario)
+    yield from _check_tiles(scenario)
+    yield from _check_kinds(scenario)
+    yield from _check_jobs(scenario)
+    yield from _check_schedules(scenario)
+    yield from _check_ranges(scenario)
+    if not grid:  # places can be judged only on a floor plan that makes sense
+        floor = Floor(*scenario.size, scenario.walls)
+        yield from _check_places(scenario, floor)
+        yield from _check_access(scenario, floor)
+        yield from _check_moves(scenario, floor)
+
+
+def _check_grid(scenario: Scenario) -> Found:
+    """Exactly one of size and layout; a layout is a rectangle of at most MAX_SIDE × MAX_SIDE."""
+    size, layout = scenario.grid.size, scenario.grid.layout
+    if size is not None and layout is not None:
+        yield ("grid",), "found both size and layout, expected one of them"
+    elif layout is not None:
+        yield from _check_layout(layout)
+    elif size is None:
+        yield ("grid",), "found neither size nor layout, expected one of them"
+
+
+def _check_layout(layout: str) -> Found:
+    rows = layout.splitlines()
+    width = max((len(row) for row in rows), default=0)
+    if not 1 <= len(rows) <= MAX_SIDE or not 1 <= width <= MAX_SIDE:
+        drawn = f"{width:,} × {len(rows):,}"
+        yield (
+            ("grid", "layout"),
+            f"found a drawing of {drawn} tiles, expected 1 to {MAX_SIDE} along each edge",
+        )
+        return
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            found = f"row {number} has {len(row)} tiles, row 1 has {len(rows[0])}"
+            yield ("grid", "layout"), f"{found}; expected all rows to be equally long"
+
+
+def _check_ids(scenario: Scenario) -> Found:
+    """An object and an agent may share an id; two of the same sort may not."""
+    groups = {"objects": [o.id for o in scenario.objects], "agents": [a.id for a in scenario.agents]}
+    for group, ids in groups.items():
+        first: dict[str, int] = {}
+        for index, name in enumerate(ids):
+            if name in first:
+                yield (group, index, "id"), f"'{name}' is already the id of {group}[{first[name]}]"
+            first.setdefault(name, index)
+
+
+def _check_tiles(scenario: Scenario) -> Found:
+    """Objects and agents each need a tile of their own."""
+    taken: dict[Tile, str] = {}
+    for path, position, who in _placed(scenario):
+        if position in taken:
+            yield path, f"tile {list(position)} is already taken by {taken[position]}"
+        taken.setdefault(position, who)
+
+
+def _check_kinds(scenario: Scenario) -> Found:
+    """Every kind that is named exists."""
+    named: list[tuple[Path, str]] = [
+        *((("objects", i, "kind"), thing.kind) for i, thing in enumerate(scenario.objects)),
+        *(
+            (("kinds", name, "supplies"), kind.supplies)
+            for name, kind in scenario.kinds.items()
+            if kind.supplies
+        ),
+        *((("outages", i, "kind"), outage.kind) for i, outage in enumerate(scenario.outages)),
+    ]
+    known = list(scenario.all_kinds)
+    for path, kind in named:
+        if kind not in known:
+            yield path, f"unknown kind '{kind}'{did_you_mean(kind, known)}"
+
+
+def _check_jobs(scenario: Scenario) -> Found:
+    """Jobs are at an object one can work at, within a day; agents have jobs that exist."""
+    kinds = {thing.id: thing.kind for thing in scenario.objects}
+    day = scenario.rules.ticks_per_day
+    for name, job in scenario.jobs.items():
+        if job.workplace not in kinds:
+            message = f"unknown object '{job.workplace}'{did_you_mean(job.workplace, list(kinds))}"
+            yield ("jobs", name, "workplace"), message
+        elif (kind := scenario.all_kinds.get(kinds[job.workplace])) and not kind.is_work:
+            message = f"object '{job.workplace}' is a {kinds[job.workplace]}, expected a kind with is_work"
+            yield ("jobs", name, "workplace"), message
+        if job.end_tick <= job.start_tick:
+            message = f"found {job.end_tick}, expected more than start_tick ({job.start_tick})"
+            yield ("jobs", name, "end_tick"), message
+        if job.end_tick > day:
+            yield ("jobs", name, "end_tick"), f"found {job.end_tick}, expected at most ticks_per_day ({day})"
+    for index, agent in enumerate(scenario.agents):
+        if agent.job is not None and agent.job not in scenario.jobs:
+            message = f"unknown job '{agent.job}'{did_you_mean(agent.job, list(scenario.jobs))}"
+            yield ("agents", index, "job"), message
+
+
+def _check_schedules(scenario: Scenario) -> Found:
+    """Every entry has one verb, and that verb a target that exists."""
+    objects = {thing.id: "object" for thing in scenario.objects}
+    agents = {agent.id: "agent" for agent in scenario.agents}
+    for index, agent in enumerate(scenario.agents):
+        for step, entry in enumerate(agent.schedule):
+            path: Path = ("agents", index, "schedule", step)
+            said = {verb: target for verb, target in entry if verb in VERBS and target is not None}
+            if len(said) != 1:
+                found = " and ".join(said) or "none"
+                yield path, f"found {found}, expected exactly one of {', '.join(VERBS)}"
+            for verb, target in said.items():
+                sort, known = ("agent", agents) if verb == "chat" else ("object", objects)
+                if isinstance(target, str) and target not in known:
+                    yield (*path, verb), f"unknown {sort} '{target}'{did_you_mean(target, list(known))}"
+            if entry.chat == agent.id:
+                yield (*path, "chat"), f"'{agent.id}' would chat with itself, expected another agent"
+
+
+def _check_places(scenario: Scenario, floor: Floor) -> Found:
+    """Everything stands inside the grid, and nothing in a wall."""
+    bare = floor._replace(walls=frozenset())  # a wall may be both drawn and listed
+    for index, tile in enumerate(scenario.grid.walls):
+        if refusal := bare.refusal(tile):
+            yield ("grid", "walls", index), refusal
+    for path, position, _ in _placed(scenario):
+        if refusal := floor.refusal(position):
+            yield path, refusal
+
+
+def _check_access(scenario: Scenario, floor: Floor) -> Found:
+    """Every object has a free tile beside it to use it from."""
+    taken = {thing.position for thing in scenario.objects}
+    for index, thing in enumerate(scenario.objects):
+        x, y = thing.position
+        beside = ((x, y - 1), (x + 1, y), (x, y + 1), (x - 1, y))
+        if all(tile in taken or floor.refusal(tile) for tile in beside):
+            message = f"nobody can reach object '{thing.id}': walls, objects or the edge on all four sides"
+            yield ("objects", index, "position"), message
+
+
+def _check_moves(scenario: Scenario, floor: Floor) -> Found:
+    """A tile to move to is one that an agent can stand on."""
+    objects = {thing.position: thing.id for thing in scenario.objects}
+    for index, agent in enumerate(scenario.agents):
+        for step, entry in enumerate(agent.schedule):
+            if not isinstance(entry.move, tuple):
+                continue
+            message = floor.refusal(entry.move)
+            if not message and entry.move in objects:
+                name = objects[entry.move]
+                message = (
+                    f"tile {list(entry.move)} is taken by object '{name}'; to go beside it: move: {name}"
+                )
+            if message:
+                yield ("agents", index, "schedule", step, "move"), message
+
+
+def _check_ranges(scenario: Scenario) -> Found:
+    """The lower end of a range is not above the upper."""
+    for metric, (least, most) in scenario.expect.items():
+        if least is not None and most is not None and least > most:
+            yield ("expect", metric), f"found [{least:g}, {most:g}], expected the least first, then the most"
+    rules = scenario.rules
+    if rules.day_start_tick >= rules.ticks_per_day:
+        message = f"found {rules.day_start_tick}, expected less than ticks_per_day ({rules.ticks_per_day})"
+        yield ("rules", "day_start_tick"), message
+    low, high = rules.conflict.intensity_min, rules.conflict.intensity_max
+    if low > high:
+        yield (
+            ("rules", "conflict", "intensity_min"),
+            f"found {low:g}, expected at most intensity_max ({high:g})",
+        )
+    grace, cutoff = rules.employment.grace_ticks, rules.employment.absent_cutoff
+    if cutoff < grace:
+        yield (
+            ("rules", "employment", "absent_cutoff"),
+            f"found {cutoff}, expected at least grace_ticks ({grace})",
+        )
+
+
+def _placed(scenario: Scenario) -> Iterator[tuple[Path, Tile, str]]:
+    """Yield path, tile and description of every object, then of every agent."""
+    for index, thing in enumerate(scenario.objects):
+        yield ("objects", index, "position"), thing.position, f"object '{thing.id}'"
+    for index, agent in enumerate(scenario.agents):
+        yield ("agents", index, "position"), agent.position, f"agent '{agent.id}'"

@@ -1,0 +1,269 @@
+"""YAML text to a tree of values that know their line and column.
+
+The text is YAML 1.2 with the core types only: text, whole numbers, numbers, true, false, null, lists and
+blocks. Everything else that YAML can do to surprise a reader is a mistake: duplicate keys, tags, directives,
+`.inf` and `.nan`, keys that are not text, several documents, and aliases that grow without end.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    MappingEndEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from ruamel.yaml.reader import ReaderError
+
+from townlet_core.vocab import NAME_PATTERN
+
+MAX_DEPTH = 16  # a scenario needs seven
+MAX_VALUES = 100_000  # aliases counted as often as they are used
+MAX_DIGITS = 30
+MAX_SHOWN = 60  # characters of a value quoted in a message
+
+Path = tuple[str | int, ...]
+
+_WHOLE = re.compile(r"[-+]?[0-9]+")
+_OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+class Mistake(NamedTuple):
+    """One thing wrong with a scenario file. Lines and columns count from 1; line 0 is the file as a whole."""
+
+    line: int
+    column: int
+    path: str  # such as objects[2].kind; empty for the whole document
+    message: str
+
+    def text(self, file: str) -> str:
+        """Say it in one line: `file:line:column: path: message`."""
+        place = f"{file}:{self.line}:{self.column}" if self.line else file
+        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+
+
+@dataclass
+class Node:
+    """A value and where it stands. `value` is a scalar, a list of Nodes, or a dict of Nodes."""
+
+    value: Any
+    line: int
+    column: int
+    keys: dict[str, tuple[int, int]] = field(default_factory=dict)  # line and column of each key
+    size: int = 1  # values in this branch, itself included
+
+    def plain(self) -> Any:
+        """Return the branch without its marks."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def child(self, part: str | int) -> Node | None:
+        """Return the node one step down, if it is there."""
+        if isinstance(self.value, dict):
+            return self.value.get(part)
+        is_there = isinstance(self.value, list) and isinstance(part, int) and part < len(self.value)
+        return self.value[part] if is_there else None
+
+
+def parse_document(text: str) -> tuple[Node | None, list[Mistake]]:
+    """Parse one YAML document; returns its tree and the mistakes found on the way.
+
+    The tree is None where the text cannot be understood to the end; the last mistake then says why.
+    """
+    directive = re.search(r"^%.*", text, re.MULTILINE)
+    if directive:
+        line = text.count("\n", 0, directive.start()) + 1
+        return None, [Mistake(line, 1, "", "directives (lines that begin with %) are not used here")]
+    reader = _Reader(YAML(typ="safe", pure=True).parse(text))
+    try:
+        return reader.document(), reader.mistakes
+    except _GivenUp:
+        return None, reader.mistakes
+    except MarkedYAMLError as error:
+        return None, [*reader.mistakes, _syntax_mistake(error)]
+    except ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1
+        message = f"character \\x{ord(text[error.position]):02x} is not allowed in YAML"
+        return None, [Mistake(line, column, "", message)]
+
+
+def path_text(path: Path) -> str:
+    """Write a path as people do: `agents[0].needs.hunger`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += ("." if text else "") + (part if NAME_PATTERN.fullmatch(part) else quoted(part))
+    return text
+
+
+def quoted(text: str) -> str:
+    """Put text of the file into quotes: shortened, on one line, with what cannot be printed escaped."""
+    shown = text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown) + "'"
+
+
+def _syntax_mistake(error: MarkedYAMLError) -> Mistake:
+    """Put the parser's words into one line."""
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    problem = (
+        (error.problem or "cannot be read").replace("but got", "found").replace("<", "").replace(">", "")
+    )
+    if "'\\t'" in problem:
+        return Mistake(line, column, "", "syntax: found a tab, expected spaces to indent with")
+    context = f" {error.context}" if error.context else ""
+    return Mistake(line, column, "", f"syntax: {problem}{context}")
+
+
+class _GivenUp(Exception):
+    """The rest of the text cannot be made sense of."""
+
+
+class _Reader:
+    """Builds the tree from parser events; remembers anchors and mistakes."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self.events = events
+        self.anchors: dict[str, Node] = {}
+        self.mistakes: list[Mistake] = []
+        self.count = 0
+
+    def document(self) -> Node:
+        next(self.events)  # stream start
+        first = next(self.events)
+        if isinstance(first, StreamEndEvent):
+            self.give_up(first, (), "the file is empty, expected a block of keys")
+        root = self.node(next(self.events), (), 0)
+        while isinstance(event := next(self.events), DocumentEndEvent):
+            pass
+        if not isinstance(event, StreamEndEvent):
+            self.give_up(event, (), "a second document begins, expected one document per file")
+        return root
+
+    def node(self, event: Any, path: Path, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            self.give_up(event, path[:3], f"nested more than {MAX_DEPTH} deep")
+        if isinstance(event, AliasEvent):
+            node = self.alias(event, path)
+        else:
+            self.refuse_tag(event, path)
+            node = Node(None, *_place(event))
+            if isinstance(event, ScalarEvent):
+                node.value = self.scalar(event, path)
+            elif isinstance(event, SequenceStartEvent):
+                self.read_list(node, path, depth)
+            else:
+                self.read_block(node, path, depth)
+            if event.anchor:
+                self.anchors[event.anchor] = node
+        self.count += node.size if isinstance(event, AliasEvent) else 1
+        if self.count > MAX_VALUES:
+            self.give_up(event, path, f"more than {MAX_VALUES:,} values, aliases counted each time")
+        return node
+
+    def alias(self, event: Any, path: Path) -> Node:
+        """Return the branch an alias stands for; one that is not finished yet would contain itself."""
+        if event.anchor not in self.anchors:
+            self.give_up(event, path, f"alias {quoted(event.anchor)} has no anchor before it")
+        return self.anchors[event.anchor]
+
+    def read_list(self, node: Node, path: Path, depth: int) -> None:
+        node.value = []
+        while not isinstance(event := next(self.events), SequenceEndEvent):
+            item = self.node(event, (*path, len(node.value)), depth + 1)
+            node.value.append(item)
+            node.size += item.size
+
+    def read_block(self, node: Node, path: Path, depth: int) -> None:
+        node.value = {}
+        while not isinstance(event := next(self.events), MappingEndEvent):
+            if not isinstance(event, ScalarEvent):
+                self.give_up(event, path, "a key is a list, a block or an alias, expected text")
+            key = _joined(event.value)
+            if key is None:
+                self.give_up(event, path, "a key holds half a surrogate pair, expected Unicode text")
+            value = next(self.events)
+            item = self.node(value, (*path, key), depth + 1)
+            if isinstance(value, ScalarEvent) and value.start_mark.index == value.end_mark.index:
+                # The parser puts a value that is not there where the next thing begins.
+                item.line, item.column = _place(event)
+            if key in node.value:
+                message = f"key {quoted(key)} is here twice, first on line {node.keys[key][0]}"
+                self.mistake(event, (*path, key), message)
+                continue
+            node.value[key], node.keys[key] = item, _place(event)
+            node.size += item.size
+
+    def scalar(self, event: Any, path: Path) -> Any:
+        """Resolve a scalar by the YAML 1.2 core schema. What is refused becomes None."""
+        text = _joined(event.value)
+        if text is None:
+            return self.mistake(event, path, "holds half a surrogate pair, expected Unicode text")
+        if event.style or not event.implicit[0]:
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _NOT_FINITE.fullmatch(text):
+            return self.mistake(event, path, f"found {text}, expected a finite number")
+        whole = _WHOLE.fullmatch(text) or _OTHER_BASE.fullmatch(text)
+        if whole and len(text) > MAX_DIGITS:
+            return self.mistake(event, path, f"found a number of {len(text)} characters, too many")
+        if whole:
+            return int(text, 10 if _WHOLE.fullmatch(text) else 0)
+        if not _NUMBER.fullmatch(text):
+            return text
+        number = float(text)
+        if not math.isfinite(number):
+            return self.mistake(event, path, f"found {text[:MAX_SHOWN]}, expected a finite number")
+        return number
+
+    def refuse_tag(self, event: Any, path: Path) -> None:
+        if event.ctag is not None:
+            self.mistake(
+                event, path, f"tag {quoted(str(event.ctag))} is not used here, expected a plain value"
+            )
+
+    def mistake(self, event: Any, path: Path, message: str) -> None:
+        self.mistakes.append(Mistake(*_place(event), path_text(path), message))
+
+    def give_up(self, event: Any, path: Path, message: str) -> NoReturn:
+        self.mistake(event, path, message)
+        raise _GivenUp
+
+
+def _place(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _joined(text: str) -> str | None:
+    """Join surrogate pairs, as JSON writes an emoji (`\\ud83d\\ude00`); None if half a pair is left."""
+    if not re.search("[\ud800-\udfff]", text):
+        return text
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        return None

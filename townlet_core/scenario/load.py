@@ -1,0 +1,162 @@
+"""Scenario file to Scenario, with every mistake at once: file:line:column: path: what was found."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shlex
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from townlet_core.errors import ScenarioError, did_you_mean
+from townlet_core.io import read_file, sha256
+from townlet_core.scenario.catalogue import find_scenario
+from townlet_core.scenario.check import MAX_MISTAKES, check_scenario
+from townlet_core.scenario.document import Mistake, Node, Path, parse_document, path_text
+from townlet_core.scenario.model import Scenario
+from townlet_core.scenario.words import NAME_WORDS, annotation_at, expected, known_keys, show
+
+MAX_SCENARIO_BYTES = 1 << 20
+
+
+def load_scenario(name_or_path: str | FilePath) -> Scenario:
+    """Load a bundled scenario by name, or a file by path.
+
+    Raises ScenarioError listing every mistake, InputError for an unknown name, a folder or a file of more
+    than MAX_SCENARIO_BYTES, MissingError for a file that is not there.
+    """
+    path = find_scenario(name_or_path)
+    scenario, mistakes = read_scenario(path)
+    if scenario is None or mistakes:
+        lines = "\n".join(mistake.text(str(path)) for mistake in mistakes)
+        raise ScenarioError(lines, f"mend the file, then: townlet scenario validate {shlex.quote(str(path))}")
+    return scenario
+
+
+def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
+    """Read a scenario file; returns the scenario, or None, and its mistakes in the order of the file.
+
+    What types cannot say (check.py) is looked at too, unless a mistake leaves it without sense.
+    """
+    data = read_file(path, MAX_SCENARIO_BYTES)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
+        return None, [Mistake(line, column, "", f"byte 0x{data[error.start]:02x} is not UTF-8 text")]
+    root, mistakes = parse_document(text)
+    if root is None:
+        return None, mistakes
+    scenario, found = _check(root)
+    reported = {mistake.path for mistake in mistakes}
+    mistakes += [_at(root, *item) for item in found if path_text(item[0]) not in reported]
+    return (None if mistakes else scenario), sorted(set(mistakes))
+
+
+def scenario_sha256(scenario: Scenario) -> str:
+    """Return the digest of everything the scenario says, defaults and built-in kinds included.
+
+    Comments, formatting and the order of keys do not change it; the order of entries does.
+    """
+    resolved = scenario.model_dump(mode="json")
+    resolved["kinds"] = {name: kind.model_dump(mode="json") for name, kind in scenario.all_kinds.items()}
+    return sha256(json.dumps(resolved, separators=(",", ":")).encode())
+
+
+def _check(root: Node) -> tuple[Scenario | None, list[tuple[Path, str]]]:
+    """Check types first; then, on what is left without the mistakes, what types cannot say."""
+    plain = root.plain()
+    scenario, found = _validate(plain)
+    if scenario is None and all(_can_leave_out(path) for path, _ in found):
+        scenario, _ = _validate(_without(plain, [path for path, _ in found]))
+    if scenario is not None:
+        blamed = [path for path, _ in found]
+        found += [
+            (path, message)
+            for path, message in check_scenario(scenario)
+            if not any(wrong[: len(path)] == path for wrong in blamed)
+        ]
+    return scenario, found
+
+
+def _validate(plain: Any) -> tuple[Scenario | None, list[tuple[Path, str]]]:
+    """Build the model; returns it, or None with (path, message) for everything that does not fit."""
+    try:
+        # JSON, because strict JSON takes a list for a pair and still refuses '5' for 5.
+        return Scenario.model_validate_json(json.dumps(plain), strict=True), []
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+        explained = (_explain(plain, item["type"], item["loc"]) for item in details[:MAX_MISTAKES])
+        return None, list(dict.fromkeys(explained))
+
+
+def _explain(plain: Any, kind: str, place: Path) -> tuple[Path, str]:
+    """Say in plain words what pydantic found at `place`."""
+    if place and place[-1] == "[key]":
+        return place[:-1], f"key {show(place[-2])}, expected {NAME_WORDS}"
+    annotation, steps = annotation_at(place)
+    if kind == "extra_forbidden":
+        return place, f"unknown key {show(place[-1])}{did_you_mean(str(place[-1]), known_keys(annotation))}"
+    place = place[:steps]
+    if kind == "missing" and isinstance(place[-1], str):
+        return place, f"missing, expected {expected(annotation)}"
+    while (value := _value_at(plain, place)) is _NOWHERE:
+        place = place[:-1]
+    wanted = expected(annotation_at(place)[0])
+    quotes = "; put it in quotes" if wanted in (NAME_WORDS, "text") and isinstance(value, int | float) else ""
+    return place, f"found {show(value)}, expected {wanted}{quotes}"
+
+
+_NOWHERE = object()
+
+
+def _value_at(plain: Any, path: Path) -> Any:
+    for part in path:
+        try:
+            plain = plain[part]
+        except (KeyError, IndexError):
+            return _NOWHERE
+    return plain
+
+
+def _can_leave_out(path: Path) -> bool:
+    """Whether the rest of the file still makes sense without the value at `path`."""
+    part = _named(path)
+    least = {"objects": 3, "agents": 3, "jobs": 3, "outages": 1, "rules": 2, "rewards": 2, "expect": 2}
+    return bool(part) and len(part) >= least.get(str(part[0]), len(part) + 1)
+
+
+def _named(path: Path) -> Path:
+    """Cut list indices off the end: one entry can't be left out without renumbering the others."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    return path
+
+
+def _without(plain: Any, paths: list[Path]) -> Any:
+    """Return a copy without the values at `paths`."""
+    result = copy.deepcopy(plain)
+    for path in map(_named, paths):
+        block = _value_at(result, path[:-1])
+        if block is not _NOWHERE:
+            block.pop(path[-1], None)
+    return result
+
+
+def _at(root: Node, path: Path, message: str) -> Mistake:
+    """Find the line and column of `path`: of the key if that is the mistake, else of the value.
+
+    What is missing is placed where the block that lacks it begins.
+    """
+    node, place = root, (root.line, root.column)
+    for depth, part in enumerate(path, start=1):
+        child = node.child(part)
+        if child is None:
+            break
+        is_key = message.startswith(("unknown key", "key ")) and depth == len(path)
+        place = node.keys[str(part)] if is_key else (child.line, child.column)
+        node = child
+    return Mistake(*place, path_text(path), message)

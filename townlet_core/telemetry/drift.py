@@ -1,0 +1,73 @@
+"""How far a log has moved from a baseline: field by field, mean against mean, mode by mode."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from townlet_core import io
+from townlet_core.errors import InputError
+from townlet_core.telemetry.fields import BY_NAME, NUMBERS
+from townlet_core.telemetry.reader import Line, read_records
+from townlet_core.telemetry.statistics import MODES, Statistics
+
+# Where a record stands in its run and how fast the machine was say nothing about the training.
+DRIFTING = tuple(name for name in NUMBERS if BY_NAME[name].unit not in ("index", "s", "1/s"))
+SMALLEST_BASE = 1e-6  # relative to less than this, rounding noise would look like drift
+
+
+class Drift(NamedTuple):
+    """One field's mean in the log against its mean in the baseline."""
+
+    mode: str  # a data mode, or "all" where log and baseline have none in common
+    field: str
+    baseline: float
+    mean: float
+    drift: float  # |mean − baseline|
+    relative: float  # drift / |baseline|; the drift itself where |baseline| < SMALLEST_BASE
+
+
+def load_baseline(path: Path) -> Statistics:
+    """Read a baseline: a log, or one record as a JSON file.
+
+    Raises MissingError, or InputError if the file holds neither or is damaged.
+    """
+    statistics = Statistics()
+    damage = ""
+
+    def remember_first(line: Line, problem: str) -> None:
+        nonlocal damage
+        damage = damage or f"{line.place}: {problem}"
+
+    for _, record in read_records(path, remember_first):
+        statistics.add(record)
+    if statistics.records == 0:
+        record = io.read_json(path)
+        if type(record) is not dict:
+            raise InputError(f"{path}: not a telemetry log or record", "give a log, or one record as JSON")
+        statistics.add(record)
+    elif damage:
+        raise InputError(f"baseline {damage}", f"townlet telemetry validate {path}")
+    if not statistics.extremes():
+        raise InputError(f"{path}: holds no telemetry field", "give a log, or one record as JSON")
+    return statistics
+
+
+def measure_drift(log: Statistics, baseline: Statistics) -> list[Drift]:
+    """Compare the means of every field both hold, within each data mode both have, or over all records."""
+    common = [mode for mode in MODES if mode in log.modes() and mode in baseline.modes()]
+    drifts = []
+    for mode in common or ["all"]:
+        modes = MODES if mode == "all" else (mode,)
+        means, bases = log.means(modes), baseline.means(modes)
+        drifts += [
+            _drift(mode, name, bases[name], means[name]) for name in DRIFTING if name in means.keys() & bases
+        ]
+    return drifts
+
+
+def _drift(mode: str, field: str, base: float, mean: float) -> Drift:
+    drift = abs(mean - base) if math.isfinite(mean) and math.isfinite(base) else math.nan
+    scale = abs(base) if abs(base) >= SMALLEST_BASE else 1.0
+    return Drift(mode, field, base, mean, drift, drift / scale)

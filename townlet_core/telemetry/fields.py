@@ -1,0 +1,144 @@
+"""The one table of telemetry fields: name, type, unit, since when, and meaning.
+
+A new number is one row here and the line that computes it; docs/telemetry.md shows this table
+(`python -m townlet_core.telemetry.fields` prints it) and a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+HISTOGRAM_BINS = 10
+
+
+class Field(NamedTuple):
+    """One field of a telemetry record."""
+
+    name: str
+    type: str  # int, float, str, or histogram: HISTOGRAM_BINS counts
+    unit: str  # "index" for what only tells where a record stands in its run; "" for what has no unit
+    since: str  # the telemetry version that brought it; "ours" for what we write beyond 1.1
+    required: bool  # in every record of its version and later ones
+    meaning: str
+
+
+def _v10(name: str, kind: str, unit: str, meaning: str) -> Field:
+    return Field(name, kind, unit, "1.0", True, meaning)
+
+
+def _v11(name: str, kind: str, unit: str, meaning: str) -> Field:
+    return Field(name, kind, unit, "1.1", True, meaning)
+
+
+def _ours(name: str, kind: str, unit: str, meaning: str) -> Field:
+    return Field(name, kind, unit, "ours", False, meaning)
+
+
+# One row per field, however long.
+# ruff: noqa: E501
+# fmt: off
+FIELDS = (
+    _v10("telemetry_version", "float", "index", "version of this record: 1.0, 1.1 or 1.2"),
+    _v11("log_stream_offset", "int", "index", "place in the log; strictly increasing, never reset"),
+    _ours("run_id", "str", "", "name of the run directory"),
+    _ours("scenario", "str", "", "name of the scenario"),
+    _ours("seed", "int", "index", "seed of the run"),
+    _ours("timestamp", "str", "", "when the record was written, ISO 8601 in UTC"),
+    _v10("epoch", "int", "index", "training epoch"),
+    _v11("cycle_id", "int", "index", "training cycle the epoch belongs to"),
+    _v11("data_mode", "str", "", "where the epoch's data came from: replay, rollout or mixed"),
+    _v10("updates", "int", "updates", "optimiser steps of the epoch"),
+    _v10("transitions", "int", "transitions", "transitions the epoch learned from"),
+    _v10("steps", "int", "index", "transitions learned from since the run began"),
+    _v11("rollout_ticks", "int", "ticks", "ticks each town was rolled out for; 0 in replay"),
+    _v11("epoch_duration_sec", "float", "s", "wall time of the epoch"),
+    _ours("steps_per_second", "float", "1/s", "transitions learned from per second of wall time"),
+    _v10("lr", "float", "", "learning rate"),
+    _v10("loss_policy", "float", "", "clipped surrogate loss, mean over minibatches"),
+    _v10("loss_value", "float", "", "value loss before its coefficient, mean over minibatches"),
+    _v10("loss_entropy", "float", "nats", "policy entropy before its coefficient, mean over minibatches"),
+    _v10("loss_total", "float", "", "the loss that was minimised, mean over minibatches"),
+    _v10("clip_fraction", "float", "fraction", "share of ratios outside the clip range, mean over minibatches"),
+    _ours("clip_fraction_max", "float", "fraction", "largest clip fraction of a minibatch"),
+    _ours("clip_triggered_minibatches", "int", "minibatches", "minibatches in which some ratio was clipped"),
+    _v10("adv_mean", "float", "reward", "mean advantage"),
+    _v10("adv_std", "float", "reward", "standard deviation of the advantages"),
+    _ours("adv_min_std", "float", "reward", "smallest standard deviation of a batch's advantages"),
+    _ours("adv_zero_std_batches", "int", "batches", "batches whose advantages were all equal"),
+    _v10("grad_norm", "float", "", "gradient norm before clipping, mean over minibatches"),
+    _v11("grad_norm_max", "float", "", "largest gradient norm of a minibatch"),
+    _v10("kl_divergence", "float", "nats", "approximate KL from old to new policy, mean over minibatches"),
+    _v11("kl_divergence_max", "float", "nats", "largest approximate KL of a minibatch"),
+    _v11("batch_entropy_mean", "float", "nats", "policy entropy, mean over minibatches"),
+    _v11("batch_entropy_std", "float", "nats", "policy entropy, standard deviation over minibatches"),
+    _v11("reward_advantage_corr", "float", "", "correlation of rewards and advantages; 0 if either is constant"),
+    _ours("explained_variance", "float", "fraction", "1 − Var(returns − values) / Var(returns)"),
+    _ours("ratio_mean", "float", "", "mean ratio of new to behaviour policy; 1 is on-policy"),
+    _ours("ess_fraction", "float", "fraction", "effective sample size of the ratios over their number"),
+    _ours("reward_mean", "float", "reward", "mean reward per agent and tick"),
+    _ours("reward_std", "float", "reward", "standard deviation of the rewards"),
+    _ours("episode_return_mean", "float", "reward", "mean undiscounted return of the episodes that ended"),
+    _ours("invalid_action_fraction", "float", "fraction", "share of actions that were impossible and acted as wait"),
+    _v11("queue_conflict_events", "int", "events", "queue conflicts"),
+    _v11("queue_conflict_intensity_sum", "float", "intensity", "summed intensity of the queue conflicts"),
+    _v10("conflict.rivalry_max_mean_avg", "float", "rivalry", "strongest rivalry, mean over ticks, then over batches"),
+    _v10("conflict.rivalry_max_max_avg", "float", "rivalry", "strongest rivalry, largest over ticks, mean over batches"),
+    _v10("conflict.rivalry_avoid_count_mean_avg", "float", "agents", "agents avoided, mean over ticks, then over batches"),
+    _v10("conflict.rivalry_avoid_count_max_avg", "float", "agents", "agents avoided, largest over ticks, mean over batches"),
+    _ours("rivalry_max_histogram", "histogram", "transitions", "strongest rivalry, ten counts over [0, 1]"),
+    _ours("shared_meal_events", "int", "events", "meals eaten in company"),
+    _ours("late_help_events", "int", "events", "late colleagues helped"),
+    _ours("shift_takeover_events", "int", "events", "shifts taken over"),
+    _ours("chat_success_events", "int", "events", "chats that went well"),
+    _ours("chat_failure_events", "int", "events", "chats that did not"),
+    _ours("chat_quality_mean", "float", "", "mean quality of the chats"),
+    _ours("utility_outage_events", "int", "events", "outages of water or power"),
+    _ours("shower_complete_events", "int", "events", "showers finished"),
+    _ours("sleep_complete_events", "int", "events", "sleeps finished"),
+    _ours("baseline_sample_count", "int", "samples", "samples behind the epoch"),
+    _ours("baseline_reward_mean", "float", "reward", "mean reward of the data behind the epoch"),
+    _ours("baseline_reward_sum", "float", "reward", "summed reward of the data behind the epoch"),
+    _ours("baseline_reward_sum_mean", "float", "reward", "summed reward per sample, mean over samples"),
+    _ours("baseline_log_prob_mean", "float", "nats", "mean log-probability the acting policy gave its actions"),
+)
+# fmt: on
+
+VERSIONS = (1.0, 1.1, 1.2)  # 1.2 is the older generation's: 1.1 with fields of its own
+BY_NAME = {field.name: field for field in FIELDS}
+NUMBERS = tuple(field.name for field in FIELDS if field.type in ("int", "float"))
+
+# The curves that tell a healthy run from a sick one, in the order they are shown.
+CURVES = (
+    "reward_mean",
+    "episode_return_mean",
+    "loss_total",
+    "loss_policy",
+    "loss_value",
+    "loss_entropy",
+    "kl_divergence",
+    "clip_fraction",
+    "grad_norm",
+    "explained_variance",
+    "queue_conflict_events",
+    "conflict.rivalry_max_mean_avg",
+)
+
+
+def required_fields(version: float) -> tuple[str, ...]:
+    """Name the fields every record of this telemetry version holds."""
+    return tuple(field.name for field in FIELDS if field.required and float(field.since) <= version)
+
+
+def fields_table() -> str:
+    """Return the table as Markdown, one row per field, for docs/telemetry.md."""
+    rows = ["| field | type | unit | since | required | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    for field in FIELDS:
+        required = "yes" if field.required else ""
+        rows.append(
+            f"| `{field.name}` | {field.type} | {field.unit} | {field.since} | {required} | {field.meaning} |"
+        )
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(fields_table())

@@ -1,0 +1,109 @@
+"""Hold a log to the contract: every problem of every line, and its drift from a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from townlet_core.errors import InputError
+from townlet_core.telemetry.drift import Drift, measure_drift
+from townlet_core.telemetry.reader import Line, read_lines, refuse_missing
+from townlet_core.telemetry.records import (
+    FieldProblem,
+    Record,
+    check_record,
+    duplicate_keys,
+    parse_record,
+    whole_number,
+)
+from townlet_core.telemetry.statistics import Statistics
+
+
+class Problem(NamedTuple):
+    """Something wrong with a log."""
+
+    path: str
+    line: int  # 0 for the log as a whole
+    field: str  # "" for the line as a whole
+    problem: str
+
+
+class LogCheck:
+    """One reading of one log: iterate over `problems()`, then ask for counts and drift.
+
+    baseline: what the log's means are compared with, if anything.
+    drift_threshold: how far they may be from it; None to measure only. relative: the drift over the baseline.
+    Raises MissingError, or InputError for a folder.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        baseline: Statistics | None = None,
+        drift_threshold: float | None = None,
+        relative: bool = False,
+    ) -> None:
+        refuse_missing(path)
+        self.path = path
+        self.records = 0
+        self.found = 0  # problems
+        self.drifts: list[Drift] = []
+        self._baseline = baseline
+        self._statistics = Statistics()
+        self._drift_threshold = drift_threshold
+        self._relative = relative
+        self._offset: int | None = None  # log_stream_offset of the record before
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield every problem in the order of the log, in bounded memory. Raises DiskError."""
+        for problem in chain(self._line_problems(), self._drift_problems()):
+            self.found += 1
+            yield problem
+
+    def _line_problems(self) -> Iterator[Problem]:
+        for line in read_lines(self.path):
+            for field, problem in self._check_line(line):
+                yield Problem(str(line.path), line.number, field, problem)
+        if self.records == 0:
+            yield Problem(str(self.path), 0, "", "no record in this log")
+
+    def _drift_problems(self) -> Iterator[Problem]:
+        if self._baseline is None or self.records == 0:
+            return
+        self.drifts = measure_drift(self._statistics, self._baseline)
+        for drift in self.drifts:
+            size = drift.relative if self._relative else drift.drift
+            # A drift that is not a number, from absurd means, is above any threshold.
+            if self._drift_threshold is not None and not size <= self._drift_threshold:
+                means = f"{drift.mode} mean {drift.mean:.6g}, baseline {drift.baseline:.6g}"
+                kind = "relative drift" if self._relative else "drift"
+                above = f"{kind} {size:.4g} is above {self._drift_threshold:g}"
+                yield Problem(str(self.path), 0, drift.field, f"{means}: {above}")
+
+    def _check_line(self, line: Line) -> list[FieldProblem]:
+        if not line.whole:
+            return [
+                ("", "half-written last line, as a crash leaves it; the next start of the writer drops it")
+            ]
+        try:
+            record, problems = parse_record(line.text)
+        except InputError as error:
+            return [("", str(error))]
+        self.records += 1
+        if self._baseline is not None:
+            self._statistics.add(record)
+        problems += check_record(record)
+        problems += duplicate_keys(line.text, record)
+        problems += self._check_offset(record)
+        return problems
+
+    def _check_offset(self, record: Record) -> list[FieldProblem]:
+        offset = whole_number(record.get("log_stream_offset"))
+        if offset is None:
+            return []
+        before, self._offset = self._offset, offset
+        if before is None or offset > before:
+            return []
+        return [("log_stream_offset", f"is {offset} after {before}, expected it to increase")]
