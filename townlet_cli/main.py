@@ -14,6 +14,7 @@ from townlet_cli.console import Verbosity, err, safe
 from townlet_cli.replay import replay_app
 from townlet_cli.scenario import scenario_app
 from townlet_cli.telemetry import telemetry_app
+from townlet_cli.train import train
 from townlet_core import __version__
 from townlet_core.errors import TownletError
 
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(capture)
+app.command()(train)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(replay_app, name="replay")
 app.add_typer(telemetry_app, name="telemetry")

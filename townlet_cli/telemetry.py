@@ -131,13 +131,15 @@ def validate(
 
 def _print_check(checks: list[LogCheck]) -> int:
     """Print problems as they are found, then a line per log, then the drift; return how many there were."""
+    from townlet_core.telemetry.summary import one_line
+
     found = 0
     for check in checks:
         for problem in check.problems():
             if found == 0:
                 print(f"{'place':40}  {'field':28}  problem")
             place = f"{problem.path}:{problem.line}" if problem.line else problem.path
-            print(plain(f"{place:40}  {problem.field or '-':28}  {problem.problem}"))
+            print(plain(f"{place:40}  {one_line(problem.field) or '-':28}  {one_line(problem.problem)}"))
             found += 1
     for check in checks:
         print(plain(f"{check.path}: {count(check.records, 'record')}, {count(check.found, 'problem')}"))

@@ -1,15 +1,22 @@
 """A summary holds the right numbers, stays small, and is harmless to look at."""
 
+import json
 import math
 import random
 import re
+import tempfile
 from itertools import pairwise
+from pathlib import Path
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from townlet_core.errors import InputError
+from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.page import summary_page
+from townlet_core.telemetry.rules import parse_rule
 from townlet_core.telemetry.statistics import CURVE_POINTS, Statistics
 from townlet_core.telemetry.summary import (
     format_number,
@@ -18,7 +25,7 @@ from townlet_core.telemetry.summary import (
     summary_markdown,
     summary_text,
 )
-from townlet_core.telemetry.watch import sparkline
+from townlet_core.telemetry.watch import record_line, seen_json, sparkline, watch_log
 from townlet_core.telemetry.writer import TelemetryWriter
 
 
@@ -150,3 +157,29 @@ def test_a_sparkline_spans_its_values_and_marks_what_is_no_number():
     assert sparkline([5.0, 5.0]) == "▄▄"
     assert sparkline([-1.7e308, 1.7e308]) == "▁█"
     assert sparkline([math.nan]) == "×"
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(width=64) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+shown = st.sampled_from([*CURVES[:4], "epoch", "data_mode", "run_id", "log_stream_offset"])
+lines = st.dictionaries(shown, values).map(json.dumps) | st.just('{"lr": NaN, "run_id": "\\ud800"}')
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(lines, min_size=1, max_size=5))
+def test_no_record_however_odd_makes_watch_or_summary_fail(texts):
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        log.write_text('{"epoch": 1}\n' + "\n".join(texts) + "\n")
+        rules = [parse_rule("reward_mean > 0.5 for 2 in replay")]
+        for seen in watch_log(log, rules, lambda line, problem: None):
+            assert "\n" not in record_line(seen)
+            record_line(seen).encode()
+            orjson.dumps(seen_json(seen))
+        summary = summarise(log)
+        orjson.dumps(summary_json(summary))
+        for text in (summary_text(summary), summary_markdown(summary), summary_page(summary)):
+            text.encode()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from townlet_core import io
 from townlet_core.errors import DiskError, RunFailed
 from townlet_core.telemetry.fields import BY_NAME, FIELDS
 from townlet_core.telemetry.reader import closed_segments, read_lines
@@ -149,6 +150,34 @@ def test_a_resumed_log_equals_a_straight_one(tmp_path, make_record, checkpoint, 
             writer.write(make_record(epoch))
     assert whole_log(log) == whole_log(tmp_path / "straight")
     assert list(LogCheck(log).problems()) == []
+
+
+@pytest.mark.parametrize("crash_at", range(4))  # live cut, .3 removed, .2 removed, .1 cut
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crashed_resume_can_be_done_again(tmp_path, make_record, monkeypatch, crash_at, after):
+    log = tmp_path / "log"
+    write_epochs(log, make_record, range(1, 15), max_records=4)
+    steps = []
+
+    def crashing(real):
+        def step(*arguments):
+            steps.append(arguments)
+            if after or len(steps) != crash_at + 1:
+                real(*arguments)
+            if len(steps) == crash_at + 1:
+                raise KeyboardInterrupt
+
+        return step
+
+    monkeypatch.setattr(io, "truncate", crashing(io.truncate))
+    monkeypatch.setattr(io, "remove", crashing(io.remove))
+    with pytest.raises(KeyboardInterrupt), TelemetryWriter(log) as writer:
+        writer.truncate_to(2)
+    monkeypatch.undo()
+    with TelemetryWriter(log) as writer:
+        writer.truncate_to(2)
+        writer.write(make_record(3))
+    assert offsets(log) == [1, 2, 3]
 
 
 def test_a_checkpoint_ahead_of_the_log_leaves_a_gap_and_drops_nothing(tmp_path, make_record):
