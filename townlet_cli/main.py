@@ -13,6 +13,7 @@ from rich.console import Console
 
 from townlet_cli.capture import capture
 from townlet_cli.console import Verbosity, safe
+from townlet_cli.evaluate import evaluate
 from townlet_cli.replay import replay_app
 from townlet_cli.scenario import scenario_app
 from townlet_cli.telemetry import telemetry_app
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command()(capture)
 app.command()(train)
+app.command()(evaluate)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(replay_app, name="replay")
 app.add_typer(telemetry_app, name="telemetry")

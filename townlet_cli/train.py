@@ -67,7 +67,8 @@ def train(
         int | None, typer.Option(help="Towns played at once in a rollout.", rich_help_panel=DATA)
     ] = None,
     rollout_ticks: Annotated[
-        int | None, typer.Option(help="Ticks of each rollout.", rich_help_panel=DATA)
+        int | None,
+        typer.Option(help="Ticks of each rollout; by default an episode, at most 256.", rich_help_panel=DATA),
     ] = None,
     replay_manifest: Annotated[
         list[Path] | None,
@@ -91,7 +92,10 @@ def train(
         ),
     ] = None,
     capture_towns: Annotated[
-        int | None, typer.Option(help="Towns recorded if no recordings are given.", rich_help_panel=DATA)
+        int | None,
+        typer.Option(
+            help="Towns recorded if no recordings are given; by default a few.", rich_help_panel=DATA
+        ),
     ] = None,
     hidden_size: Annotated[
         int | None, typer.Option(help="Width of the network's layers.", rich_help_panel=PPO)
@@ -183,9 +187,10 @@ def train(
         return
     from townlet_core.errors import InputError
     from townlet_core.scenario.load import load_scenario
-    from townlet_core.training.settings import resolve_settings
+    from townlet_core.training.settings import resolve_settings, with_absolute_paths
 
     settings, sources = resolve_settings(given, config)
+    settings = with_absolute_paths(settings)
     recordings = settings.replay_manifest or settings.replay_sample
     if settings.source == "rollout" and recordings:
         raise InputError("--mode rollout learns from live towns only, and recordings were given", "use mixed")
@@ -236,7 +241,7 @@ def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
         checkpoint = load_checkpoint(folder)
         for warning in checkpoint.warnings:
             warn(warning)
-        note_resumed(folder, plan, checkpoint.state["cycle"])
+        note_resumed(folder, plan, checkpoint.state["cycle"], settings.cycles)
         note(f"resuming {safe(folder)} after cycle {checkpoint.state['cycle']} of {settings.cycles}")
         _train(settings, folder, plan, checkpoint, as_json)
 
@@ -275,10 +280,9 @@ def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | 
         where = settings.capture_dir or folder / "samples"
         manifest = where / f"{PREFIX}_manifest.json"
         if not manifest.is_file():
-            note(f"no recordings given: the scripted policy records {settings.capture_towns} towns")
+            note("no recordings given: the scripted policy makes some first")
             note_first_compilation()
-            with progress(f"capturing {plan.name}", plan.ticks * settings.capture_towns) as advance:
-                record_script(plan, settings, where, advance)
+            record_script(plan, settings, where)
         manifests = (manifest,)
     dataset = open_dataset(settings, manifests)
     for warning in dataset.warnings:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from townlet_core.capture.capture import Capture, CaptureSettings, capture
 from townlet_core.errors import InputError
@@ -17,20 +15,20 @@ from townlet_core.training.settings import TrainingSettings
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 PREFIX = "rollout_sample"
+ENOUGH_TRANSITIONS = 4096  # what the scripted policy records if nobody says how many towns
 
 
-def record_script(
-    scenario: Scenario, settings: TrainingSettings, folder: Path, after_tick: Callable[[], Any]
-) -> Capture:
+def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) -> Capture:
     """Let the scripted policy make the recordings that nobody gave."""
+    per_town = scenario.ticks * max(len(scenario.agents), 1)
     wanted = CaptureSettings(
         ticks=scenario.ticks,
-        num_towns=settings.capture_towns,
+        num_towns=settings.capture_towns or -(-ENOUGH_TRANSITIONS // per_town),
         seed=settings.seed,
         epsilon=scenario.rules.epsilon,
         prefix=PREFIX,
     )
-    return capture(scenario, ScriptedPolicy(scenario), wanted, folder, after_tick)
+    return capture(scenario, ScriptedPolicy(scenario), wanted, folder)
 
 
 def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> ReplayDataset:

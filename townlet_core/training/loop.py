@@ -137,7 +137,6 @@ class Trainer:
             while self.progress.cycle < settings.cycles:
                 about = self._play_cycle(log)
                 rewards.append(about["reward_mean"])
-                self.stop.check()
                 self._finish_cycle(log, about)
         return Trained(self.progress, weights_sha256(self.network), rewards)
 

@@ -15,6 +15,7 @@ from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 
 STATE_FILE = "towns.npz"
+LONGEST_DEFAULT = 256  # ticks; a whole short episode, so that every rollout sees all of it
 
 
 class Rollout:
@@ -22,7 +23,8 @@ class Rollout:
 
     def __init__(self, scenario: Scenario, settings: TrainingSettings) -> None:
         self.towns = Towns(scenario, settings.num_towns, settings.seed)
-        self.frames = allocate_frames(self.towns, settings.rollout_ticks)
+        ticks = settings.rollout_ticks or min(scenario.ticks, LONGEST_DEFAULT)
+        self.frames = allocate_frames(self.towns, ticks)
         self.returns = np.zeros(self.towns.state.agents.shape)  # (B, A) so far, of the lives that go on
 
     def play(self, policy: Policy, stop: StopRequest) -> dict:

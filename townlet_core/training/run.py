@@ -89,7 +89,7 @@ def reopen_run(folder: Path, cycles: int | None) -> TrainingSettings:
     return settings
 
 
-def note_resumed(folder: Path, scenario: Scenario | None, cycle: int) -> None:
+def note_resumed(folder: Path, scenario: Scenario | None, cycle: int, cycles: int) -> None:
     """Write that the run goes on. Raises InputError if its scenario is not the one it began with."""
     about = io.read_json(folder / RUN)
     digest = scenario_sha256(scenario) if scenario else None
@@ -98,7 +98,7 @@ def note_resumed(folder: Path, scenario: Scenario | None, cycle: int) -> None:
             f"{folder}: the scenario {about['scenario']} has changed since the run began",
             "restore the scenario file, or start a new run",
         )
-    about["resumed"].append({"at": now(), "after_cycle": cycle})
+    about["resumed"].append({"at": now(), "after_cycle": cycle, "cycles": cycles})
     io.write_json(folder / RUN, {**about, "status": RUNNING, "ended": None})
 
 

@@ -36,7 +36,9 @@ class TrainingSettings(PPOConfig, BaseSettings):
     cycles: int = Field(10, ge=1, le=1_000_000, description="Training cycles; each ends with a checkpoint.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of weights, towns, draws and shuffles.")
     num_towns: int = Field(32, ge=1, le=65536, description="Towns played at once in a rollout.")
-    rollout_ticks: int = Field(128, ge=1, le=1_000_000, description="Ticks of each rollout.")
+    rollout_ticks: int | None = Field(
+        None, ge=1, le=1_000_000, description="Ticks of each rollout; by default an episode, at most 256."
+    )
     replay_manifest: tuple[Path, ...] = Field((), description="Manifest of recordings; may be repeated.")
     replay_sample: tuple[Path, ...] = Field((), description="One recorded NPZ; may be repeated.")
     replay_transitions: int = Field(
@@ -46,7 +48,9 @@ class TrainingSettings(PPOConfig, BaseSettings):
     capture_dir: Path | None = Field(
         None, description="Where recordings are made if none are given; by default RUN/samples."
     )
-    capture_towns: int = Field(4, ge=1, le=4096, description="Towns recorded if no recordings are given.")
+    capture_towns: int | None = Field(
+        None, ge=1, le=4096, description="Towns recorded if no recordings are given; by default a few."
+    )
     hidden_size: int = Field(256, ge=1, le=8192, description="Width of the network's layers.")
     ppo_log: Path | None = Field(None, description="Telemetry file; by default RUN/telemetry.jsonl.")
     log_every: int = Field(1, ge=1, description="Write every n-th telemetry record.")
@@ -96,6 +100,19 @@ def resolve_settings(
         ) from error
 
 
+def with_absolute_paths(settings: TrainingSettings) -> TrainingSettings:
+    """Make every path absolute, so that the run can be resumed from any folder."""
+    changes: dict[str, Any] = {
+        "replay_manifest": tuple(path.absolute() for path in settings.replay_manifest),
+        "replay_sample": tuple(path.absolute() for path in settings.replay_sample),
+        "capture_dir": settings.capture_dir and settings.capture_dir.absolute(),
+        "ppo_log": settings.ppo_log and settings.ppo_log.absolute(),
+    }
+    if Path(settings.scenario).is_file():
+        changes["scenario"] = str(Path(settings.scenario).absolute())
+    return settings.model_copy(update=changes)
+
+
 def _spell(name: str, source: str) -> str:
     """Name a setting the way its source spells it."""
     if source == "flag":
@@ -136,7 +153,9 @@ def _read_config(path: Path | None) -> dict[str, Any]:
     for section, entries in content.items():
         if section not in known:
             raise InputError(f"{path}: {section}: unknown section{did_you_mean(str(section), list(known))}")
-        for name, value in (entries or {}).items():
+        if not isinstance(entries, dict):
+            raise InputError(f"{path}: {section}: expected a mapping of settings")
+        for name, value in entries.items():
             if name not in known[section]:
                 near = did_you_mean(str(name), sorted(known[section]))
                 raise InputError(f"{path}: {section}.{name}: unknown key{near}")

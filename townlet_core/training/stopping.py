@@ -25,7 +25,8 @@ class StopRequest:
     def check(self) -> None:
         """Raise Interrupted if a stop was requested; called between ticks and between updates."""
         if self.signal_number:
-            raise Interrupted(self.signal_number, f"stopped by {signal.Signals(self.signal_number).name}")
+            name = signal.Signals(self.signal_number).name
+            raise Interrupted(self.signal_number, f"stopped by {name}; every finished cycle is saved")
 
 
 @contextmanager
