@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 def capture(
     scenario: Annotated[str, typer.Argument(help="Name of a bundled scenario, or a YAML file.")],
-    ticks: Annotated[int | None, typer.Option(min=1, help="Ticks per town; by default one episode.")] = None,
-    towns: Annotated[int, typer.Option(min=1, help="How many towns to play.")] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="By default the scenario's.")] = None,
+    ticks: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Ticks per town; by default one episode.")
+    ] = None,
+    towns: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many towns to play.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="By default the scenario's.")] = None,
     policy: Annotated[str, typer.Option(help="scripted, random, or a checkpoint.")] = "scripted",
     agent: Annotated[str | None, typer.Option(help="Record this agent only.")] = None,
     epsilon: Annotated[

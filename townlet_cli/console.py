@@ -81,7 +81,8 @@ def table(title: str, *columns: str) -> Table:
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     """Show a bar on stderr for the length of a block, on a terminal only; yields a function to advance it."""
-    if Verbosity.level == 0 or not err.is_terminal:
+    # Not err.is_terminal: FORCE_COLOR makes that true in a pipe, where a bar is a page of control codes.
+    if Verbosity.level == 0 or not sys.stderr.isatty():
         yield lambda: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
