@@ -226,8 +226,7 @@ def _walk_up_to(state: TownState, b: int, i: int, x: int, y: int) -> int:
     """Step closer along the longer axis, or anywhere if that is blocked; for people, who move."""
     agent = state.agents[b, i]
     dx, dy = x - agent.x, y - agent.y
-    if abs(dx) >= abs(dy):
-        closer = EAST if dx > 0 else WEST
-    else:
-        closer = SOUTH if dy > 0 else NORTH
+    along_x = EAST if dx > 0 else WEST
+    along_y = SOUTH if dy > 0 else NORTH
+    closer = along_x if abs(dx) >= abs(dy) else along_y
     return closer if is_legal(agent.legal, closer) else step_anywhere(state, b, i)
