@@ -1,4 +1,4 @@
-"""One thread for torch: small networks on a shared machine lose more by waiting for a second than they gain."""
+"""One thread for torch: on a shared machine small networks lose more by waiting than they gain."""
 
 import os
 
