@@ -24,14 +24,19 @@ from townlet_core.training.loop import Reports, Trainer
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 
-MODES = ("mixed", "rollout")
+# What is compared: a name for the page, and the settings that make it.
+MODES: dict[str, dict[str, str]] = {
+    "mixed": {"source": "mixed"},
+    "mixed, V-trace": {"source": "mixed", "replay_correction": "vtrace"},
+    "rollout": {"source": "rollout"},
+}
 SHOWN = ("return", "conflicts", "intensity", "need_hygiene", "gini")
 EVALUATION_SEED = 1000
 
 
 def train_once(scenario: Scenario, mode: str, seed: int, cycles: int) -> tuple[list[float], Trainer]:
     """Train in a folder that is thrown away. Returns each rollout's mean reward, and the trainer."""
-    settings = TrainingSettings(scenario=scenario.name, source=mode, seed=seed, cycles=cycles)
+    settings = TrainingSettings(scenario=scenario.name, seed=seed, cycles=cycles, **MODES[mode])
     rewards: dict[int, float] = {}
 
     def note(record: dict) -> None:
@@ -40,7 +45,7 @@ def train_once(scenario: Scenario, mode: str, seed: int, cycles: int) -> tuple[l
 
     with tempfile.TemporaryDirectory() as folder:
         dataset = None
-        if mode == "mixed":
+        if settings.source == "mixed":
             samples = Path(folder) / "samples"
             record_script(scenario, settings, samples)
             dataset = open_dataset(settings, (samples / f"{PREFIX}_manifest.json",))
@@ -135,7 +140,8 @@ def main() -> None:
         "",
         f"Written by `{command} --scenario {' '.join(wanted.scenario)}`, Townlet {__version__},",
         "with the default settings of `townlet train`. Each run starts from nothing. `mixed` learns from",
-        "recordings of the scripted policy and from live towns in turn, `rollout` from live towns alone.",
+        "recordings of the scripted policy and from live towns in turn, by imitating what went better than",
+        "expected or with V-trace (`--replay-correction vtrace`); `rollout` learns from live towns alone.",
         "",
     ]
     for name in wanted.scenario:

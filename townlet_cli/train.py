@@ -81,6 +81,12 @@ def train(
         int | None,
         typer.Option(help="Recorded transitions learned from per cycle, at most.", rich_help_panel=DATA),
     ] = None,
+    replay_correction: Annotated[
+        Literal["self_imitation", "vtrace"] | None,
+        typer.Option(
+            help="How recordings, which another policy made, are learned from.", rich_help_panel=DATA
+        ),
+    ] = None,
     streaming: Annotated[
         bool | None,
         typer.Option(help="Read recordings when they are due, in bounded memory.", rich_help_panel=DATA),

@@ -74,10 +74,32 @@ def test_the_last_tick_is_learned_from_only_where_nothing_follows_it(trainer, te
 def test_on_policy_recordings_get_the_advantages_of_the_rollout(trainer):
     trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
     frames, config = trainer.rollout.frames, trainer.settings.ppo
-    corrected, _ = replay_batch([recorded(frames, terminated=False)], trainer.network, config)
+    config = config.model_copy(update={"advantage_normalization": False})
+    corrected, _ = replay_batch([recorded(frames, False)], trainer.network, config, "vtrace")
     # Credit decays by γλ a tick, so early ticks do not feel how the recording ends.
     fresh = rollout_batch(frames, config).advantages.reshape(frames.actions.shape)[:20, 0]
     assert corrected.advantages.reshape(79, 3)[:20] == pytest.approx(fresh, abs=0.02)
+
+
+def test_self_imitation_keeps_what_went_better_than_expected_and_nothing_else(trainer):
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    frames, config = trainer.rollout.frames, trainer.settings.ppo
+    config = config.model_copy(update={"advantage_normalization": False})
+    data = [recorded(frames, False)]
+    imitated, _ = replay_batch(data, trainer.network, config, "self_imitation")
+    corrected, _ = replay_batch(data, trainer.network, config, "vtrace")  # on-policy, so this is plain GAE
+    assert imitated.advantages == pytest.approx(np.maximum(corrected.advantages, 0), abs=1e-5)
+    assert imitated.returns == pytest.approx(corrected.returns, abs=1e-5)
+    assert (imitated.advantages == 0).any()
+
+
+def test_recorded_advantages_are_scaled_but_not_centred(trainer):
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    batch, _ = replay_batch(
+        [recorded(trainer.rollout.frames, True)], trainer.network, trainer.settings.ppo, "vtrace"
+    )
+    assert batch.advantages.std() == pytest.approx(1, abs=1e-3)
+    assert abs(batch.advantages.mean()) > 0.1
 
 
 def test_other_policies_recordings_have_a_smaller_effective_sample(trainer):

@@ -8,11 +8,12 @@ import numpy as np
 
 from townlet_core.capture.frames import Frames
 from townlet_core.errors import InputError
-from townlet_core.ppo.advantages import advantages, vtrace
+from townlet_core.ppo.advantages import VTrace, advantages, vtrace
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.losses import ess_fraction
 from townlet_core.ppo.network import ActorCritic, score_actions
 from townlet_core.ppo.statistics import TrainBatch
+from townlet_core.ppo.update import SMALLEST_STD
 from townlet_core.replay.batch import ReplayBatch
 
 
@@ -51,9 +52,19 @@ def rollout_batch(frames: Frames, config: PPOConfig) -> TrainBatch:
 
 
 def replay_batch(
-    recorded: list[ReplayBatch], network: ActorCritic, config: PPOConfig
+    recorded: list[ReplayBatch],
+    network: ActorCritic,
+    config: PPOConfig,
+    correction: str = "self_imitation",
 ) -> tuple[TrainBatch, OffPolicy]:
-    """Correct recorded transitions for the policy that is learning now, with V-trace and its own critic.
+    """Judge recorded transitions, which another policy chose, with the critic that is learning now.
+
+    "self_imitation": GAE of what was recorded, kept where it is positive: what went better than the critic
+    expects is imitated, nothing else, and the critic learns what really followed.
+    Source: Oh et al. 2018, arXiv:1806.05635. "vtrace": advantages weighted by truncated importance ratios.
+
+    With config.advantage_normalization the advantages are scaled to a standard deviation of 1 but keep their
+    mean: it says whether the other policy is worth following, and centred at 0 nothing was learned.
 
     The last tick of a recording that does not end in a termination has no observation after it, so it serves
     as the bootstrap of the tick before and is not learned from itself.
@@ -65,7 +76,7 @@ def replay_batch(
         terminated = batch.terminations[-1]
         for lanes, ticks in ((terminated, len(batch.actions)), (~terminated, len(batch.actions) - 1)):
             if lanes.any() and ticks > 0:
-                part, rhos = _correct(batch, lanes, ticks, network, config)
+                part, rhos = _judge(batch, lanes, ticks, network, config, correction)
                 parts.append(part)
                 log_rhos.append(rhos)
     if not parts:
@@ -75,12 +86,20 @@ def replay_batch(
         )
     ratios = np.exp(np.minimum(np.concatenate(log_rhos).astype(np.float64), 20.0))
     mean, square = float(ratios.mean()), float((ratios**2).mean())
-    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return TrainBatch(*columns), OffPolicy(mean, ess_fraction(mean, square))
+    whole = TrainBatch(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    if config.advantage_normalization:
+        spread = max(float(whole.advantages.std()), SMALLEST_STD)
+        whole = whole._replace(advantages=whole.advantages / np.float32(spread))
+    return whole, OffPolicy(mean, ess_fraction(mean, square))
 
 
-def _correct(
-    batch: ReplayBatch, lanes: np.ndarray, ticks: int, network: ActorCritic, config: PPOConfig
+def _judge(
+    batch: ReplayBatch,
+    lanes: np.ndarray,
+    ticks: int,
+    network: ActorCritic,
+    config: PPOConfig,
+    correction: str,
 ) -> tuple[TrainBatch, np.ndarray]:
     """Make a batch of the first `ticks` ticks of some lanes; returns it and the log ratios, flat."""
 
@@ -99,24 +118,28 @@ def _correct(
     log_probs, values = log_probs.reshape(total, count), values.reshape(total, count)
     after = values[ticks] if ticks < total else np.zeros(count, np.float32)
     log_rhos = log_probs[:ticks] - batch.old_log_probs[:ticks, lanes]
-    corrected = vtrace(
-        log_rhos,
+    outcome = (
         batch.rewards[:ticks, lanes],
         np.concatenate([values[:ticks], after[None]]),
         batch.dones[:ticks, lanes],
         config.gamma,
         config.gae_lambda,
     )
+    if correction == "vtrace":
+        judged = vtrace(log_rhos, *outcome)
+    else:
+        estimates = advantages(*outcome)
+        judged = VTrace(np.maximum(estimates, 0), estimates + values[:ticks])
     part = TrainBatch(
         map=flat(batch.map),
         features=flat(batch.features),
         action_mask=flat(batch.action_mask),
         actions=flat(batch.actions),
-        # The advantages carry the importance weight, so the ratio starts at 1 with the policy as it is.
+        # The advantages carry any importance weight, so the ratio starts at 1 with the policy as it is.
         old_log_probs=log_probs[:ticks].reshape(-1),
         old_values=values[:ticks].reshape(-1),
-        advantages=corrected.advantages.reshape(-1),
-        returns=corrected.value_targets.reshape(-1),
+        advantages=judged.advantages.reshape(-1),
+        returns=judged.value_targets.reshape(-1),
         rewards=flat(batch.rewards),
     )
     return part, log_rhos.reshape(-1)

@@ -148,7 +148,8 @@ class Trainer:
             for found in recorded:
                 self.reports.batch(found)
             began = time.perf_counter()
-            batch, off_policy = replay_batch(recorded, self.network, self.settings.ppo)
+            settings = self.settings
+            batch, off_policy = replay_batch(recorded, self.network, settings.ppo, settings.replay_correction)
             about = {**describe_replay(recorded, self.event_counts), **off_policy._asdict()}
             self._learn(batch, about, "replay", REPLAY_HALF, began, log)
         if self.rollout:
@@ -169,11 +170,14 @@ class Trainer:
     ) -> None:
         """Update on one batch and log every epoch of it."""
         progress, settings = self.progress, self.settings
+        config = settings.ppo
+        if half == REPLAY_HALF:  # replay_batch has scaled the advantages already
+            config = config.model_copy(update={"advantage_normalization": False})
         history = update_policy(
             self.network,
             self.optimizer,
             batch,
-            settings.ppo,
+            config,
             (settings.seed, progress.cycle, half),
             learning_rate_at(settings, progress.cycle / settings.cycles),
             self.stop.is_set,

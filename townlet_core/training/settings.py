@@ -44,6 +44,9 @@ class TrainingSettings(PPOConfig, BaseSettings):
     replay_transitions: int = Field(
         32768, ge=1, description="Recorded transitions learned from per cycle, at most."
     )
+    replay_correction: Literal["self_imitation", "vtrace"] = Field(
+        "self_imitation", description="How recordings, which another policy made, are learned from."
+    )
     streaming: bool = Field(False, description="Read recordings when they are due, in bounded memory.")
     capture_dir: Path | None = Field(
         None, description="Where recordings are made if none are given; by default RUN/samples."
