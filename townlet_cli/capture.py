@@ -95,7 +95,7 @@ def note_first_compilation() -> None:
 
 def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json: bool) -> None:
     if as_json:
-        print_json({"manifest": result.manifest, "samples": result.entries, "totals": result.totals})
+        print_json({"manifest": str(result.manifest), "samples": result.entries, "totals": result.totals})
         return
     title = f"{safe(plan.name)}: {settings.ticks} ticks, seed {settings.seed}"
     rows = table(title, "sample", "ticks", "reward")

@@ -94,7 +94,7 @@ def test_numbers_that_are_not_finite_end_the_run_and_keep_the_last_good_checkpoi
     with pytest.raises(RunFailed, match="not finite 3 times in a row in cycle 3"):
         trainer.run()
     assert load_checkpoint(tmp_path).about.weights_sha256 == good[-1]
-    assert read_log(tmp_path)[-1]["skipped_updates"] == 3
+    assert [record["skipped_updates"] for record in read_log(tmp_path)[-2:]] == [2, 1]
 
 
 def test_recordings_that_do_not_fit_the_scenario_are_refused_by_name(tmp_path):

@@ -22,7 +22,7 @@ def use_objects(state: TownState, rules: TownRules, b: int) -> None:
             continue
         kind = rules.kinds[rules.objects[o].kind]
         if kind.is_work and _work_ends(state, rules, b, o):
-            _leave(state, rules, b, o)
+            give_up(state, rules, b, thing.user)
             continue
         agent = state.agents[b, thing.user]
         agent.progress += 1
