@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test check docs bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ check: $(READY)  ## format, lint, types, tests: what CI runs
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+docs: $(READY)  ## renew the list of commands and options in docs/cli.md
+	$(BIN)/python tests/cli/cli_reference.py
 
 bench: $(READY)  ## measure against peers; ONLY=NAME for one of simulation, ppo, replay, telemetry, cli
 	$(BIN)/python -m benchmarks $(ONLY)

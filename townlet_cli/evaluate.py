@@ -20,7 +20,9 @@ def evaluate(
         str, typer.Option(help="Name of a bundled scenario, or a YAML file.")
     ] = "queue_conflict",
     episodes: Annotated[int, typer.Option(min=2, max=100_000, help="Episodes per policy.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes; the same for all policies.")] = 1000,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Seed of the episodes; the same for all policies.")
+    ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play whole episodes with each policy and compare returns, conflicts, needs and wages."""

@@ -52,4 +52,6 @@ def kernel(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
 
 def is_compiled() -> bool:
     """Whether kernels of this version are on disk already, so that the first tick need not be waited for."""
-    return bool(config.DISABLE_JIT) or any(CACHE_FOLDER.rglob("*.nbc"))
+    # os.walk, unlike rglob, finds nothing in a folder that may not be read.
+    kept = (name for _, _, names in os.walk(CACHE_FOLDER) for name in names)
+    return bool(config.DISABLE_JIT) or any(name.endswith(".nbc") for name in kept)

@@ -1,0 +1,108 @@
+"""Describe every command as a table, from the app itself; `make docs` renews docs/cli.md with it."""
+
+import inspect
+import re
+import typing
+from enum import Enum
+from pathlib import Path
+
+import typer
+
+from townlet_cli.main import app
+from townlet_core.training.settings import TrainingSettings
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+BEGIN = "<!-- From here on, the page is made by: make docs -->\n"
+ANYWHERE = """\
+`-q`, `-v` and `--debug` may stand anywhere on the line. `-h` or `--help` after any command explains it."""
+WORDS = {int: "whole number", float: "number", str: "text", Path: "path"}
+BOUNDS = {"gt": ">", "ge": "≥", "le": "≤", "lt": "<"}
+
+
+def reference():
+    """Return the generated part of docs/cli.md."""
+    root = typer.main.get_command(app)
+    parts = [f"\n## Global options\n\n{ANYWHERE}\n\n{_table(root, {})}"]
+    for words, command in walk(root, ("townlet",)):
+        settings = TrainingSettings.model_fields if words[-1] == "train" else {}
+        parts.append(f"## {' '.join(words)}\n\n{command.help.strip()}\n\n{_table(command, settings)}")
+    return BEGIN + "\n".join(parts)
+
+
+def walk(group, words):
+    """Yield (words, command) for every command that is not a group."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from walk(command, (*words, name))
+        else:
+            yield (*words, name), command
+
+
+def _table(command, settings):
+    hints = typing.get_type_hints(inspect.unwrap(command.callback))
+    rows = ["| | value | default | |", "| --- | --- | --- | --- |"]
+    for parameter in command.params:
+        field = settings.get(parameter.name)
+        cells = (
+            _names(parameter),
+            _value(parameter, hints[parameter.name], field),
+            _default(parameter, field),
+            parameter.help,
+        )
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _names(parameter):
+    if parameter.param_type_name == "argument":
+        return parameter.metavar or parameter.name.upper()
+    return " ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+
+
+def _value(parameter, hint, field):
+    """Say what may be given: choices, or a kind of value with its bounds; nothing for a switch."""
+    kind = _without_wrapping(hint)
+    if typing.get_origin(kind) is typing.Literal:
+        return ", ".join(f"`{choice}`" for choice in typing.get_args(kind))
+    if kind is bool:
+        return ""
+    if issubclass(kind, Enum):
+        return ", ".join(f"`{choice.value}`" for choice in kind)
+    bounds = {"ge": parameter.min, "le": parameter.max}
+    if field is not None:
+        bounds = {n: getattr(limit, n) for limit in field.metadata for n in BOUNDS if hasattr(limit, n)}
+    said = [f"{BOUNDS[name]} {_number(bound)}" for name, bound in bounds.items() if bound is not None]
+    word = "number or `null`" if parameter.metavar == "FLOAT|null" else WORDS[kind]
+    return " ".join([word, ", ".join(said)]).strip()
+
+
+def _number(bound):
+    return {2**63: "2⁶³", 2**63 - 1: "2⁶³ − 1"}.get(bound) or f"{bound:,}"
+
+
+def _without_wrapping(hint):
+    """Strip Annotated, `| None` and list from a type."""
+    while (inner := typing.get_args(hint)) and typing.get_origin(hint) is not typing.Literal:
+        hint = inner[0]
+    return hint
+
+
+def _default(parameter, field):
+    if parameter.required:
+        return "required"
+    default = parameter.default if field is None else field.default
+    if isinstance(default, bool):
+        return "on" if default else "off" if parameter.secondary_opts else ""
+    if default is None or default == ():
+        return ""
+    return f"`{default.value if isinstance(default, Enum) else default}`"
+
+
+def renew():
+    """Write the generated part of docs/cli.md anew."""
+    text = DOCS.read_text()
+    DOCS.write_text(re.sub(re.escape(BEGIN) + ".*", lambda _: reference(), text, flags=re.DOTALL))
+
+
+if __name__ == "__main__":
+    renew()

@@ -1,0 +1,162 @@
+"""Who may import whom: every module's imports, held to the table in docs/design.md."""
+
+import ast
+import re
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DESIGN = (ROOT / "docs" / "design.md").read_text()
+MODULES = sorted(path for room in ("townlet_core", "townlet_cli") for path in (ROOT / room).rglob("*.py"))
+TESTED = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+CORE = "townlet_core"
+HEAVY = ("torch", "numba", "numpy")
+
+
+class Import(NamedTuple):
+    """One import statement's target, and where it stands."""
+
+    target: str  # dotted, with the imported name: "townlet_core.io.write_file"
+    line: int
+    inside_function: bool
+
+
+def imports_of(path):
+    tree = ast.parse(path.read_text())
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(name.name, node.lineno, id(node) in inside) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield from (
+                Import(f"{node.module}.{name.name}", node.lineno, id(node) in inside) for name in node.names
+            )
+
+
+def name_of(path):
+    """Return the dotted name below the package: policy.learned, io, training.loop."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts[1:]).removesuffix(".__init__")
+
+
+def table():
+    """Read the layer table: room → (rooms it may import, libraries it may import)."""
+    rows = re.findall(r"^\| `([\w.]+)` \| [^|]* \| ([^|]*) \| ([^|]*) \|$", DESIGN, re.MULTILINE)
+    return {
+        room: (re.findall(r"`([\w.]+)`", rooms), re.findall(r"`([\w.]+)`", libraries))
+        for room, rooms, libraries in rows
+    }
+
+
+TABLE = table()
+
+
+def row_of(module):
+    """Return the table's row that a module falls under: its own if it has one, else its room's."""
+    return module if module in TABLE else module.split(".")[0]
+
+
+def is_allowed(target, rooms):
+    """Whether `target`, without the package's name, lies in one of these rooms or files."""
+    return any(target == room or target.startswith(room + ".") for room in rooms)
+
+
+def test_every_room_has_its_row_and_every_row_its_room():
+    rooms = {name_of(path).split(".")[0] for path in MODULES if path.is_relative_to(ROOT / CORE)} - {
+        "",
+        "__init__",
+    }
+    assert {row.split(".")[0] for row in TABLE} == rooms
+    assert all((ROOT / CORE / (row.replace(".", "/") + ".py")).is_file() for row in TABLE if "." in row)
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if CORE in p.parts], ids=name_of)
+def test_core_imports_only_what_the_table_allows(path):
+    module = name_of(path)
+    if module == "__init__":
+        assert not list(imports_of(path))
+        return
+    rooms, libraries = TABLE[row_of(module)]
+    for found in imports_of(path):
+        place = f"{path.relative_to(ROOT)}:{found.line}: imports {found.target}"
+        package, _, rest = found.target.partition(".")
+        if package == CORE:
+            own = is_allowed(rest, [module.split(".")[0]])
+            assert own or rest in ("", "__version__") or is_allowed(rest, rooms), place
+        elif package not in sys.stdlib_module_names:
+            assert package in libraries, place
+        assert not found.inside_function, f"{place} inside a function"
+
+
+def test_the_rows_form_layers_without_a_circle():
+    arrows = {row.split(".")[0]: set() for row in TABLE}
+    for row, (rooms, _) in TABLE.items():
+        arrows[row.split(".")[0]] |= {room.split(".")[0] for room in rooms}
+    TopologicalSorter(arrows).prepare()  # raises CycleError, naming the circle
+
+
+def test_torch_is_imported_in_one_file():
+    found = [name_of(path) for path in MODULES if any(i.target == "torch" for i in imports_of(path))]
+    assert found == ["ppo.backend"]
+
+
+def test_core_does_not_know_the_command_line():
+    known = [
+        name_of(path)
+        for path in MODULES
+        if path.is_relative_to(ROOT / CORE)
+        and any(i.target.split(".")[0] in ("townlet_cli", "typer", "rich") for i in imports_of(path))
+    ]
+    assert known == []
+
+
+def test_no_file_is_longer_than_400_lines():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in TESTED}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def loaded_after(program):
+    """Run a program of its own process; return which of the heavy libraries it has loaded at its end."""
+    show = f"; import sys; sys.stderr.write('loaded: ' + ' '.join({{*{HEAVY}}} & {{*sys.modules}}))"
+    ended = subprocess.run(
+        [sys.executable, "-c", program + show], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    return set(ended.stderr.rpartition("loaded: ")[2].split())
+
+
+def test_no_help_page_waits_for_torch_numba_or_numpy():
+    program = (
+        "import contextlib, sys\n"
+        "from townlet_cli.main import run\n"
+        "pages = ['', 'capture', 'train', 'evaluate', 'scenario', 'scenario list', 'scenario show',"
+        " 'scenario validate', 'replay', 'replay validate', 'replay inspect',"
+        " 'telemetry', 'telemetry watch', 'telemetry summary', 'telemetry validate']\n"
+        "for page in pages:\n"
+        "    sys.argv = ['townlet', *page.split(), '--help']\n"
+        "    with contextlib.suppress(SystemExit):\n"
+        "        run()\n"
+        "pass"
+    )
+    assert loaded_after(program) == set()
+
+
+@pytest.mark.parametrize("room", ["replay", "telemetry", "scenario", "simulation"])
+def test_a_room_opens_without_torch(room):
+    names = [f"{CORE}.{name_of(path)}" for path in sorted((ROOT / CORE / room).glob("*.py"))]
+    assert "torch" not in loaded_after("; ".join(f"import {name}" for name in names))
+
+
+@pytest.mark.parametrize("room", ["replay", "telemetry"])
+def test_data_opens_without_the_simulator(room):
+    rooms, _ = TABLE[room]
+    assert set(rooms) <= {"errors", "vocab", "rng", "io"}

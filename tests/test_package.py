@@ -1,0 +1,43 @@
+"""What is installed is what is tested: version, contents of the wheel, pinned versions and actions."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import townlet_core
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+WHEEL = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+PINS = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+
+
+def test_the_version_is_the_same_wherever_it_stands():
+    assert PROJECT["project"]["version"] == townlet_core.__version__
+    latest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert latest[1] == townlet_core.__version__
+
+
+def test_the_wheel_carries_both_packages_their_types_and_the_scenarios():
+    assert WHEEL["packages"] == ["townlet_core", "townlet_cli"]
+    assert all((ROOT / package / "py.typed").is_file() for package in WHEEL["packages"])
+    assert WHEEL["force-include"] == {"scenarios": "townlet_core/scenario/bundled"}
+    assert list((ROOT / "scenarios").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"],
+)
+def test_every_dependency_is_pinned_within_what_is_allowed(wanted):
+    requirement = Requirement(wanted)
+    assert PINS[requirement.name] in requirement.specifier
+
+
+def test_every_action_of_the_workflow_is_pinned_to_a_commit():
+    used = re.findall(r"uses: (\S+)", (ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert used
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used)
