@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -74,3 +76,18 @@ def table(title: str, *columns: str) -> Table:
     for number, column in enumerate(columns):
         result.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
     return result
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on stderr for the length of a block, on a terminal only; yields a function to advance it."""
+    # Not err.is_terminal: FORCE_COLOR makes that true in a pipe, where a bar is a page of control codes.
+    if Verbosity.level == 0 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(safe(what), total=total)
+        yield lambda: bar.advance(task)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
+from rich.console import Console
 
-from townlet_cli.console import Verbosity, err, safe
+from townlet_cli.capture import capture
+from townlet_cli.console import Verbosity, safe
+from townlet_cli.evaluate import evaluate
 from townlet_cli.replay import replay_app
 from townlet_cli.scenario import scenario_app
 from townlet_cli.telemetry import telemetry_app
+from townlet_cli.train import train
 from townlet_core import __version__
 from townlet_core.errors import TownletError
 
 GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug")
+INTERRUPTED = 130  # Typer swallows Ctrl-C inside a command and returns this
 UsageError: Any = typer.BadParameter.__mro__[1]  # Typer keeps its own Click and does not export this one
 
 app = typer.Typer(
@@ -28,6 +34,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+app.command()(capture)
+app.command()(train)
+app.command()(evaluate)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(replay_app, name="replay")
 app.add_typer(telemetry_app, name="telemetry")
@@ -54,35 +63,42 @@ def options(
 
 def run() -> None:
     """Run the app; turn every error into one line, one hint and the documented exit code."""
+    # They are None where the caller has closed them.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     arguments = _globals_first(sys.argv[1:])
-    debug = "--debug" in arguments
     try:
         code = app(arguments, prog_name="townlet", standalone_mode=False)
         sys.stdout.flush()
-        sys.exit(code if isinstance(code, int) else 0)
-    except BrokenPipeError:
-        # The reader left (`| head`): point stdout at nothing, so that the exit flush stays quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):  # the reader left (`| head`); Rich turns that into SystemExit(1)
+        _silence(sys.stdout)
         sys.exit(141)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", "", 130)
-    except UsageError as error:
-        message = error.format_message()
-        if not message:  # a group without a command has printed its help already
-            sys.exit(2)
-        _fail(message, f"{error.ctx.command_path if error.ctx else 'townlet'} --help", 2)
-    except TownletError as error:
-        if debug:
-            traceback.print_exc()
-        _fail(str(error), error.hint, error.exit_code)
-    except Exception as error:  # the last door: anything else is our bug, and must not look like a user's
-        if debug:
-            traceback.print_exc()
-        _fail(
-            f"this is a bug in townlet: {type(error).__name__}: {error}",
-            "run it again with --debug and send us the traceback",
-            70,
-        )
+    except (Exception, KeyboardInterrupt) as error:  # the last door: every error leaves through it
+        if "--debug" in arguments:
+            _try_to_print(safe(traceback.format_exc()))
+        _fail(*_describe(error))
+    if code == INTERRUPTED:
+        _fail("interrupted", "", INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _describe(error: BaseException) -> tuple[str, str, int]:
+    """Turn an error into its line, its hint and its exit code."""
+    if isinstance(error, TownletError):
+        return str(error), error.hint, error.exit_code
+    if isinstance(error, UsageError):
+        # A group without a command has printed its help already, and has nothing to say.
+        return error.format_message(), f"{error.ctx.command_path if error.ctx else 'townlet'} --help", 2
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return "interrupted", "", INTERRUPTED
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}", "ask for fewer towns or ticks at a time", 4
+    if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO):
+        # Files are written through townlet_core.io, which has its own words: this was stdout.
+        _silence(sys.stdout)
+        return f"stdout: {error.strerror}", "check free space where the output goes", 5
+    bug = f"this is a bug in townlet: {type(error).__name__}: {error}"
+    return bug, "run it again with --debug and send us the traceback", 70
 
 
 def _globals_first(arguments: list[str]) -> list[str]:
@@ -93,10 +109,25 @@ def _globals_first(arguments: list[str]) -> list[str]:
 
 
 def _fail(message: str, hint: str, code: int) -> NoReturn:
-    err.print(f"[red]error:[/red] {safe(message)}")
-    if hint:
-        err.print(f"[cyan]hint:[/cyan] {safe(hint)}")
+    if message:
+        _try_to_print(f"[red]error:[/red] {safe(message)}")
+        if hint:
+            _try_to_print(f"[cyan]hint:[/cyan] {safe(hint)}")
     sys.exit(code)
+
+
+def _try_to_print(markup: str) -> None:
+    """Print on stderr; the exit code is right also where nobody can read why."""
+    try:
+        # A new console: one that a signal interrupted in the middle of a line may print it again, or nothing.
+        Console(stderr=True, highlight=False, soft_wrap=True).print(markup)
+    except (OSError, SystemExit):
+        _silence(sys.stderr)
+
+
+def _silence(stream: TextIO) -> None:
+    """Point a stream that cannot be written any more at nothing, so that the flush at exit stays quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

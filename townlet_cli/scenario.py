@@ -55,7 +55,7 @@ def show_scenario(
         print_json({"sha256": scenario_sha256(scenario), "scenario": scenario.model_dump(mode="json")})
         return
     width, height = scenario.size
-    out.print(f"[bold]{safe(scenario.name)}[/bold]  {safe(scenario.description.strip())}")
+    out.print(f"[bold]{safe(scenario.name)}[/bold]  {safe(scenario.description.strip())}".rstrip())
     out.print(f"{scenario.ticks} ticks, {width} × {height} tiles, seed {scenario.seed}\n")
     object_marks = _marks((thing.kind for thing in scenario.objects), string.ascii_uppercase)
     agent_marks = _marks((agent.id for agent in scenario.agents), string.ascii_lowercase)
@@ -129,6 +129,8 @@ def _draw(scenario: Scenario, object_marks: dict[str, str], agent_marks: dict[st
 
 
 def _print_agents(scenario: Scenario, marks: dict[str, str]) -> None:
+    if not scenario.agents:
+        return
     agents = table("\nAgents", "", "id", "at", "hunger", "hygiene", "energy", "wallet", "job", "lives by")
     for agent in scenario.agents:
         needs = agent.needs

@@ -40,11 +40,10 @@ class Format(enum.StrEnum):
 @telemetry_app.command()
 def watch(
     log: LogArgument,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Stay, and show records as they come.")
-    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Stay, and show records as they come.")] = False,
     alert: Annotated[
-        list[str] | None, typer.Option(help="FIELD OP NUMBER [for N] [in MODE]; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Rule, such as 'kl_divergence > 0.2 for 3 in rollout'; may be repeated."),
     ] = None,
     rules: Annotated[Path | None, typer.Option(help="YAML or JSON list of alert rules.")] = None,
     fail_on_alert: Annotated[
@@ -87,9 +86,8 @@ def summary(
 
     result = summarise(log, baseline, last)
     if result.damaged:
-        warn(
-            f"{log}: {count(result.damaged, 'damaged line')} left out; `townlet telemetry validate` lists them"
-        )
+        lines = count(result.damaged, "damaged line")
+        warn(f"{log}: {lines} left out; townlet telemetry validate {log} lists them")
     if as_json or form is Format.json:
         print_json(summary_json(result))
     elif form is Format.markdown:
@@ -133,13 +131,15 @@ def validate(
 
 def _print_check(checks: list[LogCheck]) -> int:
     """Print problems as they are found, then a line per log, then the drift; return how many there were."""
+    from townlet_core.telemetry.summary import one_line
+
     found = 0
     for check in checks:
         for problem in check.problems():
             if found == 0:
                 print(f"{'place':40}  {'field':28}  problem")
             place = f"{problem.path}:{problem.line}" if problem.line else problem.path
-            print(plain(f"{place:40}  {problem.field or '-':28}  {problem.problem}"))
+            print(plain(f"{place:40}  {one_line(problem.field) or '-':28}  {one_line(problem.problem)}"))
             found += 1
     for check in checks:
         print(plain(f"{check.path}: {count(check.records, 'record')}, {count(check.found, 'problem')}"))

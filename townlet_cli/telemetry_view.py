@@ -14,11 +14,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from townlet_cli.console import out, plain, table, warn
+from townlet_cli.console import count, out, plain, table, warn
 from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.reader import Line
 from townlet_core.telemetry.rules import Rule
-from townlet_core.telemetry.summary import format_number
+from townlet_core.telemetry.summary import format_number, one_line
 from townlet_core.telemetry.watch import Seen, record_line, seen_json, sparkline, watch_log
 
 POLL_SECONDS = 0.2
@@ -89,7 +89,7 @@ class Dashboard:
                 value = seen.record[name]
                 values.append(value if type(value) in (int, float) else math.nan)
         self.alert_count += len(seen.alerts)
-        epoch = seen.record.get("epoch", "-")
+        epoch = one_line(seen.record.get("epoch", "-"))
         self._alerts += [
             f"epoch {epoch}: {alert.rule} ({format_number(alert.value)})" for alert in seen.alerts
         ]
@@ -104,12 +104,14 @@ class Dashboard:
             return Group(Text(plain(f"{self.name}: no record yet")))
         record = self._latest.record
         facts = [
-            f"{name} {record[name]}"
+            f"{name} {one_line(record[name])}"
             for name in ("scenario", "run_id", "cycle_id", "data_mode")
             if name in record
         ]
-        damage = [f"{self.damaged} damaged lines"] if self.damaged else []
-        head = ", ".join([f"epoch {record.get('epoch', '-')}", f"{self.records} records", *damage, *facts])
+        damage = [count(self.damaged, "damaged line")] if self.damaged else []
+        head = ", ".join(
+            [f"epoch {one_line(record.get('epoch', '-'))}", count(self.records, "record"), *damage, *facts]
+        )
         return Group(
             Text(plain(self.name), style="bold"), Text(plain(head)), self._curve_table(), self._alert_text()
         )
@@ -126,4 +128,4 @@ class Dashboard:
     def _alert_text(self) -> Text:
         if not self._alerts:
             return Text("no alerts", style="green")
-        return Text(plain("\n".join([f"{self.alert_count} alerts", *self._alerts])), style="red")
+        return Text(plain("\n".join([count(self.alert_count, "alert"), *self._alerts])), style="red")

@@ -77,12 +77,13 @@ def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     """Read a whole file. Raises MissingError, InputError if it is larger than `max_bytes`, or DiskError."""
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, expected a file")
-        if size > max_bytes:
-            raise InputError(f"{path}: {size:,} bytes, expected at most {max_bytes:,}")
-        return path.read_bytes()
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is a folder or a device, expected a file")
+        with open(path, "rb") as file:
+            data = file.read(max_bytes + 1)  # the size on record may lie, or grow
+        if len(data) > max_bytes:
+            raise InputError(f"{path}: more than {max_bytes:,} bytes, which is the limit here")
+        return data
     except FileNotFoundError as error:
         raise MissingError(f"{path}: no such file") from error
     except OSError as error:
@@ -249,6 +250,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         write_all(descriptor, f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000].encode())
         yield
+        os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 

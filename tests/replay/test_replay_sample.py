@@ -141,6 +141,13 @@ METADATA_RULES = {
 }
 
 
+def test_metrics_that_json_cannot_hold_are_not_written(tmp_path):
+    sample = make_sample()
+    sample.metadata["metrics"]["reward_sum"] = float("nan")
+    with pytest.raises(SampleError, match="metrics are not finite numbers"):
+        save_sample(sample, tmp_path, "a")
+
+
 @pytest.mark.parametrize("sentence", METADATA_RULES)
 def test_metadata_that_contradicts_the_arrays_is_refused(tmp_path, sentence):
     sample = make_sample()

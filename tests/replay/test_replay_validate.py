@@ -127,6 +127,7 @@ def test_a_sample_is_described_with_its_arrays_actions_and_rewards(capture):
     assert sum(found["actions"].values()) == 6
     np.testing.assert_allclose(found["reward_curve"], sample.rewards, rtol=1e-6)
     assert found["features"]["count"] == 6
+    assert describe_path(capture / "s_anna_001.json")["file"] == str(capture / "s_anna_001.npz")
 
 
 def test_a_folder_is_described_by_its_only_manifest(capture):
@@ -139,7 +140,7 @@ def test_a_folder_is_described_by_its_only_manifest(capture):
     ):
         describe_path(capture)
     with pytest.raises(SampleError, match="is not a manifest"):
-        describe_path(capture / "s_anna_001.json")
+        describe_path(capture / "s_metrics.json")
 
 
 def test_sparklines_span_lowest_to_highest():

@@ -129,6 +129,8 @@ def test_a_mistake_is_named_with_line_column_path_and_expectation(tmp_path, old,
         ("# nothing yet\n", ["2:1: the file is empty, expected a block of keys"]),
         ("- a\n", ["1:1: found [\"a\"], expected a block of keys"]),
         ("just text\n", ["1:1: found 'just text', expected a block of keys"]),
+        (b"\xef\xbb\xbfa\xff", ["1:2: byte 0xff is not UTF-8 text"]),
+        ('name: "\\U00110000"', ["1:8: escape \\U00110000 is beyond Unicode"]),
         (b"name: d\xff\n", ["1:8: byte 0xff is not UTF-8 text"]),
         ("name: é\n".encode() + b"x: \xc3", ["2:4: byte 0xc3 is not UTF-8 text"]),
         ("a: " + "[" * 2000, ["1:20: a[0][0]: nested more than 16 deep"]),
@@ -190,7 +192,7 @@ def test_aliases_reuse_a_block_and_a_bomb_of_aliases_is_refused(tmp_path):
 
 def test_a_file_larger_than_the_limit_a_folder_and_a_missing_file_are_refused(tmp_path):
     (tmp_path / "big.yaml").write_bytes(b"#" * (MAX_SCENARIO_BYTES + 1))
-    with pytest.raises(InputError, match="1,048,577 bytes, expected at most 1,048,576"):
+    with pytest.raises(InputError, match="more than 1,048,576 bytes"):
         load_scenario(tmp_path / "big.yaml")
     (tmp_path / "dir.yaml").mkdir()
     with pytest.raises(InputError, match="is a folder"):
@@ -274,7 +276,7 @@ def test_a_file_with_any_bytes_changed_loads_or_raises_a_scenario_error(tmp_path
         at = chance.randrange(len(data))
         data[at : at + chance.randrange(3)] = chance.choice(
             [b"\n", b" ", b"\t", b"&a ", b"*a", b"!", b"%", b"[", b"}", b"'", b"|", b"- ", b": ", b"\xc3\xa9",
-             b"\xff", b"? ", b"@", b"#", b"<<", b"---\n", b"...\n", b">9", b"\xe2\x80\xa8", bytes([chance.randrange(256)])]
+             b"\xff", b"\xef\xbb\xbf", b"\\U99999999", b"? ", b"@", b"#", b"<<", b"---\n", b"...\n", b">9", b"\xe2\x80\xa8", bytes([chance.randrange(256)])]
         )  # fmt: skip
     path = tmp_path_factory.mktemp("bytes") / "s.yaml"
     path.write_bytes(data)

@@ -2,109 +2,118 @@
 
 from __future__ import annotations
 
-from townlet_core.policy.walking import is_legal, step_anywhere, walk
+from townlet_core.policy.walking import approach, is_legal, step_anywhere, walk
 from townlet_core.rng import DRAW_SOCIAL, draw_unit
-from townlet_core.simulation.actions import object_to_join
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
-from townlet_core.simulation.employment import own_shift_is_on, time_of_day
+from townlet_core.simulation.employment import MAY_NOT, may_work, own_shift_is_on, time_of_day
 from townlet_core.simulation.paths import NOWHERE
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState
-from townlet_core.vocab import CHAT, RELEASE, REQUEST, START, WAIT
+from townlet_core.vocab import CHAT, EAST, NORTH, RELEASE, SOUTH, START, WAIT, WEST
 
 URGENT = 0.3  # a need below this comes before work and before avoiding rivals
-WORTH_IT = 0.04  # least benefit minus effort for which an agent sets out
+WORTH_IT = 0.1  # least benefit minus effort for which an agent sets out
 EFFORT_PER_TICK = 0.001  # what a tick of walking, waiting or using costs in benefit
+HUNGER_RESERVE = 0.15  # hunger above the faint threshold that must be left after doing anything but eating
 EMPTY_LARDER = 3  # meals left at which cooking is worth more
-COOKING_BONUS = 0.15
+COOKING_BONUS = 0.3
 LEAVE_EARLY_TICKS = 10  # slack on the way to work
-TALKATIVE = 0.1  # chance of a chat per idle tick beside somebody
-PATIENCE = 90  # ticks in one line before trying something else
+TALKATIVE = 0.1  # chance of a chat per idle tick in good company
+RESTLESS = 0.2  # chance of a step per idle tick where one might be in the way
 
 
 @rule
 def live_by_needs(state: TownState, rules: TownRules, b: int, i: int) -> int:
     """Choose an action: finish what was begun, go to work, see to the worst need, or pass the time."""
     agent = state.agents[b, i]
+    remedy, is_urgent = _find_remedy(state, rules, b, i)
     if agent.role == USING:
-        return RELEASE if _must_leave_work(state, rules, b, i) else WAIT
+        at_work = rules.kinds[rules.objects[agent.object].kind].is_work
+        return RELEASE if at_work and is_urgent else WAIT
+    goal = _choose_goal(state, rules, b, i, remedy, is_urgent)
     if agent.role != FREE:
-        return _keep_place(state, rules, b, i)
-    goal = _choose_goal(state, rules, b, i)
+        must_go = is_urgent or _is_time_for_work(state, rules, b, i)
+        return _keep_place(state, rules, b, i, must_go and goal != agent.object)
     if goal == NOBODY:
         return _pass_time(state, rules, b, i)
-    if rules.distance[goal, agent.y, agent.x] != 1:
-        return walk(state, rules.distance[goal], b, i)
-    joining = object_to_join(state, rules, b, i)
-    if joining == goal:
-        return REQUEST
-    return WAIT if joining == NOBODY else step_anywhere(state, b, i)
+    return approach(state, rules, b, i, goal)
 
 
 @rule
-def _must_leave_work(state: TownState, rules: TownRules, b: int, i: int) -> bool:
-    """Whether a worker should see to an urgent need first, and could."""
-    agent = state.agents[b, i]
-    if not rules.kinds[rules.objects[agent.object].kind].is_work:
-        return False
-    return _is_urgent(state, b, i) and _best_remedy(state, rules, b, i) != NOBODY
-
-
-@rule
-def _is_urgent(state: TownState, b: int, i: int) -> bool:
-    agent = state.agents[b, i]
-    return min(agent.hunger, min(agent.hygiene, agent.energy)) < URGENT
-
-
-@rule
-def _keep_place(state: TownState, rules: TownRules, b: int, i: int) -> int:
-    """Wait for the turn and take it; give up a place that leads nowhere."""
+def _keep_place(state: TownState, rules: TownRules, b: int, i: int, must_go: bool) -> int:
+    """Wait for the turn and take it; give up a place that leads nowhere, or for something that can't wait."""
     agent = state.agents[b, i]
     thing = state.objects[b, agent.object]
-    if agent.role == HOLDING:
-        if is_legal(agent.legal, START):
-            return START
-        if rules.distance[agent.object, agent.y, agent.x] > 1:
-            return walk(state, rules.distance[agent.object], b, i)
+    if must_go or thing.stock == 0 or thing.out_of_order:
         return RELEASE
-    hopeless = thing.stock == 0 or thing.out_of_order or agent.ticks_waited > PATIENCE
-    return RELEASE if hopeless else WAIT
+    if agent.role != HOLDING:
+        return WAIT
+    if rules.distance[agent.object, agent.y, agent.x] > 1:
+        return walk(state, rules.distance[agent.object], b, i)
+    return START if is_legal(agent.legal, START) else RELEASE
 
 
 @rule
-def _choose_goal(state: TownState, rules: TownRules, b: int, i: int) -> int:
+def _choose_goal(state: TownState, rules: TownRules, b: int, i: int, remedy: int, is_urgent: bool) -> int:
     """Return the object to go to, or -1."""
-    if _is_urgent(state, b, i):
-        remedy = _best_remedy(state, rules, b, i)
-        if remedy != NOBODY:
-            return remedy
+    if is_urgent:
+        return remedy
     if _is_time_for_work(state, rules, b, i):
         return rules.jobs[rules.agents[i].job].workplace
-    return _best_remedy(state, rules, b, i)
+    if remedy == NOBODY and _can_cover(state, rules, b, i):
+        return rules.jobs[rules.agents[i].job].workplace
+    return remedy
 
 
 @rule
 def _is_time_for_work(state: TownState, rules: TownRules, b: int, i: int) -> bool:
     if rules.agents[i].job == NOBODY:
         return False
-    if own_shift_is_on(state, rules, b, i):
-        return True
     agent = state.agents[b, i]
-    job = rules.jobs[rules.agents[i].job]
-    ahead = (job.start_tick - time_of_day(state, rules, b)) % rules.constants[0].ticks_per_day
-    return ahead <= rules.distance[job.workplace, agent.y, agent.x] + LEAVE_EARLY_TICKS
+    way = rules.distance[rules.jobs[rules.agents[i].job].workplace, agent.y, agent.x]
+    return way != NOWHERE and _ticks_to_shift(state, rules, b, i) <= way + LEAVE_EARLY_TICKS
 
 
 @rule
-def _best_remedy(state: TownState, rules: TownRules, b: int, i: int) -> int:
-    """Return the object whose use is worth most for its effort, or -1 if none is worth it."""
-    best, best_worth = NOBODY, WORTH_IT
+def _ticks_to_shift(state: TownState, rules: TownRules, b: int, i: int) -> int:
+    """Return the ticks until the own shift begins, 0 while it is on; for agents with a job."""
+    if own_shift_is_on(state, rules, b, i):
+        return 0
+    start_tick = rules.jobs[rules.agents[i].job].start_tick
+    return (start_tick - time_of_day(state, rules, b)) % rules.constants[0].ticks_per_day
+
+
+@rule
+def _can_cover(state: TownState, rules: TownRules, b: int, i: int) -> bool:
+    """Whether a colleague is missing and nobody else has taken the place."""
+    if rules.agents[i].job == NOBODY:
+        return False
+    o = rules.jobs[rules.agents[i].job].workplace
+    thing = state.objects[b, o]
+    taken = thing.user != NOBODY or thing.holder != NOBODY or thing.line_length > 0
+    return not taken and may_work(state, rules, b, i, o) != MAY_NOT
+
+
+@rule
+def _find_remedy(state: TownState, rules: TownRules, b: int, i: int) -> tuple[int, bool]:
+    """Return the object whose use is worth most, or -1, and whether it relieves an urgent need.
+
+    What relieves an urgent need comes before what does not, and is worth any effort.
+    """
+    best, best_worth, best_is_urgent = NOBODY, WORTH_IT, False
     for o in range(rules.objects.shape[0]):
-        if _is_usable(state, rules, b, i, o) and not _is_avoided(state, rules, b, i, o):
-            worth = _worth(state, rules, b, i, o)
-            if worth > best_worth:
-                best, best_worth = o, worth
-    return best
+        if not _is_usable(state, rules, b, i, o):
+            continue
+        is_urgent = _relief(state, rules, b, i, o, URGENT) > WORTH_IT
+        ticks = _ticks_needed(state, rules, b, i, o)
+        if not _has_time(state, rules, b, i, o, ticks, is_urgent):
+            continue
+        if not is_urgent and (best_is_urgent or _is_avoided(state, rules, b, i, o)):
+            continue
+        worth = _worth(state, rules, b, i, o) - EFFORT_PER_TICK * ticks
+        if worth > best_worth or (is_urgent and not best_is_urgent):
+            best, best_worth, best_is_urgent = o, worth, is_urgent
+    return best, best_is_urgent
 
 
 @rule
@@ -119,10 +128,36 @@ def _is_usable(state: TownState, rules: TownRules, b: int, i: int, o: int) -> bo
 
 
 @rule
-def _is_avoided(state: TownState, rules: TownRules, b: int, i: int, o: int) -> bool:
-    """Whether a rival uses, holds or waits there, and no need is urgent."""
-    if _is_urgent(state, b, i):
+def _ticks_needed(state: TownState, rules: TownRules, b: int, i: int, o: int) -> int:
+    """Return the ticks it takes to get there, let those in front finish, and use it."""
+    agent = state.agents[b, i]
+    thing = state.objects[b, o]
+    turns = 1
+    if agent.object != o:
+        turns += thing.line_length + (thing.user != NOBODY) + (thing.holder != NOBODY)
+    elif agent.role != HOLDING:
+        turns += thing.user != NOBODY
+    return rules.distance[o, agent.y, agent.x] + turns * rules.kinds[rules.objects[o].kind].duration_ticks
+
+
+@rule
+def _has_time(
+    state: TownState, rules: TownRules, b: int, i: int, o: int, ticks: int, is_urgent: bool
+) -> bool:
+    """Whether the agent can do this without starving, and, unless it is urgent, before its shift."""
+    constants = rules.constants[0]
+    agent = state.agents[b, i]
+    left = agent.hunger - constants.hunger_decay * ticks
+    if rules.kinds[rules.objects[o].kind].hunger <= 0.0 and left < constants.faint_threshold + HUNGER_RESERVE:
         return False
+    if is_urgent or rules.agents[i].job == NOBODY:
+        return True
+    return ticks < _ticks_to_shift(state, rules, b, i)
+
+
+@rule
+def _is_avoided(state: TownState, rules: TownRules, b: int, i: int, o: int) -> bool:
+    """Whether a rival uses, holds or waits there."""
     threshold = rules.constants[0].avoid_threshold
     thing = state.objects[b, o]
     if thing.user != NOBODY and state.rivalry[b, i, thing.user] >= threshold:
@@ -137,31 +172,59 @@ def _is_avoided(state: TownState, rules: TownRules, b: int, i: int, o: int) -> b
 
 @rule
 def _worth(state: TownState, rules: TownRules, b: int, i: int, o: int) -> float:
-    """Return Σ gain · deficit over the needs, minus the effort of getting and using it."""
-    agent = state.agents[b, i]
-    thing = state.objects[b, o]
-    kind = rules.kinds[rules.objects[o].kind]
-    benefit = (
-        min(kind.hunger, 1.0 - agent.hunger) * (1.0 - agent.hunger)
-        + min(kind.hygiene, 1.0 - agent.hygiene) * (1.0 - agent.hygiene)
-        + min(kind.energy, 1.0 - agent.energy) * (1.0 - agent.energy)
-    )
+    """Return the relief, and more for cooking when there is little left to eat and nobody else cooks."""
+    worth = _relief(state, rules, b, i, o, 1.0)
     supplied = rules.objects[o].supplies
-    if supplied != NOBODY and 0 <= state.objects[b, supplied].stock <= EMPTY_LARDER:
-        benefit += COOKING_BONUS
-    ahead = thing.line_length + (thing.user != NOBODY) + (thing.holder != NOBODY)
-    ticks = rules.distance[o, agent.y, agent.x] + kind.duration_ticks * (1 + ahead)
-    return benefit - EFFORT_PER_TICK * ticks
+    if supplied == NOBODY or not 0 <= state.objects[b, supplied].stock <= EMPTY_LARDER:
+        return worth
+    thing = state.objects[b, o]
+    is_taken = thing.user != NOBODY or thing.holder != NOBODY or thing.line_length > 0
+    return worth if is_taken and state.agents[b, i].object != o else worth + COOKING_BONUS
+
+
+@rule
+def _relief(state: TownState, rules: TownRules, b: int, i: int, o: int, below: float) -> float:
+    """Return Σ gain · deficit over the needs that are below `below`."""
+    agent = state.agents[b, i]
+    kind = rules.kinds[rules.objects[o].kind]
+    relief = 0.0
+    if agent.hunger < below:
+        relief += min(kind.hunger, 1.0 - agent.hunger) * (1.0 - agent.hunger)
+    if agent.hygiene < below:
+        relief += min(kind.hygiene, 1.0 - agent.hygiene) * (1.0 - agent.hygiene)
+    if agent.energy < below:
+        relief += min(kind.energy, 1.0 - agent.energy) * (1.0 - agent.energy)
+    return relief
 
 
 @rule
 def _pass_time(state: TownState, rules: TownRules, b: int, i: int) -> int:
-    """Chat now and then; stand where nobody's way to an object is blocked."""
+    """Chat now and then; make room at objects, in doorways, and for whoever comes close."""
     agent = state.agents[b, i]
     town = state.towns[b]
-    if is_legal(agent.legal, CHAT) and draw_unit(town.key, town.tick, i, DRAW_SOCIAL) < TALKATIVE:
+    chance = draw_unit(town.key, town.tick, i, DRAW_SOCIAL)
+    if chance < TALKATIVE and _is_in_good_company(state, rules, b, i):
         return CHAT
     for o in range(rules.objects.shape[0]):
         if rules.distance[o, agent.y, agent.x] == 1:
             return step_anywhere(state, b, i)
-    return WAIT
+    open_sides = 0
+    for move in (NORTH, EAST, SOUTH, WEST):
+        open_sides += is_legal(agent.legal, move)
+    in_the_way = open_sides < 3 or is_legal(agent.legal, CHAT)
+    return step_anywhere(state, b, i) if in_the_way and chance < RESTLESS else WAIT
+
+
+@rule
+def _is_in_good_company(state: TownState, rules: TownRules, b: int, i: int) -> bool:
+    """Whether somebody is within a tile, and all who are have time and are no rivals."""
+    agent = state.agents[b, i]
+    found = False
+    for j in range(state.agents.shape[1]):
+        other = state.agents[b, j]
+        if j == i or not other.alive or max(abs(other.x - agent.x), abs(other.y - agent.y)) > 1:
+            continue
+        if other.role == USING or state.rivalry[b, i, j] >= rules.constants[0].avoid_threshold:
+            return False
+        found = True
+    return found

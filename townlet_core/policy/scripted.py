@@ -10,16 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from townlet_core.policy.choice import Choice
 from townlet_core.policy.needs import live_by_needs
-from townlet_core.policy.walking import is_legal, walk
+from townlet_core.policy.walking import approach, is_legal, step_anywhere, walk
 from townlet_core.rng import DRAW_EXPLORE, DRAW_EXPLORE_ACTION, draw_unit
 from townlet_core.scenario.model import VERBS, Scenario, ScheduleEntry
 from townlet_core.simulation.compiled import kernel, rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.paths import distances_to
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState, record
-from townlet_core.simulation.towns import Towns
-from townlet_core.vocab import ACTION_COUNT, CHAT, RELEASE, REQUEST, START, WAIT
+from townlet_core.simulation.towns import Observations, Towns
+from townlet_core.vocab import ACTION_COUNT, CHAT, EAST, NORTH, RELEASE, SOUTH, START, WAIT, WEST
 
 MOVE_ENTRY, REQUEST_ENTRY, START_ENTRY, RELEASE_ENTRY, CHAT_ENTRY, WAIT_ENTRY = range(len(VERBS))
 
@@ -37,6 +38,7 @@ MEMORY = record(
     [
         ("entry", np.int32),  # position in the own schedule
         ("entry_ticks", np.int32),  # decisions made in this entry
+        ("begun", np.int32),  # the start entry that was achieved last
     ]
 )
 
@@ -58,8 +60,8 @@ class ScriptedPolicy:
         self.script = _write_script(scenario)
         self.memory = np.zeros((0, 0), MEMORY)
 
-    def act(self, towns: Towns) -> tuple[np.ndarray, np.ndarray]:
-        """Choose for the tick to come. Returns (B, A): actions int64, their log-probabilities float32."""
+    def act(self, towns: Towns, seen: Observations) -> Choice:
+        """Choose for the tick to come. A script knows the town's state, so it does not look at `seen`."""
         batch = towns.state.agents.shape
         if self.memory.shape != batch:
             self.memory = np.zeros(batch, MEMORY)
@@ -67,7 +69,11 @@ class ScriptedPolicy:
         log_probs = np.zeros(batch, np.float32)
         with np.errstate(over="ignore"):
             decide(towns.state, towns.rules, self.script, self.memory, self.epsilon, actions, log_probs)
-        return actions, log_probs
+        return Choice(actions, log_probs, self.values(seen))
+
+    def values(self, seen: Observations) -> np.ndarray:
+        """Return zeros, (B, A): a script has no critic."""
+        return np.zeros(seen.features.shape[:2], np.float32)
 
 
 def _write_script(scenario: Scenario) -> Script:
@@ -114,7 +120,7 @@ def decide(
             if not agent.alive:
                 continue
             if agent.newcomer:
-                memory[b, i].entry = memory[b, i].entry_ticks = 0
+                memory[b, i].entry = memory[b, i].entry_ticks = memory[b, i].begun = 0
             if script.counts[i] > 0:
                 wanted = _follow_schedule(state, rules, script, memory, b, i)
             else:
@@ -122,6 +128,9 @@ def decide(
             if not is_legal(agent.legal, wanted):
                 wanted = WAIT
             actions[b, i], log_probs[b, i] = _soften(state, b, i, wanted, epsilon)
+            if actions[b, i] == RELEASE and wanted != RELEASE and agent.role == USING:
+                memory[b, i].entry = memory[b, i].begun  # broken off by chance: take it up again
+                memory[b, i].entry_ticks = 0
 
 
 @rule
@@ -157,6 +166,8 @@ def _follow_schedule(
         too_long = entry.max_ticks >= 0 and mine.entry_ticks >= entry.max_ticks
         if not too_long and not _is_achieved(state, rules, script, mine, b, i):
             break
+        if entry.verb == START_ENTRY and not too_long:
+            mine.begun = mine.entry
         mine.entry = (mine.entry + 1) % script.counts[i]
         mine.entry_ticks = 0
     mine.entry_ticks += 1
@@ -200,21 +211,22 @@ def _work_on_entry(
         return _walk_up_to(state, b, i, other.x, other.y)
     if entry.verb == MOVE_ENTRY and entry.object == NOBODY:
         return walk(state, script.fields[entry.field], b, i)
+    if entry.verb != MOVE_ENTRY:
+        if agent.role == FREE:
+            return approach(state, rules, b, i, entry.object)
+        if agent.object != entry.object:
+            return RELEASE  # one thing at a time
     if rules.distance[entry.object, agent.y, agent.x] != 1:
         return walk(state, rules.distance[entry.object], b, i)
-    if entry.verb != MOVE_ENTRY and agent.role == FREE:
-        return REQUEST
-    return START if entry.verb == START_ENTRY and agent.role == HOLDING else WAIT
+    return START if agent.role == HOLDING else WAIT
 
 
 @rule
 def _walk_up_to(state: TownState, b: int, i: int, x: int, y: int) -> int:
-    """Step closer along the longer axis; for people, who move."""
+    """Step closer along the longer axis, or anywhere if that is blocked; for people, who move."""
     agent = state.agents[b, i]
     dx, dy = x - agent.x, y - agent.y
-    along_x = 2 if dx > 0 else 4
-    along_y = 3 if dy > 0 else 1
-    first, second = (along_x, along_y) if abs(dx) >= abs(dy) else (along_y, along_x)
-    if is_legal(agent.legal, first):
-        return first
-    return second
+    along_x = EAST if dx > 0 else WEST
+    along_y = SOUTH if dy > 0 else NORTH
+    closer = along_x if abs(dx) >= abs(dy) else along_y
+    return closer if is_legal(agent.legal, closer) else step_anywhere(state, b, i)

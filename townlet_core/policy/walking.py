@@ -1,20 +1,34 @@
-"""Walking somewhere: down the distance field, around whoever stands in the way."""
+"""Going somewhere: down the distance field, around whoever stands in the way, and into a line."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from townlet_core.rng import DRAW_TIE, draw_bits
+from townlet_core.simulation.actions import object_to_join
 from townlet_core.simulation.compiled import rule
+from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.paths import NOWHERE, STEP_X, STEP_Y
-from townlet_core.simulation.state import TownState
-from townlet_core.vocab import NORTH, WAIT
+from townlet_core.simulation.state import NOBODY, TownState
+from townlet_core.vocab import NORTH, REQUEST, WAIT
 
 
 @rule
 def is_legal(legal: int, action: int) -> bool:
     """Whether the action's bit is set."""
     return (legal >> action) & 1 == 1
+
+
+@rule
+def approach(state: TownState, rules: TownRules, b: int, i: int, o: int) -> int:
+    """Walk to object o and ask for it; beside two objects, step to where only this one can be meant."""
+    agent = state.agents[b, i]
+    if rules.distance[o, agent.y, agent.x] != 1:
+        return walk(state, rules.distance[o], b, i)
+    joining = object_to_join(state, rules, b, i)
+    if joining == o:
+        return REQUEST
+    return WAIT if joining == NOBODY else step_anywhere(state, b, i)
 
 
 @rule

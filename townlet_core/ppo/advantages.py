@@ -8,6 +8,7 @@ by its time limit; there `truncation_values` holds the critic's value of the fin
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numba
@@ -76,11 +77,11 @@ def vtrace(
     rewards, value_preds, dones, finals = aligned(rewards, value_preds, dones, truncation_values)
     if log_rhos.shape != rewards.shape:
         raise ShapeError(f"log_rhos has shape {log_rhos.shape}, rewards {rewards.shape}; expected the same")
-    log_rhos = np.ascontiguousarray(log_rhos, np.float64)
+    ratios = np.exp(np.minimum(np.ascontiguousarray(log_rhos, np.float32), math.log(max(rho_bar, c_bar))))
     estimates, targets = np.empty_like(rewards), np.empty_like(rewards)
     accumulate_vtrace(
-        np.exp(np.minimum(log_rhos, np.log(rho_bar))),
-        gae_lambda * np.exp(np.minimum(log_rhos, np.log(c_bar))),
+        np.minimum(ratios, np.float32(rho_bar)),
+        np.minimum(ratios, np.float32(c_bar)),
         rewards,
         value_preds,
         dones,
@@ -165,5 +166,5 @@ def accumulate_vtrace(
             carried = 0.0 if done else running[n]
             delta = rewards[t, n] + gamma * next_value - value_preds[t, n]
             estimates[t, n] = rhos[t, n] * (delta + decay * carried)
-            running[n] = rhos[t, n] * delta + gamma * traces[t, n] * carried
+            running[n] = rhos[t, n] * delta + decay * traces[t, n] * carried
             targets[t, n] = value_preds[t, n] + running[n]

@@ -256,7 +256,7 @@ def decode_contents(folder: Path, contents: dict[str, bytes], warnings: list[str
     )
 
 
-def restore_network(checkpoint: Checkpoint, device: torch.device) -> ActorCritic:
+def restore_network(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> ActorCritic:
     """Build the network that was saved. Raises InputError if the weights do not fit state.json's network."""
     network = ActorCritic(checkpoint.about.network, seed=0)
     try:

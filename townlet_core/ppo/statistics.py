@@ -8,7 +8,7 @@ import numpy as np
 
 from townlet_core.ppo.losses import PPOLoss, ess_fraction
 
-SMALLEST_SCALE = 1e-12  # below it, a product of deviations is rounding
+ROUNDING = 1e-12  # a variance below this share of the squared mean is rounding of float32 numbers
 
 
 class TrainBatch(NamedTuple):
@@ -71,20 +71,25 @@ def describe_batch(batch: TrainBatch) -> dict[str, float]:
     rewards, advantages, returns, old_values = columns[:, np.isfinite(columns).all(0)]
     if not len(rewards):
         return dict.fromkeys(("adv_mean", "adv_std", "reward_advantage_corr", "explained_variance"), 0.0)
-    spread = returns.var()
+    unexplained = (returns - old_values).var()
     return {
         "adv_mean": float(advantages.mean()),
         "adv_std": float(advantages.std()),
         "reward_advantage_corr": correlation(rewards, advantages),
-        "explained_variance": float(1 - (returns - old_values).var() / spread) if spread > 0 else 0.0,
+        "explained_variance": float(1 - unexplained / returns.var()) if varies(returns) else 0.0,
     }
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Pearson's correlation, 0 where one of the two does not vary."""
+    if not (varies(first) and varies(second)):
+        return 0.0
     first, second = first - first.mean(), second - second.mean()
-    scale = np.sqrt((first**2).sum() * (second**2).sum())
-    return float(np.clip((first * second).sum() / scale, -1.0, 1.0)) if scale > SMALLEST_SCALE else 0.0
+    return float(np.clip((first * second).mean() / (first.std() * second.std()), -1.0, 1.0))
+
+
+def varies(numbers: np.ndarray) -> bool:
+    return bool(numbers.var() > ROUNDING * numbers.mean() ** 2)
 
 
 def summarise(
@@ -101,10 +106,8 @@ def summarise(
     spreads = np.array([stats.advantage_std for stats in done])
     averages = weights @ losses / max(weights.sum(), 1)
     mean = dict(zip(PPOLoss._fields, averages.tolist(), strict=True))
-    clipped, kl = (
-        losses[:, PPOLoss._fields.index("clip_fraction")],
-        losses[:, PPOLoss._fields.index("approx_kl")],
-    )
+    clipped = losses[:, PPOLoss._fields.index("clip_fraction")]
+    kl = losses[:, PPOLoss._fields.index("approx_kl")]
     return EpochStats(
         loss_policy=mean["policy"],
         loss_value=mean["value"],

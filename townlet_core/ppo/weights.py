@@ -42,7 +42,7 @@ def decode(data: bytes, name: str) -> dict[str, Any]:
         raise InputError(f"{name}: holds more than tensors and plain values, and is not loaded") from error
     except (RuntimeError, ValueError, KeyError, EOFError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{name}: damaged: {first_line(error)}") from error
-    if type(state) is not dict:
+    if not isinstance(state, dict):
         raise InputError(f"{name}: holds a {type(state).__name__}, expected a state dict")
     return state
 

@@ -16,7 +16,7 @@ class Agreement:
 
     def __init__(self) -> None:
         self.name = ""  # of the first sample; empty before there is one
-        self.map_shape: tuple[int, ...] = ()
+        self.map_shape: tuple[int, ...] = (0, 0, 0)
         self.map_channels: Any = None
         self.feature_names: tuple[str, ...] = ()
         self.is_older = False

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from townlet_core.errors import InputError, MissingError
+from townlet_core.io import disk_error
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.manifest import load_manifest
+from townlet_core.replay.manifest import MANIFEST_ENDINGS, load_manifest
 from townlet_core.replay.metrics import sample_metrics
 from townlet_core.replay.sample import ReplaySample, load_sample
 
@@ -18,16 +20,18 @@ _CURVE_POINTS = 60
 
 
 def describe_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, features: bool = False) -> dict[str, Any]:
-    """Describe a sample, a manifest, or a folder with one manifest, as JSON-ready data.
+    """Describe a sample (NPZ or its JSON), a manifest, or a folder with one manifest, as JSON-ready data.
 
     `kind` says which. features: add mean and standard deviation of every feature.
     Raises SampleError, MissingError, InputError or DiskError.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise MissingError(f"{path}: no such file or folder")
-    if path.is_dir():
+    if os.path.isdir(path):
         path = _only_manifest(path)
+    elif path.suffix == ".json" and os.path.exists(path.with_suffix(".npz")):
+        path = path.with_suffix(".npz")
     if path.suffix == ".npz":
         sample, warnings = load_sample(path, limits=limits)
         config = ReplayDatasetConfig(samples=(path,), limits=limits)
@@ -102,10 +106,13 @@ def _describe_manifest(path: Path, config: ReplayDatasetConfig) -> dict[str, Any
 
 
 def _only_manifest(folder: Path) -> Path:
-    found = sorted(path for path in folder.iterdir() if path.stem.endswith("manifest") and path.is_file())
+    try:
+        found = sorted(name for name in os.listdir(folder) if name.endswith(MANIFEST_ENDINGS))
+    except OSError as error:
+        raise disk_error(error, folder) from error
     if len(found) == 1:
-        return found[0]
-    names = ", ".join(path.name for path in found[:5])
+        return folder / found[0]
+    names = ", ".join(found[:5])
     raise InputError(
         f"{folder}: holds {f'{len(found)} manifests ({names})' if found else 'no manifest'}, expected one",
         "name a manifest or a sample",

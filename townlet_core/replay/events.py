@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ def load_events(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[dic
     DiskError.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MissingError(f"{path}: no such file")
     try:
         with open(path, "rb") as file:

@@ -16,11 +16,13 @@ from ruamel.yaml.tokens import AliasToken
 from townlet_core import io
 from townlet_core.errors import InputError, SampleError
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.sample import ReplaySample, examine_sample
+from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
 from townlet_core.replay.schema import RECAPTURE, Finding
 
+MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_YAML_DEPTH = 50  # of brackets
 _MAX_YAML_BYTES = 1 << 20  # people write YAML by hand; machines write JSON
 
 
@@ -98,7 +100,7 @@ def examine_entry(
     facts = {
         "agent_id": (entry.agent_id, sample.agent_id),
         "frame_count": (entry.frame_count, sample.timesteps),
-        "bytes": (entry.bytes, entry.sample.stat().st_size),
+        "bytes": (entry.bytes, file_identity(entry.sample)[1]),
     }
     wrong = [
         Finding("problem", str(entry.sample), key, f"is {actual}, the manifest says {said}", RECAPTURE)
@@ -109,14 +111,13 @@ def examine_entry(
 
 
 def _read(path: Path, limits: ReadLimits) -> Any:
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"{path}: is not a file, expected a manifest")
     if path.suffix not in (".yaml", ".yml"):
         return io.read_json(path, limits.max_manifest_bytes)
     data = io.read_file(path, min(_MAX_YAML_BYTES, limits.max_manifest_bytes))
     try:
-        if any(isinstance(token, AliasToken) for token in YAML(typ="safe", pure=True).scan(data)):
-            raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
+        _refuse_bombs(data, path)
         return YAML(typ="safe", pure=True).load(data)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -124,6 +125,17 @@ def _read(path: Path, limits: ReadLimits) -> Any:
         raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
     except (ValueError, RecursionError) as error:  # dates and numbers that are none; endless nesting
         raise InputError(f"{path}: not YAML we can read: {error}") from error
+
+
+def _refuse_bombs(data: bytes, path: Path) -> None:
+    """Refuse YAML that costs far more to build than to read: aliases and deep nesting."""
+    depth = 0
+    for bracket in re.findall(rb"[\[\]{}]", data):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _MAX_YAML_DEPTH:
+            raise InputError(f"{path}: nests brackets {depth} deep, expected at most {_MAX_YAML_DEPTH}")
+    if any(isinstance(token, AliasToken) for token in YAML(typ="safe", pure=True).scan(data)):
+        raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
 
 
 def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:

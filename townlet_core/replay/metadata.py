@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -180,9 +181,11 @@ def _check_sizes(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: 
 
 
 def _check_numbers(metadata: dict[str, Any], file: str) -> list[Finding]:
-    """Metrics are finite numbers by name. (JSON has no NaN: the writer would have put null.)"""
+    """Metrics are finite numbers by name; JSON has no other, and would be written with a null."""
     metrics = metadata.get("metrics", {})
-    if isinstance(metrics, dict) and all(type(value) in (int, float) for value in metrics.values()):
+    if isinstance(metrics, dict) and all(
+        type(value) in (int, float) and math.isfinite(value) for value in metrics.values()
+    ):
         return []
     return [Finding("problem", file, "metrics", "are not finite numbers by name", RECAPTURE)]
 

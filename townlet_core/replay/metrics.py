@@ -15,6 +15,8 @@ from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.vocab import CONFLICT_FEATURES, REWARD_TERMS
 
+TOTAL = "total"  # the entry of a metrics file that sums up the whole capture
+
 
 def sample_metrics(sample: ReplaySample) -> dict[str, float]:
     """Sum up one sample; names and formulas in docs/data.md, Metrics. Sums are made in float64.

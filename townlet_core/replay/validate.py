@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,17 @@ from townlet_core.errors import MissingError, TownletError
 from townlet_core.replay.agreement import Agreement, check_conflict_features
 from townlet_core.replay.events import count_events
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.manifest import ManifestEntry, examine_entry, load_manifest, unlisted_entry
-from townlet_core.replay.metrics import load_metrics, sample_metrics
+from townlet_core.replay.manifest import (
+    MANIFEST_ENDINGS,
+    ManifestEntry,
+    examine_entry,
+    load_manifest,
+    unlisted_entry,
+)
+from townlet_core.replay.metrics import TOTAL, load_metrics, sample_metrics
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.replay.schema import Finding, problems, warnings
 
-_MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
 _METRICS_SLACK = 1e-4  # relative; older metrics were summed in float32
 
 
@@ -58,14 +64,14 @@ def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training:
     Raises MissingError if `path` is not there; whatever else is wrong is in the report.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise MissingError(f"{path}: no such file or folder")
     report = Report()
-    if path.is_dir():
+    if os.path.isdir(path):
         _validate_folder(path, report, limits, for_training)
     elif path.suffix == ".npz":
         _validate_sample(path, report, limits, for_training)
-    elif path.suffix == ".json" and path.with_suffix(".npz").exists():
+    elif path.suffix == ".json" and os.path.exists(path.with_suffix(".npz")):
         _validate_sample(path.with_suffix(".npz"), report, limits, for_training)
     elif path.suffix == ".jsonl":
         _validate_events(path, report, limits)
@@ -78,8 +84,8 @@ def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training:
 
 def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_training: bool) -> None:
     """Validate all manifests below, then the samples that none lists, then metrics and events."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    manifests = [path for path in files if path.name.endswith(_MANIFEST_ENDINGS)]
+    files = sorted(path for path in folder.rglob("*") if os.path.isfile(path))
+    manifests = [path for path in files if path.name.endswith(MANIFEST_ENDINGS)]
     listed: set[Path] = set()
     for path in manifests:
         listed |= {sample.resolve() for sample in _validate_manifest(path, report, limits, for_training)}
@@ -161,8 +167,10 @@ def _validate_metrics(path: Path, report: Report, limits: ReadLimits) -> None:
         report.findings.append(_as_finding(error, path))
         return
     for name, metrics in said.items():
+        if name == TOTAL:
+            continue
         sample = (path.parent / Path(name).name).resolve()
-        if not sample.exists():
+        if not os.path.exists(sample):
             report.findings.append(Finding("problem", str(path), name, "is not beside the metrics"))
             continue
         if sample not in report.metrics:

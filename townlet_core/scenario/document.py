@@ -39,6 +39,7 @@ _WHOLE = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_BEYOND_UNICODE = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -91,10 +92,11 @@ def parse_document(text: str) -> tuple[Node | None, list[Mistake]]:
 
     The tree is None where the text cannot be understood to the end; the last mistake then says why.
     """
-    directive = re.search(r"^%.*", text, re.MULTILINE)
-    if directive:
-        line = text.count("\n", 0, directive.start()) + 1
-        return None, [Mistake(line, 1, "", "directives (lines that begin with %) are not used here")]
+    if directive := re.search(r"^%", text, re.MULTILINE):
+        message = "directives (lines that begin with %) are not used here"
+        return None, [_mistake_at(text, directive.start(), message)]
+    if escape := _BEYOND_UNICODE.search(text):  # the parser would raise a bare ValueError
+        return None, [_mistake_at(text, escape.start(), f"escape {escape.group()} is beyond Unicode")]
     reader = _Reader(YAML(typ="safe", pure=True).parse(text))
     try:
         return reader.document(), reader.mistakes
@@ -103,10 +105,8 @@ def parse_document(text: str) -> tuple[Node | None, list[Mistake]]:
     except MarkedYAMLError as error:
         return None, [*reader.mistakes, _syntax_mistake(error)]
     except ReaderError as error:
-        before = text[: error.position]
-        line, column = before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1
         message = f"character \\x{ord(text[error.position]):02x} is not allowed in YAML"
-        return None, [Mistake(line, column, "", message)]
+        return None, [_mistake_at(text, error.position, message)]
 
 
 def path_text(path: Path) -> str:
@@ -124,6 +124,12 @@ def quoted(text: str) -> str:
     """Put text of the file into quotes: shortened, on one line, with what cannot be printed escaped."""
     shown = text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
     return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown) + "'"
+
+
+def _mistake_at(text: str, index: int, message: str) -> Mistake:
+    """Place a mistake at a character of the text."""
+    line_start = text.rfind("\n", 0, index) + 1
+    return Mistake(text.count("\n", 0, index) + 1, index - line_start + 1, "", message)
 
 
 def _syntax_mistake(error: MarkedYAMLError) -> Mistake:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 import shlex
@@ -15,7 +16,7 @@ from townlet_core.io import read_file, sha256
 from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.check import MAX_MISTAKES, check_scenario
 from townlet_core.scenario.document import Mistake, Node, Path, parse_document, path_text
-from townlet_core.scenario.model import Scenario
+from townlet_core.scenario.model import AgentSpec, Scenario
 from townlet_core.scenario.words import NAME_WORDS, annotation_at, expected, known_keys, show
 
 MAX_SCENARIO_BYTES = 1 << 20
@@ -40,9 +41,9 @@ def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
 
     What types cannot say (check.py) is looked at too, unless a mistake leaves it without sense.
     """
-    data = read_file(path, MAX_SCENARIO_BYTES)
+    data = read_file(path, MAX_SCENARIO_BYTES).removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
@@ -160,3 +161,14 @@ def _at(root: Node, path: Path, message: str) -> Mistake:
         place = node.keys[str(part)] if is_key else (child.line, child.column)
         node = child
     return Mistake(*place, path_text(path), message)
+
+
+def with_placeholder_agents(scenario: Scenario) -> Scenario:
+    """Add alice and bob on the first open tiles, for a town that nobody lives in."""
+    width, height = scenario.size
+    taken = scenario.walls | {spec.position for spec in scenario.objects}
+    tiles = [(x, y) for y in range(height) for x in range(width) if (x, y) not in taken]
+    if len(tiles) < 2:
+        raise ScenarioError(f"{scenario.name}: has no room for two agents")
+    agents = [AgentSpec(id=name, position=tile) for name, tile in zip(("alice", "bob"), tiles, strict=False)]
+    return scenario.model_copy(update={"agents": agents})

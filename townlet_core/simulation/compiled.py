@@ -17,7 +17,8 @@ import numba
 from numba import njit
 
 config: Any = numba.config
-_SOURCES = [*sorted(Path(__file__).parent.glob("*.py")), Path(__file__).parents[1] / "rng.py"]
+_CORE = Path(__file__).parents[1]
+_SOURCES = [*sorted(_CORE.glob("simulation/*.py")), *sorted(_CORE.glob("policy/*.py")), _CORE / "rng.py"]
 _CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 _DIGEST = sha256(b"".join(path.read_bytes() for path in _SOURCES) + numba.__version__.encode()).hexdigest()
 CACHE_FOLDER = _CACHE_HOME / "townlet" / f"kernels-{_DIGEST[:16]}"

@@ -107,19 +107,21 @@ def _segments_after(path: Path, done: int) -> dict[int, Path]:
 
 
 class _OpenSegment:
-    """A segment being read: the handle, how far it got, and the bytes of the line that is not whole yet."""
+    """A segment being read: the handle, how far it got, and what it read last."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by whoever reads it to its end
         self.position = self.number = 0
-        self.rest = b""
+        self.last = b""  # the last whole line, with its newline
+        self.rest = b""  # the bytes after it
 
     def lines(self) -> Iterator[Line]:
         """Yield the whole lines from here to what is the end now."""
         while chunk := self.read_chunk():
             *lines, self.rest = (self.rest + chunk).split(b"\n")
             self.rest = self.rest[: MAX_LINE_BYTES + 1]
+            self.last = lines[-1] + b"\n" if lines else self.last
             for text in lines:
                 self.number += 1
                 yield Line(self.path, self.number, text, True)
@@ -137,17 +139,28 @@ class _OpenSegment:
         if self.rest:
             yield Line(self.path, self.number + 1, self.rest, False)
 
-    def start_again_if_truncated(self) -> None:
-        if os.fstat(self.file.fileno()).st_size < self.position:
+    def start_again_if_changed(self) -> None:
+        """Go back to the start if what was read last is not there any more: the file was truncated.
+
+        The size alone would miss a file that grew again since.
+        """
+        if max(len(self.last), len(self.rest)) > MAX_LINE_BYTES:
+            return  # they are cut, and tell nothing
+        tail = self.last + self.rest
+        try:
+            found = os.pread(self.file.fileno(), len(tail), self.position - len(tail))
+        except OSError as error:
+            raise io.disk_error(error, self.path) from error
+        if found != tail:
             self.file.seek(0)
             self.position = self.number = 0
-            self.rest = b""
+            self.last = self.rest = b""
 
     def is_at(self, path: Path) -> bool:
         """Whether the file at `path` is the one that is open here."""
         try:
             return os.path.samestat(os.fstat(self.file.fileno()), os.stat(path))
-        except FileNotFoundError:
+        except OSError:  # gone, or out of reach: opening it says which
             return False
 
 
@@ -183,7 +196,7 @@ def _read_live(
             return True
         if not wait():
             break
-        live.start_again_if_truncated()
+        live.start_again_if_changed()
     yield from live.last_line()
     return False
 

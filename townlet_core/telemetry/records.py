@@ -52,6 +52,8 @@ def _parse_not_finite(line: bytes, error: orjson.JSONDecodeError) -> tuple[Recor
     """Parse a line that is JSON but for numbers that are not finite. Raises InputError for any other."""
     try:
         record = json.loads(line.decode("utf-8"), parse_int=float)
+        # Half a surrogate pair passes json, and would break whatever prints it.
+        json.dumps(record, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         record = None
     problems = not_finite(record) if type(record) is dict else []

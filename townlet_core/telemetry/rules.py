@@ -25,7 +25,7 @@ COMPARISONS = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-MAX_RULES_BYTES = 1 << 20
+MAX_RULES_BYTES = 64 << 10
 _RULE = re.compile(
     r"(?P<field>[\w.]+)\s*(?P<op>>=|<=|==|!=|>|<)\s*(?P<number>\S+)"
     r"(?:\s+for\s+(?P<count>\S+))?(?:\s+in\s+(?P<mode>\S+))?"

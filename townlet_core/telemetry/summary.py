@@ -43,9 +43,14 @@ def summarise(path: Path, baseline: Path | None = None, last: int | None = None)
 
 
 def latest_texts(summary: Summary) -> dict[str, str]:
-    """Return the text fields of the latest record, such as scenario and run_id. They are outside text."""
+    """Return the text fields of the latest record, such as scenario and run_id: outside text, on one line."""
     latest = summary.statistics.latest
-    return {name: value for name, value in latest.items() if name in BY_NAME and type(value) is str}
+    return {name: one_line(value) for name, value in latest.items() if name in BY_NAME and type(value) is str}
+
+
+def one_line(text: object) -> str:
+    """Put text on one line, so that it cannot pass for another."""
+    return " ".join(str(text).split())
 
 
 def format_number(value: float) -> str:

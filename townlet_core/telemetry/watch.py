@@ -10,7 +10,7 @@ from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.reader import Line, read_records
 from townlet_core.telemetry.records import Record
 from townlet_core.telemetry.rules import Alarm, Alert, Rule
-from townlet_core.telemetry.summary import format_number
+from townlet_core.telemetry.summary import format_number, one_line
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -36,9 +36,9 @@ def watch_log(
 
 
 def record_line(seen: Seen) -> str:
-    """Write a record on one line: where it stands, its curves, its alerts. Holds outside text."""
+    """Write a record on one line: where it stands, its curves, its alerts."""
     record = seen.record
-    parts = [f"epoch {_value(record.get('epoch'))}", str(record.get("data_mode", "-"))]
+    parts = [f"epoch {_value(record.get('epoch'))}", one_line(record.get("data_mode", "-"))]
     parts += [f"{name} {_value(record[name])}" for name in CURVES if name in record]
     parts += [f"ALERT {alert.rule} ({format_number(alert.value)})" for alert in seen.alerts]
     return "  ".join(parts)
@@ -68,4 +68,4 @@ def _bar(height: float, is_finite: bool) -> str:
 
 
 def _value(value: Any) -> str:
-    return format_number(value) if type(value) in (int, float) else str(value)
+    return format_number(value) if type(value) in (int, float) else one_line(value)

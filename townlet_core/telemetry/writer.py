@@ -108,9 +108,8 @@ class TelemetryWriter:
         try:
             io.append(self._descriptor, line, self.path)
         except DiskError:
-            io.drop_partial_line(
-                self.path
-            )  # a full disk lets half a record through; the next must not join it
+            # A full disk lets half a record through; the next one must not be joined to it.
+            io.drop_partial_line(self.path)
             raise
         self._bytes += len(line)
         self._records += 1
@@ -137,15 +136,17 @@ class TelemetryWriter:
 
 def _to_line(record: Record) -> bytes:
     """Serialise in the order of FIELDS. Raises RunFailed with everything that is wrong with the record."""
+    place = f"telemetry record of epoch {record.get('epoch')}"
     problems = not_finite(record) + check_known(record) + check_record(record)
     if problems:
         what = "; ".join(f"{name}: {problem}" for name, problem in problems)
-        raise RunFailed(
-            f"telemetry record of epoch {record.get('epoch')}: {what}",
-            "a number that is not finite means training diverged: lower the learning rate",
-        )
+        hint = "a number that is not finite means training diverged: lower the learning rate"
+        raise RunFailed(f"{place}: {what}", hint)
     ordered = {field.name: record[field.name] for field in FIELDS if field.name in record}
-    return orjson.dumps(ordered, option=orjson.OPT_APPEND_NEWLINE)
+    try:
+        return orjson.dumps(ordered, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError as error:  # an integer of more than 64 bits, text that is not UTF-8
+        raise RunFailed(f"{place}: {error}") from error
 
 
 def _last_offset(path: Path) -> int:

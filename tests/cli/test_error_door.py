@@ -1,0 +1,141 @@
+"""Every error leaves through one door: a line, a hint, and the documented exit code."""
+
+import pytest
+
+from townlet_core import errors
+from townlet_core.scenario import catalogue
+
+KNOWN = [
+    (errors.CheckFailed("two of three failed", "look closer"), 1),
+    (errors.InputError("a.npz: too short", "look closer"), 2),
+    (errors.ScenarioError("a.yaml:1:2: odd", "look closer"), 2),
+    (errors.SampleError("a.npz: odd", "look closer"), 2),
+    (errors.ShapeError("odd lengths", "look closer"), 2),
+    (errors.MissingError("torch is not installed", "look closer"), 3),
+    (errors.RunFailed("not finite", "look closer"), 4),
+    (errors.DiskError("a.npz: No space left on device", "look closer"), 5),
+    (errors.BusyError("runs/a: somebody writes here", "look closer"), 73),
+    (errors.Interrupted(2, "stopped", "look closer"), 130),
+    (errors.Interrupted(15, "stopped", "look closer"), 143),
+]
+
+
+@pytest.fixture
+def break_list(monkeypatch):
+    """Make `townlet scenario list` meet an error."""
+
+    def break_with(error):
+        def meet():
+            raise error
+
+        monkeypatch.setattr(catalogue, "bundled_scenarios", meet)
+
+    return break_with
+
+
+@pytest.mark.parametrize(("error", "code"), KNOWN, ids=lambda value: type(value).__name__)
+def test_an_error_is_one_line_one_hint_and_its_exit_code(townlet, break_list, error, code):
+    break_list(error)
+    assert townlet("scenario", "list") == (code, "", f"error: {error}\nhint: look closer\n")
+
+
+def test_every_error_class_is_among_these_cases():
+    families = errors.TownletError.__subclasses__()
+    classes = {*families, *(child for family in families for child in family.__subclasses__())}
+    assert classes == {type(error) for error, _ in KNOWN}
+
+
+def test_an_error_without_a_hint_is_one_line(townlet, break_list):
+    break_list(errors.InputError("odd"))
+    assert townlet("scenario", "list") == (2, "", "error: odd\n")
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(townlet, break_list):
+    break_list(errors.InputError("odd"))
+    for line in (("--debug", "scenario", "list"), ("scenario", "list", "--debug")):
+        code, _, stderr = townlet(*line)
+        assert code == 2
+        assert "Traceback (most recent call last)" in stderr
+        assert stderr.endswith("error: odd\n")
+
+
+def test_a_bug_exits_70_names_itself_and_asks_for_the_traceback(townlet, break_list):
+    break_list(ZeroDivisionError("division by zero"))
+    code, stdout, stderr = townlet("scenario", "list")
+    assert (code, stdout) == (70, "")
+    assert stderr == (
+        "error: this is a bug in townlet: ZeroDivisionError: division by zero\n"
+        "hint: run it again with --debug and send us the traceback\n"
+    )
+
+
+def test_a_lost_file_that_slipped_past_the_disk_door_is_a_bug_not_a_full_disk(townlet, break_list):
+    break_list(FileNotFoundError(2, "No such file or directory", "a.npz"))
+    code, _, stderr = townlet("scenario", "list")
+    assert code == 70
+    assert "FileNotFoundError" in stderr
+
+
+def test_want_of_memory_is_not_called_a_bug(townlet, break_list):
+    break_list(MemoryError("Unable to allocate 9 PiB"))
+    code, _, stderr = townlet("scenario", "list")
+    assert code == 4
+    assert stderr.startswith("error: not enough memory: Unable to allocate 9 PiB\nhint: ask for fewer")
+
+
+def test_an_interruption_exits_130(townlet, break_list):
+    break_list(KeyboardInterrupt())
+    assert townlet("scenario", "list") == (130, "", "error: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        (["captre"], "No such command 'captre'. Did you mean 'capture'?", "townlet --help"),
+        (["capture"], "Missing argument 'scenario'.", "townlet capture --help"),
+        (["capture", "x", "--tick", "3"], "No such option: --tick", "townlet capture --help"),
+        (["capture", "x", "--ticks", "many"], "should be a valid integer", "townlet capture --help"),
+        (["capture", "x", "--ticks", "0"], "Invalid value for '--ticks'", "townlet capture --help"),
+        (["replay", "inspekt", "x"], "Did you mean 'inspect'?", "townlet replay --help"),
+    ],
+)
+def test_wrong_usage_exits_2_and_names_the_help_to_read(townlet, line, message, hint):
+    code, stdout, stderr = townlet(*line)
+    assert (code, stdout) == (2, "")
+    first, second = stderr.splitlines()
+    assert first.startswith("error: ")
+    assert message in first
+    assert second == f"hint: {hint}"
+
+
+@pytest.mark.parametrize("group", [[], ["scenario"], ["replay"], ["telemetry"]])
+def test_a_group_without_a_command_prints_its_help_and_exits_2(townlet, group):
+    code, stdout, stderr = townlet(*group)
+    assert code == 2
+    assert "Usage: townlet" in stdout + stderr
+    assert "error" not in stderr
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("command", [[], ["capture"], ["scenario", "list"], ["telemetry"]])
+def test_help_is_data_and_exits_0(townlet, command, flag):
+    code, stdout, stderr = townlet(*command, flag)
+    assert (code, stderr) == (0, "")
+    assert " ".join(["Usage: townlet", *command]) in stdout
+
+
+def test_the_version_is_data(townlet):
+    assert townlet("--version") == (0, "townlet 0.1.0\n", "")
+
+
+def test_control_characters_of_a_name_reach_no_terminal(townlet):
+    code, _, stderr = townlet("capture", "\x1b]0;owned\x07\x9b31m[red]name\u202e")
+    assert code == 2
+    assert "'\\x1b]0;owned\\x07\\x9b31m[red]name\\x202e'" in stderr
+    assert not set(stderr) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
+def test_a_traceback_carries_no_control_characters_either(townlet):
+    _, _, stderr = townlet("--debug", "capture", "\x1b[31mred")
+    assert "Traceback" in stderr
+    assert "\x1b" not in stderr

@@ -1,0 +1,122 @@
+"""Cycles: one network through all of them, every epoch told, counts that agree with the events."""
+
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+from small_runs import run_small, settings_of, trainer_of
+
+from townlet_core.errors import InputError, RunFailed
+from townlet_core.ppo.checkpoint import load_checkpoint
+from townlet_core.ppo.weights import weights_sha256
+from townlet_core.replay.events import load_events
+from townlet_core.telemetry.validate import LogCheck
+from townlet_core.training.loop import Reports
+
+REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "townlet" / "captures"
+
+
+def read_log(folder: Path) -> list[dict]:
+    return [orjson.loads(line) for line in (folder / "telemetry.jsonl").read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("source", "modes"),
+    [("replay", ["replay"] * 2), ("rollout", ["rollout"] * 2), ("mixed", ["replay"] * 2 + ["rollout"] * 2)],
+)
+def test_each_epoch_of_each_cycle_has_a_valid_record_with_its_data_mode(tmp_path, source, modes):
+    run_small(tmp_path, source=source)
+    records = read_log(tmp_path)
+    assert [record["data_mode"] for record in records] == modes * 3
+    assert [record["epoch"] for record in records] == list(range(1, len(modes) * 3 + 1))
+    assert list(LogCheck(tmp_path / "telemetry.jsonl").problems()) == []
+
+
+def test_the_same_network_and_optimiser_go_through_all_cycles(tmp_path):
+    trainer = trainer_of(tmp_path, settings_of(cycles=4))
+    network, optimizer = trainer.network, trainer.optimizer
+    digests = {weights_sha256(network)}
+    trainer.reports = Reports(cycle=lambda: digests.add(weights_sha256(network)))
+    trainer.run()
+    assert trainer.network is network
+    assert len(digests) == 5  # the first weights, and other ones after each cycle
+    # 4 cycles × 2 halves × 2 epochs × 2 minibatches
+    assert {state["step"].item() for state in optimizer.state.values()} == {32.0}
+
+
+def test_the_network_that_learns_is_the_one_that_acts(tmp_path):
+    # After an update the log-probabilities of the next rollout are those of the updated network.
+    trainer = trainer_of(tmp_path, settings_of(source="rollout", cycles=2))
+    trainer.run()
+    from townlet_core.policy.learned import LearnedPolicy
+    from townlet_core.ppo.network import score_actions
+    from townlet_core.simulation.towns import Observations
+
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    frames = trainer.rollout.frames
+    seen = Observations(frames.map[0, 0], frames.features[0, 0], frames.action_mask[0, 0])
+    log_probs, values = score_actions(trainer.network, *seen, frames.actions[0, 0])
+    assert log_probs == pytest.approx(frames.log_probs[0, 0], abs=1e-5)
+    assert values == pytest.approx(frames.values[0, 0], abs=1e-5)
+
+
+def test_conflicts_told_of_a_replay_epoch_are_those_of_the_events_list(tmp_path):
+    run_small(tmp_path, source="replay", scenario="queue_conflict")
+    events = list(load_events(tmp_path / "samples" / "rollout_sample_events.jsonl"))
+    conflicts = [event for event in events if event["type"] == "queue_conflict"]
+    record = read_log(tmp_path)[0]
+    assert record["queue_conflict_events"] == len(conflicts) > 0
+    assert record["queue_conflict_intensity_sum"] == pytest.approx(sum(e["intensity"] for e in conflicts))
+    assert record["shower_complete_events"] == sum(event["type"] == "shower_complete" for event in events)
+
+
+def test_conflicts_told_of_a_rollout_are_those_of_its_frames(tmp_path):
+    trainer = trainer_of(tmp_path, settings_of(source="rollout", cycles=1))
+    trainer.run()
+    frames, record = trainer.rollout.frames, read_log(tmp_path)[0]
+    assert record["queue_conflict_events"] == frames.conflict_events.sum()
+    assert record["queue_conflict_intensity_sum"] == pytest.approx(frames.conflict_intensity.sum())
+    assert record["reward_mean"] == pytest.approx(frames.rewards[frames.alive].mean(), rel=1e-5)
+
+
+def test_numbers_that_are_not_finite_end_the_run_and_keep_the_last_good_checkpoint(tmp_path):
+    trainer = trainer_of(tmp_path, settings_of(source="replay", cycles=5))
+    good: list[str] = []
+
+    def poison() -> None:
+        good.append(weights_sha256(trainer.network))
+        if len(good) == 2:
+            take = trainer.feed.take
+            trainer.feed.take = lambda: [b._replace(rewards=np.full_like(b.rewards, 1e30)) for b in take()]
+
+    trainer.reports = Reports(cycle=poison)
+    with pytest.raises(RunFailed, match="not finite 3 times in a row in cycle 3"):
+        trainer.run()
+    assert load_checkpoint(tmp_path).about.weights_sha256 == good[-1]
+    assert [record["skipped_updates"] for record in read_log(tmp_path)[-2:]] == [2, 1]
+
+
+def test_recordings_that_do_not_fit_the_scenario_are_refused_by_name(tmp_path):
+    run_small(tmp_path / "a", source="replay", cycles=1)
+    settings = settings_of(replay_manifest=(tmp_path / "a" / "samples" / "rollout_sample_manifest.json",))
+    from townlet_core.scenario.load import load_scenario
+    from townlet_core.simulation.towns import Towns
+    from townlet_core.training.feed import check_agreement, open_dataset
+
+    scenario = load_scenario("queue_conflict")
+    kind = scenario.all_kinds["bench"]
+    other = scenario.model_copy(update={"kinds": {**scenario.kinds, "sauna": kind}})
+    with pytest.raises(InputError, match="sauna"):
+        check_agreement(open_dataset(settings, settings.replay_manifest), Towns(other))
+
+
+@pytest.mark.parametrize("capture", ["queue_conflict", "two_step", "observation_baseline"])
+def test_captures_of_the_older_generation_train_in_replay_mode(tmp_path, capture):
+    folder = REFERENCE / capture
+    if not folder.is_dir():
+        pytest.skip("the reference captures are not here")
+    (manifest,) = folder.glob("*manifest.json")
+    run_small(tmp_path, source="replay", cycles=2, replay_manifest=(manifest,))
+    assert list(LogCheck(tmp_path / "telemetry.jsonl").problems()) == []
+    assert read_log(tmp_path)[-1]["skipped_updates"] == 0

@@ -1,0 +1,120 @@
+"""`townlet capture`: play a scenario and write what happened as replay samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
+from townlet_cli.policies import open_network, open_policy
+from townlet_core.vocab import EVENTS
+
+if TYPE_CHECKING:
+    from townlet_core.capture.capture import Capture, CaptureSettings
+    from townlet_core.scenario.model import Scenario
+
+
+def capture(
+    scenario: Annotated[str, typer.Argument(help="Name of a bundled scenario, or a YAML file.")],
+    ticks: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Ticks per town; by default one episode.")
+    ] = None,
+    towns: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many towns to play.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="By default the scenario's.")] = None,
+    policy: Annotated[str, typer.Option(help="scripted, random, or a checkpoint.")] = "scripted",
+    agent: Annotated[str | None, typer.Option(help="Record this agent only.")] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How often the script acts at random.")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option(help="Critic for value_preds of a script: a checkpoint, or fresh.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write to; by default captures/SCENARIO.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="How all file names begin.")] = "rollout_sample",
+    compress: Annotated[bool, typer.Option("--compress", help="Smaller files, slower to read.")] = False,
+    auto_seed_agents: Annotated[
+        bool, typer.Option("--auto-seed-agents", help="If the scenario has no agents, add alice and bob.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 if the scenario's expectations are not met.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is in the folder.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Play a scenario and write replay samples, metrics, events and a manifest."""
+    from townlet_core.capture.capture import CaptureSettings, check_settings, refuse_other_capture
+    from townlet_core.capture.capture import capture as run_capture
+    from townlet_core.scenario.load import load_scenario, with_placeholder_agents
+
+    plan = load_scenario(scenario)
+    if auto_seed_agents and not plan.agents:
+        plan = with_placeholder_agents(plan)
+        note("no agents in the scenario: added alice and bob")
+    folder = output or Path("captures") / plan.name
+    settings = CaptureSettings(
+        ticks=ticks or plan.ticks,
+        num_towns=towns,
+        seed=plan.seed if seed is None else seed,
+        agent=agent,
+        epsilon=plan.rules.epsilon if epsilon is None else epsilon,
+        prefix=prefix,
+        compress=compress,
+    )
+    check_settings(plan, settings)
+    refuse_other_capture(folder, prefix, force)
+    acting, behaviour = open_policy(policy, plan, epsilon)
+    settings = settings._replace(behaviour=behaviour)
+    if behaviour not in ("scripted", "random"):
+        settings = settings._replace(value_source=behaviour)
+    elif score is not None:
+        from townlet_core.policy.learned import ScoredPolicy
+        from townlet_core.policy.scripted import ScriptedPolicy
+
+        critic, source = open_network(score, plan, settings.seed)
+        acting = ScoredPolicy(ScriptedPolicy(plan, 1.0 if policy == "random" else epsilon), critic)
+        settings = settings._replace(value_source=source)
+    note_first_compilation()
+    with progress(f"capturing {plan.name}", settings.ticks * towns) as advance:
+        result = run_capture(plan, acting, settings, folder, advance)
+    _report(plan, settings, result, as_json)
+    if check:
+        _check(plan, result)
+
+
+def note_first_compilation() -> None:
+    """Say why the first tick after an installation takes a while."""
+    from townlet_core.simulation.compiled import is_compiled
+
+    if not is_compiled():
+        note("compiling the rules of the town; once per version, about half a minute …")
+
+
+def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json: bool) -> None:
+    if as_json:
+        print_json({"manifest": str(result.manifest), "samples": result.entries, "totals": result.totals})
+        return
+    title = f"{safe(plan.name)}: {settings.ticks} ticks, seed {settings.seed}"
+    rows = table(title, "sample", "ticks", "reward")
+    for entry, reward in zip(result.entries, result.rewards, strict=True):
+        rows.add_row(safe(entry["sample"]), str(entry["frame_count"]), f"{reward:.3f}")
+    out.print(rows)
+    counts = {name: result.totals[f"{name}_events"] for name in EVENTS}
+    out.print(", ".join(f"{name} {n:g}" for name, n in counts.items() if n) or "no events")
+    out.print(f"manifest: {safe(result.manifest)}")
+    next_step(f"townlet train {plan.name} --mode mixed --replay-manifest {result.manifest}")
+
+
+def _check(plan: Scenario, result: Capture) -> None:
+    from townlet_core.capture.totals import unmet_expectations
+    from townlet_core.errors import CheckFailed
+
+    misses = unmet_expectations(plan, result.totals)
+    for miss in misses:
+        warn(str(miss))
+    if misses:
+        raise CheckFailed(f"{plan.name}: {len(misses)} of {len(plan.expect)} expectations are not met")
+    note(f"all {len(plan.expect)} expectations of {safe(plan.name)} are met")

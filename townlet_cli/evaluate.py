@@ -1,0 +1,67 @@
+"""`townlet evaluate`: how good policies are, side by side, with intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from townlet_cli.capture import note_first_compilation
+from townlet_cli.console import next_step, note, out, print_json, progress, safe, table
+from townlet_cli.policies import open_policy
+
+if TYPE_CHECKING:
+    from townlet_core.evaluate import Estimate
+
+
+def evaluate(
+    policies: Annotated[list[str], typer.Argument(help="scripted, random, or a run or checkpoint folder.")],
+    scenario: Annotated[
+        str, typer.Option(help="Name of a bundled scenario, or a YAML file.")
+    ] = "queue_conflict",
+    episodes: Annotated[int, typer.Option(min=2, max=100_000, help="Episodes per policy.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes; the same for all policies.")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Play whole episodes with each policy and compare returns, conflicts, needs and wages."""
+    from townlet_core.evaluate import MEASURES
+    from townlet_core.evaluate import evaluate as play
+    from townlet_core.scenario.load import load_scenario
+
+    plan = load_scenario(scenario)
+    opened = [(name, *open_policy(name, plan, None)) for name in policies]
+    note_first_compilation()
+    results: dict[str, dict[str, Estimate]] = {}
+    with progress(f"evaluating on {plan.name}", episodes * len(opened)) as advance:
+        for name, policy, _ in opened:
+            results[name] = play(plan, policy, episodes, seed, advance)
+    if as_json:
+        print_json(
+            {
+                "scenario": plan.name,
+                "episodes": episodes,
+                "seed": seed,
+                "policies": [
+                    {"policy": name, "behaviour": behaviour, **_as_dict(results[name])}
+                    for name, _, behaviour in opened
+                ],
+            }
+        )
+        return
+    rows = table(
+        f"{safe(plan.name)}: {episodes} episodes each, mean [95 % interval]", "", *map(safe, results)
+    )
+    for measure in MEASURES:
+        rows.add_row(measure, *(_show(result[measure]) for result in results.values()))
+    out.print(rows)
+    for measure, meaning in MEASURES.items():
+        note(f"[dim]{measure}: {meaning}[/dim]")
+    next_step(f"townlet capture {plan.name} --policy {policies[0]} --output captures/{plan.name}-policy")
+
+
+def _as_dict(result: dict[str, Estimate]) -> dict[str, dict[str, float]]:
+    return {measure: estimate._asdict() for measure, estimate in result.items()}
+
+
+def _show(estimate: Estimate) -> str:
+    return f"{estimate.mean:.3f}\n[dim]{estimate.low:.3f} … {estimate.high:.3f}[/dim]"

@@ -1,0 +1,48 @@
+"""Turn `scripted`, `random` or the path of a checkpoint into a policy, for the commands that take one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from townlet_cli.console import warn
+
+if TYPE_CHECKING:
+    from townlet_core.capture.frames import Policy
+    from townlet_core.ppo.network import ActorCritic
+    from townlet_core.scenario.model import Scenario
+
+
+def open_policy(name: str, scenario: Scenario, epsilon: float | None) -> tuple[Policy, str]:
+    """Return the policy and how its data is marked: `scripted`, `random`, or the weights' sha256."""
+    from townlet_core.policy.scripted import ScriptedPolicy
+
+    if name == "scripted":
+        return ScriptedPolicy(scenario, epsilon), name
+    if name == "random":
+        return ScriptedPolicy(scenario, 1.0), name
+    network, digest = open_network(name, scenario)
+    from townlet_core.policy.learned import LearnedPolicy
+
+    return LearnedPolicy(network), digest
+
+
+def open_network(name: str, scenario: Scenario, seed: int = 0) -> tuple[ActorCritic, str]:
+    """Load a checkpoint's network, or make a `fresh` one; return it and how it is marked."""
+    if name != "fresh" and not Path(name).exists():
+        from townlet_core.errors import MissingError
+
+        raise MissingError(
+            f"{name}: no such checkpoint", "give `scripted`, `random`, or a run directory of `townlet train`"
+        )
+    from townlet_core.policy.learned import check_fits, network_for
+    from townlet_core.ppo.checkpoint import load_checkpoint, restore_network
+    from townlet_core.ppo.network import ActorCritic
+
+    if name == "fresh":
+        return ActorCritic(network_for(scenario), seed), name
+    checkpoint = load_checkpoint(Path(name))
+    for warning in checkpoint.warnings:
+        warn(warning)
+    check_fits(checkpoint.about.network, scenario, name)
+    return restore_network(checkpoint), checkpoint.about.weights_sha256

@@ -1,0 +1,1 @@
+"""From live towns to frames, and from frames to replay samples."""

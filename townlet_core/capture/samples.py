@@ -1,0 +1,86 @@
+"""One agent's part of the frames as replay samples: a sample is one life in one episode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from townlet_core.capture.frames import Frames
+from townlet_core.replay.metadata import sample_metadata
+from townlet_core.replay.metrics import with_metrics
+from townlet_core.replay.sample import ReplaySample
+
+
+def cut_samples(
+    frames: Frames,
+    agent: int,
+    agent_id: str,
+    feature_names: tuple[str, ...],
+    about: dict[str, Any],
+) -> Iterator[ReplaySample]:
+    """Cut the frames of one agent of town 0 into samples, in order of time.
+
+    A sample ends where the agent faints, where the episode ends, or with the frames. value_preds has one
+    more row: 0 after a faint, the final observation's value at the end of time, else that of what comes next.
+    about: `behaviour`, `value_source` and `capture` of the metadata.
+    """
+    lived = frames.alive[:, 0, agent]
+    dones = frames.terminations[:, 0, agent] | frames.truncations[:, 0, agent]
+    start = 0
+    while start < len(lived):
+        if not lived[start]:
+            start += 1
+            continue
+        ends = np.flatnonzero(dones[start:])
+        stop = start + int(ends[0]) + 1 if len(ends) else len(lived)
+        episode = int(frames.episodes[start, 0])
+        yield _sample(frames, agent, slice(start, stop), agent_id, feature_names, about, episode)
+        start = stop
+
+
+def _sample(
+    frames: Frames,
+    agent: int,
+    ticks: slice,
+    agent_id: str,
+    feature_names: tuple[str, ...],
+    about: dict[str, Any],
+    episode: int,
+) -> ReplaySample:
+    def column(array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(array[ticks, 0, agent])
+
+    terminations, truncations = column(frames.terminations), column(frames.truncations)
+    dones = terminations | truncations
+    after = column(frames.truncation_values)[-1] if dones[-1] else frames.values[ticks.stop, 0, agent]
+    optional = {
+        "terminations": terminations,
+        "truncations": truncations,
+        "action_mask": column(frames.action_mask),
+        "conflict_events": column(frames.conflict_events),
+        "conflict_intensity": column(frames.conflict_intensity),
+        "reward_terms": column(frames.reward_terms),
+    }
+    metadata = sample_metadata(
+        timesteps=len(dones),
+        feature_names=feature_names,
+        agent_id=agent_id,
+        optional_arrays=tuple(optional),
+        behaviour=about["behaviour"],
+        value_source=about["value_source"],
+        capture={**about["capture"], "episode": episode, "first_frame": ticks.start},
+    )
+    sample = ReplaySample(
+        map=column(frames.map).astype(np.float32),
+        features=column(frames.features),
+        actions=column(frames.actions),
+        old_log_probs=column(frames.log_probs),
+        value_preds=np.append(column(frames.values), after).astype(np.float32),
+        rewards=column(frames.rewards),
+        dones=dones,
+        optional=optional,
+        metadata=metadata,
+    )
+    return with_metrics(sample)

@@ -1,0 +1,104 @@
+"""Policies that a network decides, and critics for those that have none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from townlet_core.errors import InputError
+from townlet_core.policy.choice import Choice
+from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.ppo.config import NetworkConfig
+from townlet_core.ppo.network import ActorCritic, act, score_actions
+from townlet_core.rng import DRAW_POLICY, draw_unit
+from townlet_core.scenario.model import Scenario
+from townlet_core.simulation.compiled import kernel
+from townlet_core.simulation.state import TownState
+from townlet_core.simulation.towns import Observations, Towns
+from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, feature_names
+
+
+class LearnedPolicy:
+    """Let a network act: one forward pass for all agents of all towns.
+
+    The draws belong to (seed, town, episode, tick, agent), so what an agent does depends on the weights and
+    on nothing else that happens to be in the batch.
+    """
+
+    def __init__(self, network: ActorCritic) -> None:
+        self.network = network
+
+    def act(self, towns: Towns, seen: Observations) -> Choice:
+        """Choose for the tick to come, from what every agent sees."""
+        batch = seen.features.shape[:2]
+        uniforms = np.zeros(batch)
+        with np.errstate(over="ignore"):
+            draw_uniforms(towns.state, uniforms)
+        flat = flatten(seen)
+        actions, log_probs, values = act(
+            self.network, flat.map, flat.features, flat.action_mask, uniforms.reshape(-1)
+        )
+        return Choice(actions.reshape(batch), log_probs.reshape(batch), values.reshape(batch))
+
+    def values(self, seen: Observations) -> np.ndarray:
+        """Return the critic's value of each observation, (B, A) float32."""
+        return critic_values(self.network, seen)
+
+
+class ScoredPolicy:
+    """Let a script act and a network say what each observation is worth."""
+
+    def __init__(self, policy: ScriptedPolicy, network: ActorCritic) -> None:
+        self.policy = policy
+        self.network = network
+
+    def act(self, towns: Towns, seen: Observations) -> Choice:
+        """Choose as the script does."""
+        return self.policy.act(towns, seen)._replace(values=self.values(seen))
+
+    def values(self, seen: Observations) -> np.ndarray:
+        """Return the critic's value of each observation, (B, A) float32."""
+        return critic_values(self.network, seen)
+
+
+def critic_values(network: ActorCritic, seen: Observations) -> np.ndarray:
+    """Value every observation, (B, A) float32, in bounded pieces."""
+    batch = seen.features.shape[:2]
+    flat = flatten(seen)
+    nothing = np.zeros(len(flat.features), np.int64)
+    _, values = score_actions(network, flat.map, flat.features, flat.action_mask, nothing)
+    return values.reshape(batch)
+
+
+def flatten(seen: Observations) -> Observations:
+    """Join the axes B and A of all three columns into one."""
+    return Observations(*(column.reshape(-1, *column.shape[2:]) for column in seen))
+
+
+def network_for(scenario: Scenario, hidden_size: int = 256) -> NetworkConfig:
+    """Describe the network that fits a scenario's observations."""
+    return NetworkConfig(
+        map_shape=MAP_SHAPE,
+        feature_count=len(feature_names(tuple(scenario.all_kinds))),
+        action_count=ACTION_COUNT,
+        hidden_size=hidden_size,
+    )
+
+
+def check_fits(network: NetworkConfig, scenario: Scenario, name: str) -> None:
+    """Raise InputError if a checkpoint's network cannot see or act in this scenario."""
+    needed = network_for(scenario, network.hidden_size)
+    if network != needed:
+        raise InputError(
+            f"{name}: its network takes {network.feature_count} features, map {network.map_shape} and "
+            f"{network.action_count} actions; {scenario.name} has {needed.feature_count}, {needed.map_shape} "
+            f"and {needed.action_count}",
+            f"train one with `townlet train {scenario.name}`",
+        )
+
+
+@kernel()
+def draw_uniforms(state: TownState, out: np.ndarray) -> None:
+    """Write each agent's uniform draw for its next action. out: (B, A)."""
+    for b in range(state.agents.shape[0]):
+        for i in range(state.agents.shape[1]):
+            out[b, i] = draw_unit(state.towns[b].key, state.towns[b].tick, i, DRAW_POLICY)

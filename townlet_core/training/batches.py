@@ -1,0 +1,122 @@
+"""From frames and recordings to batches to learn from, with advantages."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from townlet_core.capture.frames import Frames
+from townlet_core.errors import InputError
+from townlet_core.ppo.advantages import advantages, vtrace
+from townlet_core.ppo.config import PPOConfig
+from townlet_core.ppo.losses import ess_fraction
+from townlet_core.ppo.network import ActorCritic, score_actions
+from townlet_core.ppo.statistics import TrainBatch
+from townlet_core.replay.batch import ReplayBatch
+
+
+class OffPolicy(NamedTuple):
+    """How far recorded data is from the current policy."""
+
+    ratio_mean: float  # mean importance ratio; 1 is on-policy
+    ess_fraction: float  # effective sample size over sample size
+
+
+def rollout_batch(frames: Frames, config: PPOConfig) -> TrainBatch:
+    """Estimate advantages of fresh frames with GAE and keep the ticks at which an agent was in town."""
+    ticks, towns, agents = frames.actions.shape
+    lanes = (ticks, towns * agents)
+    estimates = advantages(
+        frames.rewards.reshape(lanes),
+        frames.values.reshape(ticks + 1, -1),
+        (frames.terminations | frames.truncations).reshape(lanes),
+        config.gamma,
+        config.gae_lambda,
+        frames.truncation_values.reshape(lanes),
+    ).reshape(frames.actions.shape)
+    lived = frames.alive
+    values = frames.values[:-1]
+    return TrainBatch(
+        map=frames.map[lived],
+        features=frames.features[lived],
+        action_mask=frames.action_mask[lived],
+        actions=frames.actions[lived],
+        old_log_probs=frames.log_probs[lived],
+        old_values=values[lived],
+        advantages=estimates[lived],
+        returns=(estimates + values)[lived],
+        rewards=frames.rewards[lived],
+    )
+
+
+def replay_batch(
+    recorded: list[ReplayBatch], network: ActorCritic, config: PPOConfig
+) -> tuple[TrainBatch, OffPolicy]:
+    """Correct recorded transitions for the policy that is learning now, with V-trace and its own critic.
+
+    The last tick of a recording that does not end in a termination has no observation after it, so it serves
+    as the bootstrap of the tick before and is not learned from itself.
+    Raises InputError if that leaves nothing.
+    """
+    parts: list[TrainBatch] = []
+    log_rhos: list[np.ndarray] = []
+    for batch in recorded:
+        terminated = batch.terminations[-1]
+        for lanes, ticks in ((terminated, len(batch.actions)), (~terminated, len(batch.actions) - 1)):
+            if lanes.any() and ticks > 0:
+                part, rhos = _correct(batch, lanes, ticks, network, config)
+                parts.append(part)
+                log_rhos.append(rhos)
+    if not parts:
+        raise InputError(
+            "the recordings have one tick each, and none ends in a termination: nothing to learn from",
+            "capture longer ones with --ticks",
+        )
+    ratios = np.exp(np.minimum(np.concatenate(log_rhos).astype(np.float64), 20.0))
+    mean, square = float(ratios.mean()), float((ratios**2).mean())
+    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return TrainBatch(*columns), OffPolicy(mean, ess_fraction(mean, square))
+
+
+def _correct(
+    batch: ReplayBatch, lanes: np.ndarray, ticks: int, network: ActorCritic, config: PPOConfig
+) -> tuple[TrainBatch, np.ndarray]:
+    """Make a batch of the first `ticks` ticks of some lanes; returns it and the log ratios, flat."""
+
+    def flat(array: np.ndarray, rows: int = ticks) -> np.ndarray:
+        chosen = array[:rows, lanes]
+        return chosen.reshape(-1, *chosen.shape[2:])
+
+    total, count = len(batch.actions), int(lanes.sum())
+    log_probs, values = score_actions(
+        network,
+        flat(batch.map, total),
+        flat(batch.features, total),
+        flat(batch.action_mask, total),
+        flat(batch.actions, total),
+    )
+    log_probs, values = log_probs.reshape(total, count), values.reshape(total, count)
+    after = values[ticks] if ticks < total else np.zeros(count, np.float32)
+    log_rhos = log_probs[:ticks] - batch.old_log_probs[:ticks, lanes]
+    corrected = vtrace(
+        log_rhos,
+        batch.rewards[:ticks, lanes],
+        np.concatenate([values[:ticks], after[None]]),
+        batch.dones[:ticks, lanes],
+        config.gamma,
+        config.gae_lambda,
+    )
+    part = TrainBatch(
+        map=flat(batch.map),
+        features=flat(batch.features),
+        action_mask=flat(batch.action_mask),
+        actions=flat(batch.actions),
+        # The advantages carry the importance weight, so the ratio starts at 1 with the policy as it is.
+        old_log_probs=log_probs[:ticks].reshape(-1),
+        old_values=values[:ticks].reshape(-1),
+        advantages=corrected.advantages.reshape(-1),
+        returns=corrected.value_targets.reshape(-1),
+        rewards=flat(batch.rewards),
+    )
+    return part, log_rhos.reshape(-1)

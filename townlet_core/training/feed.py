@@ -1,0 +1,91 @@
+"""Where recordings come from, and which of them a cycle learns from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from townlet_core.capture.capture import Capture, CaptureSettings, capture
+from townlet_core.errors import InputError
+from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.replay.batch import ReplayBatch
+from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, check_trainable
+from townlet_core.scenario.model import Scenario
+from townlet_core.simulation.towns import Towns
+from townlet_core.training.settings import TrainingSettings
+from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
+
+PREFIX = "rollout_sample"
+ENOUGH_TRANSITIONS = 4096  # what the scripted policy records if nobody says how many towns
+
+
+def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) -> Capture:
+    """Let the scripted policy make the recordings that nobody gave."""
+    per_town = scenario.ticks * max(len(scenario.agents), 1)
+    wanted = CaptureSettings(
+        ticks=scenario.ticks,
+        num_towns=settings.capture_towns or -(-ENOUGH_TRANSITIONS // per_town),
+        seed=settings.seed,
+        epsilon=scenario.rules.epsilon,
+        prefix=PREFIX,
+    )
+    return capture(scenario, ScriptedPolicy(scenario), wanted, folder)
+
+
+def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> ReplayDataset:
+    """Open all recordings, with the event logs beside their manifests, and check that they teach conflict."""
+    logs = (path.with_name(path.name.replace("_manifest.json", "_events.jsonl")) for path in manifests)
+    dataset = ReplayDataset(
+        ReplayDatasetConfig(
+            manifests=manifests,
+            samples=settings.replay_sample,
+            events=tuple(log for log in logs if log.suffix == ".jsonl" and log.is_file()),
+            seed=settings.seed,
+            streaming=settings.streaming,
+        )
+    )
+    check_trainable(dataset)
+    return dataset
+
+
+def check_agreement(dataset: ReplayDataset, towns: Towns) -> None:
+    """Raise InputError if recordings and live towns can't share a network."""
+    name = towns.scenario.name
+    if dataset.action_dim != ACTION_COUNT or dataset.map_shape != MAP_SHAPE:
+        raise InputError(
+            f"the recordings have {dataset.action_dim} actions and map {dataset.map_shape}, {name} has "
+            f"{ACTION_COUNT} and {MAP_SHAPE}",
+            "use --mode replay, or capture the scenario anew",
+        )
+    if dataset.feature_names != towns.feature_names:
+        odd = sorted(set(dataset.feature_names) ^ set(towns.feature_names))
+        raise InputError(
+            f"the recordings and {name} have different features ({', '.join(odd[:3]) or 'another order'} …)",
+            "use --mode replay, or capture the scenario anew",
+        )
+
+
+class ReplayFeed:
+    """Serve a cycle's recordings: whole batches up to a number of transitions, at most one pass over them.
+
+    position: (epoch, batches served of it), which is all that a resumed run needs.
+    """
+
+    def __init__(self, dataset: ReplayDataset, transitions: int, position: tuple[int, int] = (0, 0)) -> None:
+        self.dataset = dataset
+        self.transitions = transitions
+        self.position = position
+
+    def take(self) -> list[ReplayBatch]:
+        """Return the next batches in the seeded order of the epoch."""
+        epoch, served = self.position
+        self.dataset.set_epoch(epoch)
+        taken: list[ReplayBatch] = []
+        for number, batch in enumerate(self.dataset):
+            if number < served:
+                continue
+            if taken and sum(b.transitions for b in taken) + batch.transitions > self.transitions:
+                break
+            taken.append(batch)
+        served += len(taken)
+        self.position = (epoch + 1, 0) if served >= len(self.dataset) else (epoch, served)
+        return taken

@@ -1,0 +1,243 @@
+"""The training loop: cycles of replay and rollout, one network and one optimiser through all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from townlet_core.errors import RunFailed
+from townlet_core.policy.learned import LearnedPolicy, network_for
+from townlet_core.ppo.backend import resolve_device, torch
+from townlet_core.ppo.checkpoint import Checkpoint, restore_network, restore_optimizer, save_checkpoint
+from townlet_core.ppo.config import NetworkConfig, learning_rate_at
+from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.statistics import EpochStats, TrainBatch
+from townlet_core.ppo.update import SKIPS_THAT_END_A_RUN, make_optimizer, update_policy
+from townlet_core.ppo.weights import weights_sha256
+from townlet_core.replay.batch import ReplayBatch
+from townlet_core.replay.dataset import ReplayDataset
+from townlet_core.scenario.model import Scenario
+from townlet_core.telemetry.writer import TelemetryWriter
+from townlet_core.training.batches import replay_batch, rollout_batch
+from townlet_core.training.feed import ReplayFeed, check_agreement
+from townlet_core.training.records import describe_replay, epoch_record
+from townlet_core.training.rollout import STATE_FILE, Rollout
+from townlet_core.training.run import LOG, now
+from townlet_core.training.settings import TrainingSettings
+from townlet_core.training.stopping import StopRequest
+
+REPLAY_HALF, ROLLOUT_HALF = 0, 1  # coordinates of chance: the two updates of a cycle shuffle apart
+
+
+class Progress(NamedTuple):
+    """Where a run stands; everything but the weights, the optimiser and the towns."""
+
+    cycle: int = 0  # cycles done
+    epoch: int = 0  # telemetry records made
+    steps: int = 0  # transitions learned from
+    skipped_in_a_row: int = 0
+    log_offset: int = 0
+    replay_position: tuple[int, int] = (0, 0)
+    best_reward: float | None = None  # highest mean reward of a rollout
+    threads: int = 0  # of torch; another number gives other bits
+
+
+class Reports(NamedTuple):
+    """What the loop tells while it runs; all of them may do nothing."""
+
+    record: Callable[[dict[str, Any]], Any] = lambda record: None
+    batch: Callable[[ReplayBatch], Any] = lambda batch: None
+    cycle: Callable[[], Any] = lambda: None
+    warning: Callable[[str], Any] = lambda message: None
+
+
+class Trained(NamedTuple):
+    """How a run ended."""
+
+    progress: Progress
+    weights_sha256: str
+    rewards: list[float]  # mean reward of each cycle's last data
+
+
+class Trainer:
+    """One run: the network, its optimiser, the data, and the log they are told to."""
+
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        folder: Path,
+        scenario: Scenario | None,
+        dataset: ReplayDataset | None,
+        stop: StopRequest,
+        reports: Reports,
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.stop = stop
+        self.reports = reports
+        self.progress = Progress(threads=torch.get_num_threads())
+        self.rollout = Rollout(scenario, settings) if scenario and settings.source != "replay" else None
+        self.feed = ReplayFeed(dataset, settings.replay_transitions) if dataset else None
+        if dataset and self.rollout:
+            check_agreement(dataset, self.rollout.towns)
+        self.event_counts = dataset.event_counts() if dataset and dataset.config.events else None
+        self.scenario_name = scenario.name if scenario else "recordings"
+        self.device = resolve_device(settings.device)
+        network = ActorCritic(self._network_config(scenario, dataset), settings.seed)
+        self.network = network.to(self.device)
+        self.optimizer = make_optimizer(self.network, settings.learning_rate)
+        self.log = settings.ppo_log or folder / LOG
+
+    def _network_config(self, scenario: Scenario | None, dataset: ReplayDataset | None) -> NetworkConfig:
+        """Shape the network by the recordings where there are no live towns, by the scenario otherwise."""
+        if self.rollout and scenario:
+            return network_for(scenario, self.settings.hidden_size)
+        assert dataset is not None  # a run without towns has recordings
+        channels, height, width = dataset.map_shape
+        return NetworkConfig(
+            map_shape=(channels, height, width),
+            feature_count=len(dataset.feature_names),
+            action_count=dataset.action_dim,
+            hidden_size=self.settings.hidden_size,
+        )
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Take up weights, optimiser, towns, counters and chance where the checkpoint has them."""
+        self.network = restore_network(checkpoint, self.device)
+        self.optimizer = make_optimizer(self.network, self.settings.learning_rate)
+        restore_optimizer(checkpoint, self.optimizer)
+        state = checkpoint.state
+        progress = Progress(**{**state, "replay_position": tuple(state["replay_position"])})
+        for what, then, here in (
+            ("torch threads", progress.threads, torch.get_num_threads()),
+            ("torch", checkpoint.about.versions["torch"], torch.__version__),
+        ):
+            if then != here:
+                self.reports.warning(f"{what}: was {then}, now {here}; the continuation is not bit-exact")
+        self.progress = progress
+        if self.feed:
+            self.feed.position = progress.replay_position
+        if self.rollout:
+            name = str(checkpoint.folder / STATE_FILE)
+            self.rollout.restore(checkpoint.extra.get(STATE_FILE, b""), name)
+
+    def run(self) -> Trained:
+        """Train until all cycles are done; each ends with a checkpoint, so that nothing before it is lost.
+
+        Raises Interrupted when asked to stop, and RunFailed after three updates in a row that were not
+        finite; the last checkpoint is then the last good cycle.
+        """
+        settings, rewards = self.settings, []
+        with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes) as log:
+            log.truncate_to(self.progress.log_offset)
+            if self.progress.cycle == 0:
+                self._save(log, best=False)
+            while self.progress.cycle < settings.cycles:
+                about = self._play_cycle(log)
+                rewards.append(about["reward_mean"])
+                self._finish_cycle(log, about)
+        return Trained(self.progress, weights_sha256(self.network), rewards)
+
+    def _play_cycle(self, log: TelemetryWriter) -> dict[str, Any]:
+        """Learn from recordings, then from live towns; return what the last data was like."""
+        about: dict[str, Any] = {}
+        if self.feed:
+            recorded = self.feed.take()
+            for found in recorded:
+                self.reports.batch(found)
+            began = time.perf_counter()
+            batch, off_policy = replay_batch(recorded, self.network, self.settings.ppo)
+            about = {**describe_replay(recorded, self.event_counts), **off_policy._asdict()}
+            self._learn(batch, about, "replay", REPLAY_HALF, began, log)
+        if self.rollout:
+            began = time.perf_counter()
+            about = self.rollout.play(LearnedPolicy(self.network), self.stop)
+            batch = rollout_batch(self.rollout.frames, self.settings.ppo)
+            self._learn(batch, about, "rollout", ROLLOUT_HALF, began, log)
+        return about
+
+    def _learn(
+        self,
+        batch: TrainBatch,
+        about: dict[str, Any],
+        data_mode: str,
+        half: int,
+        began: float,
+        log: TelemetryWriter,
+    ) -> None:
+        """Update on one batch and log every epoch of it."""
+        progress, settings = self.progress, self.settings
+        history = update_policy(
+            self.network,
+            self.optimizer,
+            batch,
+            settings.ppo,
+            (settings.seed, progress.cycle, half),
+            learning_rate_at(settings, progress.cycle / settings.cycles),
+            self.stop.is_set,
+            progress.skipped_in_a_row,
+        )
+        self.stop.check()
+        seconds = (time.perf_counter() - began) / len(history)
+        for stats in history:
+            self._tell(stats, about, data_mode, seconds, log)
+        if self.progress.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
+            raise RunFailed(
+                f"{self.folder}: loss or gradient was not finite {SKIPS_THAT_END_A_RUN} times in a row in "
+                f"cycle {progress.cycle + 1}; the last good checkpoint is that of cycle {progress.cycle}",
+                "lower --learning-rate or --max-grad-norm and start again",
+            )
+
+    def _tell(
+        self, stats: EpochStats, about: dict[str, Any], data_mode: str, seconds: float, log: TelemetryWriter
+    ) -> None:
+        progress = self.progress
+        self.progress = progress = progress._replace(
+            epoch=progress.epoch + 1,
+            steps=progress.steps + stats.transitions,
+            skipped_in_a_row=stats.skipped_in_a_row,
+        )
+        place = {
+            "run_id": self.folder.name,
+            "scenario": self.scenario_name,
+            "seed": self.settings.seed,
+            "timestamp": now(),
+            "epoch": progress.epoch,
+            "cycle_id": progress.cycle,
+            "data_mode": data_mode,
+            "steps": progress.steps,
+            "epoch_duration_sec": seconds,
+            "steps_per_second": stats.transitions / max(seconds, 1e-9),
+        }
+        record = epoch_record(stats, about, place)
+        log.write(record)
+        self.reports.record(record)
+
+    def _finish_cycle(self, log: TelemetryWriter, about: dict[str, Any]) -> None:
+        """Count the cycle and keep it, as the best one if no rollout was paid more."""
+        best = self.progress.best_reward
+        is_best = best is None or about["reward_mean"] > best
+        self.progress = self.progress._replace(
+            cycle=self.progress.cycle + 1,
+            best_reward=about["reward_mean"] if is_best else best,
+        )
+        self._save(log, is_best)
+        self.reports.cycle()
+
+    def _save(self, log: TelemetryWriter, best: bool) -> None:
+        log.flush()
+        self.progress = self.progress._replace(
+            log_offset=log.offset,
+            replay_position=self.feed.position if self.feed else (0, 0),
+        )
+        save_checkpoint(
+            self.folder / "checkpoints",
+            self.network,
+            self.optimizer,
+            self.progress._asdict(),
+            {STATE_FILE: self.rollout.dump()} if self.rollout else {},
+            self.settings.keep_checkpoints,
+            best,
+        )

@@ -1,0 +1,138 @@
+"""The run directory: its name, what stands in it, and how a run says what became of it."""
+
+from __future__ import annotations
+
+import io as memory
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numba
+import numpy as np
+from ruamel.yaml import YAML
+
+from townlet_core import __version__, io
+from townlet_core.errors import InputError, Interrupted
+from townlet_core.ppo.backend import torch
+from townlet_core.scenario.load import scenario_sha256
+from townlet_core.scenario.model import Scenario
+from townlet_core.training.settings import TrainingSettings, config_yaml, resolve_settings
+
+CONFIG, SOURCES, RUN, LOG = "config.yaml", "config.sources.json", "run.json", "telemetry.jsonl"
+RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
+
+
+def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Path:
+    """Name a new run: the given folder, or runs/<scenario>-s<seed>-<n> with the first free n.
+
+    Raises InputError if the folder is taken. With `force`, an old run there is removed; anything else is not.
+    """
+    if output is None:
+        n = 1
+        while (folder := Path("runs") / f"{name}-s{seed}-{n}").exists():
+            n += 1
+        return folder
+    if force and (output / RUN).is_file():
+        with io.lock_folder(output):
+            io.remove(output)
+    io.refuse_existing(output, force=False)
+    return output
+
+
+def begin_run(
+    folder: Path, settings: TrainingSettings, sources: dict[str, str], scenario: Scenario | None
+) -> None:
+    """Write what was asked for and that the run has begun."""
+    text = memory.BytesIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.dump(config_yaml(settings), text)
+    io.write_file(folder / CONFIG, text.getvalue())
+    io.write_json(folder / SOURCES, sources)
+    about = {
+        "status": RUNNING,
+        "scenario": scenario.name if scenario else None,
+        "scenario_sha256": scenario_sha256(scenario) if scenario else None,
+        "command": sys.argv,
+        "versions": {
+            "townlet": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "numba": numba.__version__,
+        },
+        "torch_threads": torch.get_num_threads(),
+        "git": _git_commit(),
+        "started": now(),
+        "ended": None,
+        "resumed": [],
+    }
+    io.write_json(folder / RUN, about)
+
+
+def reopen_run(folder: Path, cycles: int | None) -> TrainingSettings:
+    """Read back the settings of a run to resume, with more cycles if asked for.
+
+    Raises MissingError or InputError if the folder is not a run.
+    """
+    if not (folder / RUN).is_file():
+        raise InputError(
+            f"{folder}: has no {RUN}, so it is not a run", "give a run directory of `townlet train`"
+        )
+    settings, _ = resolve_settings(
+        {} if cycles is None else {"cycles": cycles}, folder / CONFIG, environment=False
+    )
+    return settings
+
+
+def note_resumed(folder: Path, scenario: Scenario | None, cycle: int, cycles: int) -> None:
+    """Write that the run goes on. Raises InputError if its scenario is not the one it began with."""
+    about = io.read_json(folder / RUN)
+    digest = scenario_sha256(scenario) if scenario else None
+    if about["scenario_sha256"] != digest:
+        raise InputError(
+            f"{folder}: the scenario {about['scenario']} has changed since the run began",
+            "restore the scenario file, or start a new run",
+        )
+    about["resumed"].append({"at": now(), "after_cycle": cycle, "cycles": cycles})
+    io.write_json(folder / RUN, {**about, "status": RUNNING, "ended": None})
+
+
+@contextmanager
+def note_status_of(folder: Path) -> Iterator[None]:
+    """Write into run.json how the block ended; an interruption says how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
+        reason = f"{type(error).__name__}: {error}"
+        _note_end(folder, INTERRUPTED if interrupted else FAILED, reason)
+        if isinstance(error, Interrupted):
+            error.hint = f"continue with: townlet train --resume {folder}"
+        raise
+    _note_end(folder, FINISHED, None)
+
+
+def _note_end(folder: Path, status: str, reason: str | None) -> None:
+    about = io.read_json(folder / RUN)
+    io.write_json(folder / RUN, {**about, "status": status, "reason": reason, "ended": now()})
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _git_commit() -> str | None:
+    """The commit checked out where the command was given, if it is a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
