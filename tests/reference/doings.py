@@ -36,7 +36,7 @@ def queues(town: ReferenceTown, chosen: list[int], in_order: list[Agent]) -> Non
     free = [t for t in town.objects if t.user is None and t.holder is None and not t.line]
     for agent in in_order:
         if chosen[agent.index] == REQUEST:
-            join(town, agent, agent.asked)
+            join(town, agent, town.to_join(agent))
     for thing in town.objects:
         ghost_step(town, thing, chosen)
     for thing in town.objects:

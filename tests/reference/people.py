@@ -74,7 +74,6 @@ class Agent:
     last_success: bool = True
     legal: list[bool] = field(default_factory=list)
     # This tick
-    asked: Thing | None = None
     invalid: bool = False
     fainted: bool = False
     earned: float = 0.0

@@ -176,9 +176,8 @@ class ReferenceTown:
     # Actions
 
     def decide_what_is_possible(self) -> None:
-        """Set `legal` and what a request would join, for the tick to come."""
+        """Set `legal` for the tick to come."""
         for agent in self.agents:
-            agent.asked = next((thing for thing in self.beside(agent) if self.may_join(agent, thing)), None)
             agent.legal = [self.is_possible(agent, action) for action in range(9)]
 
     def beside(self, agent: Agent) -> list[Thing]:
@@ -192,12 +191,15 @@ class ReferenceTown:
             tile = (agent.x + dx, agent.y + dy)
             return agent.role != USING and tile in self.floor and self.agent_at(*tile) is None
         if action == REQUEST:
-            return agent.role == FREE and agent.asked is not None
+            return agent.role == FREE and self.to_join(agent) is not None
         if action == START:
             return agent.role == HOLDING and self.may_start(agent, agent.thing)
         if action == RELEASE:
             return agent.role != FREE
         return agent.role != USING and any(self.agents_around(agent))
+
+    def to_join(self, agent: Agent) -> Thing | None:
+        return next((thing for thing in self.beside(agent) if self.may_join(agent, thing)), None)
 
     def may_join(self, agent: Agent, thing: Thing) -> bool:
         if self.tick < agent.cooldown_until.get(thing.index, 0) or agent.wallet < thing.kind.cost:
