@@ -24,7 +24,7 @@ def mix(state: np.uint64, coordinate: int | np.uint64) -> np.uint64:
 
     Source: the splitmix64 finaliser, Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195.
     """
-    z = (state ^ np.uint64(coordinate)) + _STEP
+    z = (np.uint64(state) ^ np.uint64(coordinate)) + _STEP
     z = (z ^ (z >> _S30)) * _MIX_A
     z = (z ^ (z >> _S27)) * _MIX_B
     return z ^ (z >> _S31)

@@ -36,7 +36,9 @@ def queues(town: ReferenceTown, chosen: list[int], in_order: list[Agent]) -> Non
     free = [t for t in town.objects if t.user is None and t.holder is None and not t.line]
     for agent in in_order:
         if chosen[agent.index] == REQUEST:
-            join(town, agent, town.to_join(agent))
+            thing = town.to_join(agent)
+            agent.ticks_waited = 0
+            join(town, agent, thing)
     for thing in town.objects:
         ghost_step(town, thing, chosen)
     for thing in town.objects:
@@ -50,17 +52,21 @@ def queues(town: ReferenceTown, chosen: list[int], in_order: list[Agent]) -> Non
 
 def join(town: ReferenceTown, agent: Agent, thing: Thing) -> None:
     thing.line.append(agent)
-    agent.role, agent.thing, agent.ticks_waited = WAITING, thing, 0
+    agent.role, agent.thing = WAITING, thing
+
+
+def nobody_could_start(town: ReferenceTown, thing: Thing) -> bool:
+    return town.is_out_of_order(thing) or thing.stock == 0
 
 
 def ghost_step(town: ReferenceTown, thing: Thing, chosen: list[int]) -> None:
     holder = thing.holder
-    if holder is None or town.is_out_of_order(thing) or chosen[holder.index] == START or not thing.line:
+    if holder is None or nobody_could_start(town, thing) or chosen[holder.index] == START or not thing.line:
         return
     thing.idle_ticks += 1
     if thing.idle_ticks >= town.rules.queues.ghost_step_after:
-        join(town, holder, thing)
         following = offer_to_next(town, thing)
+        join(town, holder, thing)
         town.emit_conflict("ghost_step", thing, following, holder)
 
 
@@ -77,7 +83,7 @@ def offer_to_next(town: ReferenceTown, thing: Thing) -> Agent:
 
 
 def offer(town: ReferenceTown, thing: Thing, was_free: bool) -> None:
-    if town.is_out_of_order(thing) or thing.user or thing.holder or not thing.line:
+    if nobody_could_start(town, thing) or thing.user or thing.holder or not thing.line:
         return
     left_by, had_conflict = thing.left_by, thing.conflict_since_offer
     agent = offer_to_next(town, thing)

@@ -87,7 +87,7 @@ def _request(state: TownState, rules: TownRules, b: int) -> None:
         if agent.action == REQUEST:
             # Asked before movement of others could matter: objects do not move and i asked instead of moving.
             o = object_to_join(state, rules, b, i)
-            agent.object = o
+            agent.ticks_waited = 0
             join_line(state, b, i, o)
 
 
@@ -100,14 +100,19 @@ def join_line(state: TownState, b: int, i: int, o: int) -> None:
     thing.line_length += 1
     agent.role = WAITING
     agent.object = o
-    agent.ticks_waited = 0
+
+
+@rule
+def _is_unusable(stock: int, out_of_order: bool) -> bool:
+    """Whether nobody could start it, so that nobody is offered it or blamed for not starting."""
+    return out_of_order or stock == 0
 
 
 @rule
 def _displace_idle_holder(state: TownState, rules: TownRules, b: int, o: int) -> None:
     thing = state.objects[b, o]
     holder = thing.holder
-    if holder == NOBODY or thing.line_length == 0 or thing.out_of_order:
+    if holder == NOBODY or thing.line_length == 0 or _is_unusable(thing.stock, thing.out_of_order):
         return
     if state.agents[b, holder].action == START:
         return
@@ -150,7 +155,8 @@ def _offer(state: TownState, rules: TownRules, b: int, o: int, i: int) -> None:
 @rule
 def _offer_free_object(state: TownState, rules: TownRules, b: int, o: int) -> None:
     thing = state.objects[b, o]
-    if thing.user != NOBODY or thing.holder != NOBODY or thing.line_length == 0 or thing.out_of_order:
+    taken = thing.user != NOBODY or thing.holder != NOBODY
+    if taken or thing.line_length == 0 or _is_unusable(thing.stock, thing.out_of_order):
         return
     winner = _next_in_line(state, rules, b, o)
     _leave_line(state, b, winner, o)
