@@ -52,6 +52,7 @@ OURS = [
     "chat_failure_events",
     "chat_quality_mean",
     "utility_outage_events",
+    "skipped_updates",
     "shower_complete_events",
     "sleep_complete_events",
     "baseline_sample_count",
