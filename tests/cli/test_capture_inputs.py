@@ -1,6 +1,5 @@
 """What people get wrong with `townlet capture`: one sentence, its exit code, and nothing touched."""
 
-import os
 import subprocess
 import sys
 
@@ -111,22 +110,22 @@ def test_an_output_below_a_file_exits_5(refused, scenario, tmp_path):
 
 
 def test_a_folder_that_may_not_be_written_exits_5(scenario, tmp_path, environment):
+    scenario()
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
-    path = scenario()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    # Root may write anywhere, so it becomes nobody once everything is imported.
+    tmp_path.chmod(0o755)
+    # Root may write anywhere, so it becomes nobody, here, once everything is imported.
     program = (
         "import os, sys, townlet_core.capture.capture, townlet_core.policy.scripted\n"
         "from townlet_cli.main import run\n"
+        f"os.chdir({str(tmp_path)!r})\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
         "run()"
     )
-    command = [sys.executable, "-c", program, "capture", str(path), "--output", str(closed / "out")]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=os.getcwd())
+    command = [sys.executable, "-c", program, "capture", "corner.yaml", "--output", "closed/out"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (5, ""), ended.stderr
-    assert f"error: {closed}/out: Permission denied\n" in ended.stderr
+    assert "error: closed/out: Permission denied\n" in ended.stderr
     assert list(closed.iterdir()) == []
 
 
