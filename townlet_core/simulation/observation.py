@@ -69,17 +69,23 @@ def observe_town(
 
 @rule
 def _see_map(state: TownState, b: int, i: int, out: np.ndarray) -> None:
-    """Unpack the window around agent i; row 0 is north of it."""
+    """Unpack the window around agent i; row 0 is north of it, and the agent itself is in the middle.
+
+    Most tiles are empty, so the map is cleared at once and only what stands there is written.
+    """
     agent = state.agents[b, i]
-    me = np.uint32(i + 1)
+    x, y = agent.x, agent.y
+    out[:] = 0
     for row in range(MAP_SIZE):
+        cells = state.cell[b, y + row, x : x + MAP_SIZE]
         for column in range(MAP_SIZE):
-            cell = state.cell[b, agent.y + row, agent.x + column]
-            occupant = cell & OCCUPANT
-            out[0, row, column] = occupant == me
-            out[1, row, column] = occupant != 0 and occupant != me
-            out[2, row, column] = cell & (OBJECT | WALL) != 0
-            out[3, row, column] = cell & BUSY != 0
+            cell = cells[column]
+            if cell != 0:
+                out[1, row, column] = cell & OCCUPANT != 0
+                out[2, row, column] = cell & (OBJECT | WALL) != 0
+                out[3, row, column] = cell & BUSY != 0
+    out[0, MAP_SIZE // 2, MAP_SIZE // 2] = 1
+    out[1, MAP_SIZE // 2, MAP_SIZE // 2] = 0
 
 
 @rule
