@@ -20,7 +20,7 @@ from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 FEATURES = 64
 SIZES = {"big": 32_768, "small": 1_024}  # transitions
 PARTS = 4  # minibatches
-LANES = 8  # agents side by side, for the advantages
+LANES = 256  # agents side by side, for the advantages: 32 towns of eight
 NETWORK = NetworkConfig(map_shape=MAP_SHAPE, feature_count=FEATURES, action_count=ACTION_COUNT)
 PRECISIONS: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
 PEER = "Stable-Baselines3, fp32"
@@ -29,7 +29,7 @@ PEER = "Stable-Baselines3, fp32"
 def measure(effort: Effort) -> list[Figure]:
     """Measure updates of both sizes on every thread count, then the advantages."""
     with peer("stable_baselines3", effort.full) as ask:
-        sizes = SIZES if effort.full else {"tiny": 64}
+        sizes = SIZES if effort.full else {"tiny": 2 * LANES}
         figures = []
         for size, transitions in sizes.items():
             for threads in effort.threads:

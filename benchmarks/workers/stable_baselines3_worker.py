@@ -14,7 +14,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 MAP, FEATURES, ACTIONS, WIDTH = 484, 64, 9, 256
-LANES = 8  # environments side by side
+LANES = 256  # environments side by side, as many as agents in benchmarks/ppo.py
 LEARNERS: dict[int, PPO] = {}  # by transitions
 
 
