@@ -41,6 +41,8 @@ LAST_ACTION_AT = STATE_AT + STATE_FEATURES.index("last_action_wait")
 WORK_AT = STATE_AT + STATE_FEATURES.index("work_step_x")
 DISTANCE_SCALE = 8.0  # steps at which a distance feature reaches one half
 OFFSET_SCALE = 16.0  # tiles at which an offset feature reaches one
+_NO_RANK = 1 << 30
+assert NEIGHBOURS == 3  # _feel_neighbours keeps this many
 
 
 @rule
@@ -69,17 +71,23 @@ def observe_town(
 
 @rule
 def _see_map(state: TownState, b: int, i: int, out: np.ndarray) -> None:
-    """Unpack the window around agent i; row 0 is north of it."""
+    """Unpack the window around agent i; row 0 is north of it, and the agent itself is in the middle.
+
+    Most tiles are empty, so the map is cleared at once and only what stands there is written.
+    """
     agent = state.agents[b, i]
-    me = np.uint32(i + 1)
+    x, y = agent.x, agent.y
+    out[:] = 0
     for row in range(MAP_SIZE):
+        cells = state.cell[b, y + row, x : x + MAP_SIZE]
         for column in range(MAP_SIZE):
-            cell = state.cell[b, agent.y + row, agent.x + column]
-            occupant = cell & OCCUPANT
-            out[0, row, column] = occupant == me
-            out[1, row, column] = occupant != 0 and occupant != me
-            out[2, row, column] = cell & (OBJECT | WALL) != 0
-            out[3, row, column] = cell & BUSY != 0
+            cell = cells[column]
+            if cell != 0:
+                out[1, row, column] = cell & OCCUPANT != 0
+                out[2, row, column] = cell & (OBJECT | WALL) != 0
+                out[3, row, column] = cell & BUSY != 0
+    out[0, MAP_SIZE // 2, MAP_SIZE // 2] = 1
+    out[1, MAP_SIZE // 2, MAP_SIZE // 2] = 0
 
 
 @rule
@@ -193,22 +201,27 @@ def _feel_kinds(state: TownState, rules: TownRules, b: int, i: int, out: np.ndar
 def _feel_neighbours(state: TownState, b: int, i: int, out: np.ndarray) -> None:
     """Describe the nearest others, the lowest index first at equal distance."""
     agent = state.agents[b, i]
-    at = out.shape[0] - NEIGHBOURS * PER_NEIGHBOUR
-    farthest_told = -1  # distance · 256 + index of the last one described
-    for n in range(NEIGHBOURS):
-        best = 1 << 30
-        for j in range(state.agents.shape[1]):
-            other = state.agents[b, j]
-            rank = (abs(other.x - agent.x) + abs(other.y - agent.y)) * 256 + j
-            if j != i and other.alive and farthest_told < rank < best:
-                best = rank
-        if best == 1 << 30:
-            return
-        farthest_told = best
-        j = best % 256
+    first = second = third = _NO_RANK  # the three lowest ranks: distance · 256 + index
+    for j in range(state.agents.shape[1]):
         other = state.agents[b, j]
-        out[at + n * PER_NEIGHBOUR] = min(max((other.x - agent.x) / OFFSET_SCALE, -1.0), 1.0)
-        out[at + n * PER_NEIGHBOUR + 1] = min(max((other.y - agent.y) / OFFSET_SCALE, -1.0), 1.0)
-        out[at + n * PER_NEIGHBOUR + 2] = state.rivalry[b, i, j]
-        out[at + n * PER_NEIGHBOUR + 3] = state.trust[b, i, j]
-        out[at + n * PER_NEIGHBOUR + 4] = state.familiarity[b, i, j]
+        rank = (abs(other.x - agent.x) + abs(other.y - agent.y)) * 256 + j
+        if j == i or not other.alive:
+            rank = _NO_RANK
+        # Sorted in without a branch: each place keeps the lower and passes the higher on.
+        passed = max(first, rank)
+        first = min(first, rank)
+        second, passed = min(second, passed), max(second, passed)
+        third = min(third, passed)
+    at = out.shape[0] - NEIGHBOURS * PER_NEIGHBOUR
+    for n in range(NEIGHBOURS):
+        rank = first if n == 0 else second if n == 1 else third
+        if rank == _NO_RANK:
+            return
+        j = rank % 256
+        other = state.agents[b, j]
+        out[at] = min(max((other.x - agent.x) / OFFSET_SCALE, -1.0), 1.0)
+        out[at + 1] = min(max((other.y - agent.y) / OFFSET_SCALE, -1.0), 1.0)
+        out[at + 2] = state.rivalry[b, i, j]
+        out[at + 3] = state.trust[b, i, j]
+        out[at + 4] = state.familiarity[b, i, j]
+        at += PER_NEIGHBOUR

@@ -1,0 +1,133 @@
+"""Telemetry: records per second written, validated and summed up."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks.figures import Effort, Figure, in_turn, rate
+from townlet_core.telemetry.fields import FIELDS, required_fields
+from townlet_core.telemetry.summary import summarise
+from townlet_core.telemetry.validate import LogCheck
+from townlet_core.telemetry.writer import TelemetryWriter
+from townlet_core.vocab import TELEMETRY_VERSION
+
+RECORDS = 200_000
+WRITTEN_AT_ONCE = 20_000  # records of one measurement of writing
+ROUNDS = 3  # each takes long enough by itself
+
+
+def measure(effort: Effort) -> list[Figure]:
+    """Write a log, then measure what is done with it."""
+    records, at_once = (RECORDS, WRITTEN_AT_ONCE) if effort.full else (50, 50)
+    rounds = min(effort.rounds, ROUNDS)
+    with tempfile.TemporaryDirectory() as folder:
+        log, scratch = Path(folder) / "log.jsonl", Path(folder) / "scratch.jsonl"
+        write(log, records)
+        check_them = {"validate": validate, "json.loads and checks": plain_checks, "orjson.loads": parse}
+        sum_them_up = {"summary": summarise, "json.loads and extremes": plain_summary, "orjson.loads": parse}
+        write_them = {
+            "write": partial(write, count=at_once),
+            "json.dumps and a flush each": partial(plain_write, count=at_once),
+            "orjson.dumps and a write each": partial(bare_write, count=at_once),
+        }
+        return [
+            _figure(log, records, check_them, rounds),
+            _figure(log, records, sum_them_up, rounds),
+            _figure(scratch, at_once, write_them, rounds),
+        ]
+
+
+def _figure(log: Path, records: int, work: Mapping[str, Callable[[Path], Any]], rounds: int) -> Figure:
+    """Measure ours, the peer and the limit, in this order, on one log."""
+    measures = {name: partial(rate, partial(step, log), records, 0) for name, step in work.items()}
+    medians = in_turn(rounds, measures)
+    name, peer, limit = work
+    shown = f"{name} {records:,} records"
+    return Figure(shown, medians[name], "records/s", 1, peer, medians[peer], limit, medians[limit])
+
+
+def make_record(epoch: int) -> dict[str, Any]:
+    """Return a record with every field, as training hands it to the writer; half the numbers vary."""
+    texts = {"data_mode": "rollout", "timestamp": "2026-01-01T00:00:00Z"}
+    record: dict[str, Any] = {}
+    for n, field in enumerate(FIELDS):
+        if field.type == "int":
+            record[field.name] = epoch * (n % 2) + n
+        elif field.type == "float":
+            record[field.name] = 0.001 * n + math.sin(epoch) * (n % 2)
+        elif field.type == "histogram":
+            record[field.name] = [epoch, 3, 2, 1, 0, 0, 0, 0, 0, 0]
+        else:
+            record[field.name] = texts.get(field.name, "benchmark")
+    return record
+
+
+def write(path: Path, count: int) -> None:
+    path.unlink(missing_ok=True)
+    with TelemetryWriter(path) as writer:
+        for epoch in range(count):
+            writer.write(make_record(epoch))
+
+
+def plain_write(path: Path, count: int) -> None:
+    with open(path, "w") as file:
+        for epoch in range(count):
+            file.write(json.dumps(make_record(epoch)) + "\n")
+            file.flush()
+
+
+def bare_write(path: Path, count: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    try:
+        for epoch in range(count):
+            os.write(descriptor, orjson.dumps(make_record(epoch), option=orjson.OPT_APPEND_NEWLINE))
+    finally:
+        os.close(descriptor)
+
+
+def validate(path: Path) -> None:
+    problems = list(LogCheck(path).problems())
+    assert not problems, problems[0]
+
+
+def plain_checks(path: Path) -> None:
+    """Hold every record to the least that anybody would write by hand."""
+    required, offset = required_fields(TELEMETRY_VERSION), 0
+    with open(path) as file:
+        for line in file:
+            record = json.loads(line)
+            for name in required:
+                value = record[name]
+                if isinstance(value, float):
+                    assert math.isfinite(value), name
+                else:
+                    assert isinstance(value, int | str), name
+            assert record["log_stream_offset"] > offset
+            offset = record["log_stream_offset"]
+
+
+def plain_summary(path: Path) -> dict[str, list[float]]:
+    """Keep latest, least, most and sum of every number."""
+    seen: dict[str, list[float]] = {}
+    with open(path) as file:
+        for line in file:
+            for name, value in json.loads(line).items():
+                if isinstance(value, int | float):
+                    _, least, most, total = seen.get(name, (0.0, math.inf, -math.inf, 0.0))
+                    seen[name] = [value, min(least, value), max(most, value), total + value]
+    return seen
+
+
+def parse(path: Path) -> None:
+    with open(path, "rb") as file:
+        for line in file:
+            orjson.loads(line)

@@ -1,0 +1,106 @@
+"""The benchmarks run and say what they measured; how fast, no test asks."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.figures import Figure, in_turn, rate
+from benchmarks.peers import worker
+
+ROOT = Path(__file__).resolve().parents[1]
+KEYS = [
+    "name",
+    "value",
+    "unit",
+    "threads",
+    "peer",
+    "peer_value",
+    "limit",
+    "limit_value",
+    "ratio_to_peer",
+    "ratio_to_limit",
+]
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("only", ["simulation", "ppo", "replay", "telemetry", "cli"])
+def test_every_benchmark_writes_named_positive_finite_figures_and_a_table(only, tmp_path):
+    done = run(only, "--quick", "--output", tmp_path / "results.json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert rows
+    assert done.stdout.startswith(f"{only} (")
+    for row in rows:
+        assert list(row) == KEYS
+        assert row["threads"] >= 1
+        for name in ("value", "peer_value", "limit_value", "ratio_to_peer", "ratio_to_limit"):
+            assert row[name] is None or (math.isfinite(row[name]) and row[name] > 0), (name, row)
+        assert row["value"] is not None
+        assert (row["peer"] is None) == (row["peer_value"] is None) == (row["ratio_to_peer"] is None)
+        assert (row["limit"] is None) == (row["limit_value"] is None) == (row["ratio_to_limit"] is None)
+    assert len({(row["name"], row["threads"]) for row in rows}) == len(rows)
+
+
+def test_an_unknown_benchmark_is_refused_with_the_names_there_are(tmp_path):
+    done = run("simulatoin", "--output", tmp_path / "results.json")
+    assert done.returncode == 2
+    assert "simulation" in done.stderr
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_ratios_say_how_many_times_as_fast_we_are_for_rates_and_durations():
+    steps = Figure("steps", 300.0, "steps/s", 1, "peer", 100.0, "limit", 600.0).row()
+    assert (steps["ratio_to_peer"], steps["ratio_to_limit"]) == (3.0, 0.5)
+    start = Figure("start", 300.0, "ms", 1, "peer", 600.0, "limit", 30.0).row()
+    assert (start["ratio_to_peer"], start["ratio_to_limit"]) == (2.0, 0.1)
+    alone = Figure("alone", 300.0, "ms", 1).row()
+    assert (alone["ratio_to_peer"], alone["ratio_to_limit"]) == (None, None)
+
+
+def test_measures_take_turns_after_a_warm_up_and_the_median_counts():
+    calls = []
+    ours, theirs = iter([100.0, 1.0, 9.0, 2.0]), iter([100.0, 5.0, 3.0, 4.0])
+
+    def measure(name, values):
+        calls.append(name)
+        return next(values)
+
+    medians = in_turn(3, {"ours": lambda: measure("ours", ours), "theirs": lambda: measure("theirs", theirs)})
+    assert calls == ["ours", "theirs"] * 4
+    assert medians == {"ours": 2.0, "theirs": 4.0}
+
+
+def test_a_rate_counts_every_unit_of_the_work_that_was_timed(monkeypatch):
+    clock = iter([10.0, 10.4, 10.8, 11.2])  # the start, and the end of each call
+    monkeypatch.setattr("benchmarks.figures.perf_counter", lambda: next(clock))
+    assert rate(lambda: None, units=6, seconds=1.0) == pytest.approx(3 * 6 / 1.2)
+
+
+def test_a_worker_answers_every_request_though_a_library_prints(tmp_path):
+    program = tmp_path / "halving_worker.py"
+    program.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks' / 'workers')!r})\n"
+        "from serve import serve\n"
+        "def measure(number):\n"
+        "    print('hello from a library')\n"
+        "    return number / 2\n"
+        "serve(measure)\n"
+    )
+    with worker([sys.executable, str(program)]) as ask:
+        assert [ask(number=number) for number in (8, 3)] == [4.0, 1.5]
+
+
+def test_a_worker_that_dies_is_an_error_and_not_a_figure(tmp_path):
+    with (
+        worker([sys.executable, "-c", "pass"]) as ask,
+        pytest.raises(RuntimeError, match="ended without an answer"),
+    ):
+        ask(number=1)

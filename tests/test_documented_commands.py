@@ -1,0 +1,47 @@
+"""What the tutorial and the README tell people to type works, in an empty folder, in that order."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def commands_of(page: str) -> list[str]:
+    """List the `townlet` lines of a page's code blocks."""
+    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / page).read_text("utf-8"), flags=re.S | re.M)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("townlet ")]
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess:
+    words = [sys.executable, "-m", "townlet_cli", *shlex.split(command)[1:]]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def test_every_command_of_the_tutorial_runs_in_order(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    shutil.copy(ROOT / "scenarios" / "kitchen_breakfast.yaml", tmp_path / "my_town.yaml")
+    commands = commands_of("docs/tutorial.md")
+    assert len(commands) >= 13
+    for command in commands:
+        done = run(command, tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_the_readme_shows_the_commands_of_the_demo_and_what_they_print():
+    shown = re.findall(r"^\$ (townlet .*)$", (ROOT / "README.md").read_text("utf-8"), flags=re.M)
+    script = (ROOT / "docs" / "demo.sh").read_text("utf-8").replace("\\\n", " ")
+    asked = re.findall(r"^run (townlet .*)$", script, flags=re.M)
+    assert [shlex.split(line) for line in shown] == [shlex.split(line) for line in asked]
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_every_link_between_pages_leads_somewhere(page):
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (ROOT / "docs" / target).exists(), f"{page}: {target}"
