@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs bench
+.PHONY: help setup demo test check docs results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,8 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "error: townlet needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "compiling the rules of the town, once"
+	@$(BIN)/townlet -q capture observation_baseline --output $(VENV)/first-capture --force >/dev/null
 	@touch $@
 
 demo: $(READY)  ## capture, train, watch and evaluate queue_conflict in ./demo
@@ -35,6 +37,9 @@ check: $(READY)  ## format, lint, types, tests: what CI runs
 
 docs: $(READY)  ## renew the list of commands and options in docs/cli.md
 	$(BIN)/python tests/cli/cli_reference.py
+
+results: $(READY)  ## train over seeds and write docs/results.md
+	$(BIN)/python -m benchmarks.learning
 
 bench: $(READY)  ## measure against peers; ONLY=NAME for one of simulation, ppo, replay, telemetry, cli
 	$(BIN)/python -m benchmarks $(ONLY)

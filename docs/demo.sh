@@ -8,7 +8,7 @@ run() {
     "$@"
 }
 
-run townlet capture queue_conflict --output demo/capture --force
+run townlet capture queue_conflict --towns 4 --output demo/capture --force
 run townlet replay validate demo/capture
 run townlet train queue_conflict --mode mixed --cycles 10 --seed 0 \
     --replay-manifest demo/capture/rollout_sample_manifest.json --output demo/run --force

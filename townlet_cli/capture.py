@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from townlet_core.capture.capture import Capture, CaptureSettings
     from townlet_core.scenario.model import Scenario
 
+SHOWN_SAMPLES = 12  # rows of the table; the manifest lists all
+
 
 def capture(
     scenario: Annotated[str, typer.Argument(help="Name of a bundled scenario, or a YAML file.")],
@@ -99,8 +101,10 @@ def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json:
         return
     title = f"{safe(plan.name)}: {settings.ticks} ticks, seed {settings.seed}"
     rows = table(title, "sample", "ticks", "reward")
-    for entry, reward in zip(result.entries, result.rewards, strict=True):
+    for entry, reward in list(zip(result.entries, result.rewards, strict=True))[:SHOWN_SAMPLES]:
         rows.add_row(safe(entry["sample"]), str(entry["frame_count"]), f"{reward:.3f}")
+    if len(result.entries) > SHOWN_SAMPLES:
+        rows.add_row(f"… and {len(result.entries) - SHOWN_SAMPLES} more")
     out.print(rows)
     counts = {name: result.totals[f"{name}_events"] for name in EVENTS}
     out.print(", ".join(f"{name} {n:g}" for name, n in counts.items() if n) or "no events")
