@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def commands_of(page: str) -> list[str]:
-    """List the `townlet` lines of a page's code blocks."""
-    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / page).read_text("utf-8"), flags=re.S | re.M)
-    return [line for block in blocks for line in block.splitlines() if line.startswith("townlet ")]
+    """List the lines of a page that are commands."""
+    lines = (ROOT / page).read_text("utf-8").splitlines()
+    return [line for line in lines if line.startswith("townlet ")]
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess:
