@@ -98,8 +98,9 @@ def resolve_settings(
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
         raise InputError(
-            f"{_spell(name, sources.get(name, 'flag'))}: found {first['input']!r}, expected: {first['msg']}",
-            "townlet train --help lists every setting with its range",
+            f"{_spell(name, sources.get(name, 'flag'))}: found {first['input']!r}, expected "
+            + first["msg"].removeprefix("Input should be "),
+            "docs/cli.md lists every setting with its range",
         ) from error
 
 

@@ -1,0 +1,153 @@
+"""What people get wrong with `townlet train` and `evaluate`: one sentence, its exit code, nothing touched."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from townlet_core import io
+from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.scenario.load import load_scenario
+
+SMALL = "--cycles 1 --num-towns 2 --hidden-size 8 --rollout-ticks 5 --num-epochs 1".split()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A sound sample, to be damaged."""
+    folder = tmp_path_factory.mktemp("recorded")
+    scenario = load_scenario("observation_baseline")
+    capture(scenario, ScriptedPolicy(scenario), CaptureSettings(ticks=20), folder)
+    return folder / "rollout_sample_iris_001.npz"
+
+
+@pytest.fixture
+def damaged(recorded, tmp_path):
+    """Copy the sample with some arrays changed; returns the copy's path."""
+
+    def change(**arrays):
+        with np.load(recorded) as sound:
+            np.savez(tmp_path / "s.npz", **{**sound, **arrays})
+        shutil.copy(recorded.with_suffix(".json"), tmp_path / "s.json")
+        return tmp_path / "s.npz"
+
+    return change
+
+
+@pytest.fixture
+def refused(townlet, tmp_path):
+    """Expect a refusal that leaves no run folder; returns the line of the error."""
+
+    def call(code, *arguments):
+        found, stdout, stderr = townlet(*arguments, "--output", tmp_path / "run")
+        assert (found, stdout) == (code, "")
+        assert not (tmp_path / "run").exists()
+        return stderr.splitlines()[0]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"rewards": np.zeros(19, np.float32)}, "rewards has 19 ticks, expected 20 like map"),
+        ({"rewards": np.full(20, np.nan, np.float32)}, "rewards is NaN or infinite at 20 of 20 ticks"),
+        ({"actions": np.array([{}] * 20, dtype=object)}, "pickled objects and records are not read"),
+        ({"value_preds": np.zeros(20, np.float32)}, "value_preds has 20"),
+    ],
+)
+def test_a_damaged_sample_is_refused_before_anything_is_written(refused, damaged, arrays, sentence):
+    line = refused(2, "train", "--mode", "replay", "--replay-sample", damaged(**arrays))
+    assert line.startswith("error: ")
+    assert sentence in line
+
+
+def test_a_truncated_sample_is_refused(refused, damaged):
+    path = damaged()
+    path.write_bytes(path.read_bytes()[:500])
+    assert "is cut short" in refused(2, "train", "--mode", "replay", "--replay-sample", path)
+
+
+def test_a_manifest_that_leads_outside_its_folder_is_refused(refused, tmp_path):
+    (tmp_path / "m.json").write_text(json.dumps(["../other.npz"]))
+    line = refused(2, "train", "--mode", "replay", "--replay-manifest", tmp_path / "m.json")
+    assert "leaves the manifest's folder" in line
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "sentence"),
+    [
+        (2, ("queue_conflct",), "did you mean 'queue_conflict'?"),
+        (2, ("--cycles", "0"), "--cycles: found 0, expected greater than or equal to 1"),
+        (2, ("--mode", "rollout", "--replay-sample", "x.npz"), "learns from live towns only"),
+        (3, ("--mode", "replay", "--replay-manifest", "nothing.json"), "nothing.json: no such file"),
+        (3, ("--config", "nothing.yaml"), "nothing.yaml: no such file"),
+    ],
+)
+def test_a_run_that_cannot_begin_leaves_nothing(refused, code, arguments, sentence):
+    assert sentence in refused(code, "train", *arguments)
+
+
+def test_a_folder_that_is_taken_is_refused_and_stays(townlet, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    for force in ((), ("--force",)):  # --force replaces runs, not folders of something else
+        code, _, stderr = townlet("train", *SMALL, *force, "--output", tmp_path / "mine")
+        assert code == 2
+        assert "already exists" in stderr
+        assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+
+
+def test_a_second_writer_is_refused_with_the_pid_of_the_first(townlet, tmp_path):
+    run = tmp_path / "run"
+    assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0
+    with io.lock_folder(run):
+        code, _, stderr = townlet("train", "--resume", run, "--cycles", "2")
+    assert code == 73
+    assert "another process is writing here (pid " in stderr
+
+
+def test_resuming_takes_only_more_cycles(townlet, tmp_path):
+    run = tmp_path / "run"
+    assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0
+    code, _, stderr = townlet("train", "--resume", run, "--gamma", "0.5")
+    assert code == 2
+    assert "takes only --cycles, not gamma" in stderr
+    assert townlet("train", "--resume", run, "--cycles", "2", "-q")[0] == 0
+    assert io.read_json(run / "run.json")["status"] == "finished"
+
+
+def test_a_run_says_how_to_go_on_and_json_says_the_same(townlet, tmp_path):
+    run = tmp_path / "run"
+    code, stdout, _ = townlet("train", *SMALL, "--output", run, "--json", "-q")
+    told = json.loads(stdout)
+    assert code == 0
+    assert told["run"] == str(run)
+    assert told["cycles"] == 1
+    code, stdout, _ = townlet("evaluate", run, "random", "--episodes", "2", "--json", "-q")
+    behaviours = [policy["behaviour"] for policy in json.loads(stdout)["policies"]]
+    assert code == 0
+    assert behaviours == [told["weights_sha256"], "random"]
+
+
+def test_evaluating_nothing_names_what_it_looked_for(townlet):
+    code, _, stderr = townlet("evaluate", "nowhere")
+    assert code == 3
+    assert "nowhere: no such checkpoint" in stderr
+
+
+def test_a_checkpoint_of_another_shape_is_refused(townlet, recorded, tmp_path):
+    code, _, _ = townlet(
+        "train", *SMALL, "--mode", "replay", "--replay-sample", recorded, "--output", tmp_path / "r", "-q"
+    )
+    assert code == 0  # observation_baseline has the built-in kinds, so it fits queue_conflict
+    other = tmp_path / "sauna.yaml"
+    other.write_text(
+        "name: sauna\nticks: 5\ngrid: {size: [4, 4]}\nagents: [{id: a, position: [0, 0]}]\n"
+        "kinds: {sauna: {affordance: sweat, duration_ticks: 3}}\n"
+    )
+    code, _, stderr = townlet("evaluate", tmp_path / "r", "--scenario", other)
+    assert code == 2
+    assert "features" in stderr
