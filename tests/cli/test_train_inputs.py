@@ -11,7 +11,18 @@ from townlet_core.capture.capture import CaptureSettings, capture
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
 
-SMALL = "--cycles 1 --num-towns 2 --hidden-size 8 --rollout-ticks 5 --num-epochs 1".split()
+SMALL = [
+    "--cycles",
+    "1",
+    "--num-towns",
+    "2",
+    "--hidden-size",
+    "8",
+    "--rollout-ticks",
+    "5",
+    "--num-epochs",
+    "1",
+]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from townlet_core.capture.samples import cut_samples
 from townlet_core.capture.totals import capture_totals
 from townlet_core.errors import InputError, did_you_mean
 from townlet_core.replay.events import save_events
-from townlet_core.replay.manifest import save_manifest
+from townlet_core.replay.manifest import load_manifest, save_manifest
 from townlet_core.replay.metrics import TOTAL, save_metrics
 from townlet_core.replay.sample import ReplaySample, save_sample
 from townlet_core.scenario.load import scenario_sha256
@@ -65,7 +65,7 @@ def capture(
     samples: list[ReplaySample] = []
     events: list[dict[str, Any]] = []
     with io.lock_folder(output):
-        io.remove(output / f"{settings.prefix}_manifest.json")
+        _remove_listed(output / f"{settings.prefix}_manifest.json")
         for town in range(settings.num_towns):
             towns = Towns(scenario, 1, settings.seed, first_town=town)
             frames = allocate_frames(towns, settings.ticks)
@@ -90,6 +90,16 @@ def capture(
         manifest = save_manifest(output, settings.prefix, entries, {**about, "events": len(events)})
     rewards = [float(sample.rewards.sum(dtype=np.float64)) for sample in samples]
     return Capture(manifest, entries, rewards, totals)
+
+
+def _remove_listed(manifest: Path) -> None:
+    """Remove an older capture: the manifest first, so that it never lists what is gone, then its samples."""
+    entries = load_manifest(manifest).entries if manifest.is_file() else ()
+    io.remove(manifest)
+    for entry in entries:
+        io.remove(entry.sample)
+        if entry.meta is not None:
+            io.remove(entry.meta)
 
 
 def check_settings(scenario: Scenario, settings: CaptureSettings) -> list[int]:
