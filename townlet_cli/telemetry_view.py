@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from townlet_cli.console import count, out, plain, table, warn
+from townlet_cli.console import count, out, plain, safe, table, warn
 from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.reader import Line
 from townlet_core.telemetry.rules import Rule
@@ -77,14 +77,17 @@ class Dashboard:
         self.alert_count = 0
         self.damaged = 0
         self._latest: Seen | None = None
-        self._curves = {name: deque[float](maxlen=WINDOW) for name in CURVES}
+        # By data mode: drawn through each other, replay and rollout are a sawtooth that tells nothing.
+        self._curves: dict[str, dict[str, deque[float]]] = {}
         self._alerts: deque[str] = deque(maxlen=ALERTS)
 
     def add(self, seen: Seen) -> None:
         """Count one record in."""
         self.records += 1
         self._latest = seen
-        for name, values in self._curves.items():
+        mode = str(seen.record.get("data_mode", ""))
+        curves = self._curves.setdefault(mode, {name: deque[float](maxlen=WINDOW) for name in CURVES})
+        for name, values in curves.items():
             if name in seen.record:
                 value = seen.record[name]
                 values.append(value if type(value) in (int, float) else math.nan)
@@ -117,8 +120,10 @@ class Dashboard:
         )
 
     def _curve_table(self) -> Table:
-        result = table("Latest", "field", "last records", "latest", "minimum", "maximum")
-        for name, values in self._curves.items():
+        mode = "rollout" if "rollout" in self._curves else next(iter(self._curves))
+        title = f"Records of {safe(mode)}" if mode else "Records"
+        result = table(title, "field", "last records", "latest", "minimum", "maximum")
+        for name, values in self._curves[mode].items():
             if values:
                 finite = [value for value in values if math.isfinite(value)] or [math.nan]
                 figures = (values[-1], min(finite), max(finite))

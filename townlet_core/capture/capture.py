@@ -98,8 +98,7 @@ def _remove_listed(manifest: Path) -> None:
     io.remove(manifest)
     for entry in entries:
         io.remove(entry.sample)
-        if entry.meta is not None:
-            io.remove(entry.meta)
+        io.remove(entry.meta)
 
 
 def check_settings(scenario: Scenario, settings: CaptureSettings) -> list[int]:
