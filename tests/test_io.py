@@ -68,3 +68,10 @@ def test_a_second_writer_is_refused_with_the_pid_of_the_first(tmp_path):
     with io.lock_folder(tmp_path):
         pass  # free again
     assert BusyError.exit_code == 73
+
+
+def test_each_new_folder_is_flushed_into_the_one_above_it(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(io, "sync_folder", flushed.append)
+    io.write_file(tmp_path / "a" / "b" / "c.txt", b"x")
+    assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]

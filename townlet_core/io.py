@@ -30,7 +30,7 @@ def write_file(path: Path, data: bytes) -> None:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _create_folder(path.parent)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             write_all(descriptor, data)
@@ -62,6 +62,14 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _create_folder(folder: Path) -> None:
+    """Create a folder and its parents, each of them flushed into the one above it."""
+    if not folder.exists():
+        _create_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -119,7 +127,9 @@ def refuse_existing(path: Path, force: bool) -> None:
 def make_folder(path: Path) -> None:
     """Create a folder and its parents; raises DiskError where the disk refuses."""
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        if not Path(path).is_dir():
+            _create_folder(Path(path))
+            Path(path).mkdir(exist_ok=True)  # says so if a file is in the way
     except FileExistsError as error:
         raise InputError(f"{path}: is a file, expected a folder") from error
     except OSError as error:
