@@ -11,7 +11,9 @@ from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import Verbosity, detail, next_step, note, out, print_json, progress, safe, warn
 
 if TYPE_CHECKING:
+    from townlet_core.ppo.checkpoint import Checkpoint
     from townlet_core.replay.batch import ReplayBatch
+    from townlet_core.replay.dataset import ReplayDataset
     from townlet_core.scenario.model import Scenario
     from townlet_core.training.loop import Trained
     from townlet_core.training.settings import TrainingSettings
@@ -219,17 +221,17 @@ def _start(
 
     name = plan.name if plan else "replay"
     folder = choose_folder(output, name, settings.seed, force)
-    if settings.replay_manifest or settings.replay_sample:
-        open_dataset(settings, settings.replay_manifest)
+    given = settings.replay_manifest or settings.replay_sample
+    dataset = open_dataset(settings, settings.replay_manifest) if given else None
     with io.lock_folder(folder):
         begin_run(folder, settings, sources, plan)
         note(f"run: {safe(folder)}")
-        _train(settings, folder, plan, None, as_json)
+        _train(settings, folder, plan, dataset, None, as_json)
 
 
 def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
     from townlet_core import io
-    from townlet_core.errors import InputError
+    from townlet_core.errors import InputError, MissingError
     from townlet_core.ppo.checkpoint import load_checkpoint
     from townlet_core.scenario.load import load_scenario
     from townlet_core.training.run import note_resumed, reopen_run
@@ -244,16 +246,25 @@ def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
     recordings = settings.replay_manifest or settings.replay_sample
     plan = None if settings.source == "replay" and recordings else load_scenario(settings.scenario)
     with io.lock_folder(folder):
-        checkpoint = load_checkpoint(folder)
-        for warning in checkpoint.warnings:
+        try:
+            checkpoint = load_checkpoint(folder)
+        except MissingError:  # stopped before the first one, so there is nothing to take up
+            checkpoint = None
+        for warning in checkpoint.warnings if checkpoint else ():
             warn(warning)
-        note_resumed(folder, plan, checkpoint.state["cycle"], settings.cycles)
-        note(f"resuming {safe(folder)} after cycle {checkpoint.state['cycle']} of {settings.cycles}")
-        _train(settings, folder, plan, checkpoint, as_json)
+        cycle = checkpoint.state["cycle"] if checkpoint else 0
+        note_resumed(folder, plan, cycle, settings.cycles)
+        note(f"resuming {safe(folder)} after cycle {cycle} of {settings.cycles}")
+        _train(settings, folder, plan, None, checkpoint, as_json)
 
 
 def _train(
-    settings: TrainingSettings, folder: Path, plan: Scenario | None, checkpoint: Any, as_json: bool
+    settings: TrainingSettings,
+    folder: Path,
+    plan: Scenario | None,
+    dataset: ReplayDataset | None,
+    checkpoint: Checkpoint | None,
+    as_json: bool,
 ) -> None:
     """Train with the folder locked, and write into run.json how it ended."""
     from townlet_core.training.loop import Reports, Trainer
@@ -261,7 +272,9 @@ def _train(
     from townlet_core.training.stopping import stop_on_signals
 
     with stop_on_signals() as stop, note_status_of(folder):
-        dataset = _open_recordings(settings, folder, plan)
+        dataset = dataset or _open_recordings(settings, folder, plan)
+        for warning in dataset.warnings if dataset else ():
+            warn(warning)
         if plan:
             note_first_compilation()
         done = checkpoint.state["cycle"] if checkpoint else 0
@@ -274,7 +287,7 @@ def _train(
     _report(settings, folder, plan, result, as_json)
 
 
-def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | None) -> Any:
+def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | None) -> ReplayDataset | None:
     """Open the recordings, made by the scripted policy now if none were given; None for live towns only."""
     if settings.source == "rollout":
         return None
@@ -290,10 +303,7 @@ def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | 
             note_first_compilation()
             record_script(plan, settings, where)
         manifests = (manifest,)
-    dataset = open_dataset(settings, manifests)
-    for warning in dataset.warnings:
-        warn(warning)
-    return dataset
+    return open_dataset(settings, manifests)
 
 
 def _show_record(record: dict[str, Any]) -> None:

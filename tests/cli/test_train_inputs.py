@@ -130,6 +130,16 @@ def test_resuming_takes_only_more_cycles(townlet, tmp_path):
     assert io.read_json(run / "run.json")["status"] == "finished"
 
 
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew_and_ends_the_same(townlet, tmp_path):
+    run = tmp_path / "run"
+    straight = json.loads(townlet("train", *SMALL, "--output", run, "--json", "-q")[1])
+    shutil.rmtree(run / "checkpoints")
+    (run / "samples" / "rollout_sample_manifest.json").unlink()
+    code, stdout, _ = townlet("train", "--resume", run, "--json", "-q")
+    assert code == 0
+    assert json.loads(stdout)["weights_sha256"] == straight["weights_sha256"]
+
+
 def test_a_run_says_how_to_go_on_and_json_says_the_same(townlet, tmp_path):
     run = tmp_path / "run"
     code, stdout, _ = townlet("train", *SMALL, "--output", run, "--json", "-q")

@@ -16,7 +16,7 @@ from townlet_core.policy.walking import approach, is_legal, step_anywhere, walk
 from townlet_core.rng import DRAW_EXPLORE, DRAW_EXPLORE_ACTION, draw_unit
 from townlet_core.scenario.model import VERBS, Scenario, ScheduleEntry
 from townlet_core.simulation.compiled import kernel, rule
-from townlet_core.simulation.constants import TownRules
+from townlet_core.simulation.constants import TownRules, open_floor
 from townlet_core.simulation.paths import distances_to
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState, record
 from townlet_core.simulation.towns import Observations, Towns
@@ -80,10 +80,6 @@ def _write_script(scenario: Scenario) -> Script:
     objects = {spec.id: o for o, spec in enumerate(scenario.objects)}
     agents = {spec.id: i for i, spec in enumerate(scenario.agents)}
     tiles = [e.move for a in scenario.agents for e in a.schedule if isinstance(e.move, tuple)]
-    width, height = scenario.size
-    floor = np.ones((height, width), bool)
-    for x, y in [*scenario.walls, *(spec.position for spec in scenario.objects)]:
-        floor[y, x] = False
     schedules = [agent.schedule for agent in scenario.agents]
     entries = np.zeros(sum(map(len, schedules)), ENTRY)
     flat = [entry for schedule in schedules for entry in schedule]
@@ -96,7 +92,9 @@ def _write_script(scenario: Scenario) -> Script:
         row.wait_ticks = entry.wait or 0
         row.max_ticks = NOBODY if entry.max_ticks is None else entry.max_ticks
     count = np.array([len(schedule) for schedule in schedules], np.int32)
-    return Script(entries, (np.cumsum(count) - count).astype(np.int32), count, distances_to(tiles, floor))
+    return Script(
+        entries, (np.cumsum(count) - count).astype(np.int32), count, distances_to(tiles, open_floor(scenario))
+    )
 
 
 def _object_named(entry: ScheduleEntry) -> str:

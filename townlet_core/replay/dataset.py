@@ -139,9 +139,12 @@ class ReplayDataset:
 
     def __iter__(self) -> Iterator[ReplayBatch]:
         """Serve the batches of the current epoch and move on to the next."""
-        order = self.batch_order(self.epoch)
         self.epoch += 1
-        return (self._stack(members) for members in order)
+        return self.batches(self.epoch - 1)
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[ReplayBatch]:
+        """Serve the batches of an epoch from number `first` on; those before it are not read."""
+        return (self._stack(members) for members in self.batch_order(epoch)[first:])
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration serves, as a resumed run must."""

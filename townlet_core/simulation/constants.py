@@ -94,8 +94,7 @@ def found(scenario: Scenario) -> TownRules:
     job_ids = {name: i for i, name in enumerate(scenario.jobs)}
     positions = [spec.position for spec in scenario.objects]
     width, height = scenario.size
-    open_floor = _open_floor(scenario)
-    distance = distances_to(positions, open_floor)
+    distance = distances_to(positions, open_floor(scenario))
     kinds_of_objects = [kind_ids[spec.kind] for spec in scenario.objects]
 
     kinds = np.zeros(len(kind_ids), KIND)
@@ -153,7 +152,7 @@ def _constants(scenario: Scenario) -> np.ndarray:
     return constants
 
 
-def _open_floor(scenario: Scenario) -> np.ndarray:
+def open_floor(scenario: Scenario) -> np.ndarray:
     """Return (H, W) bool: True where an agent could stand."""
     width, height = scenario.size
     floor = np.ones((height, width), bool)

@@ -78,11 +78,8 @@ class ReplayFeed:
     def take(self) -> list[ReplayBatch]:
         """Return the next batches in the seeded order of the epoch."""
         epoch, served = self.position
-        self.dataset.set_epoch(epoch)
         taken: list[ReplayBatch] = []
-        for number, batch in enumerate(self.dataset):
-            if number < served:
-                continue
+        for batch in self.dataset.batches(epoch, served):
             if taken and sum(b.transitions for b in taken) + batch.transitions > self.transitions:
                 break
             taken.append(batch)

@@ -93,13 +93,13 @@ def note_resumed(folder: Path, scenario: Scenario | None, cycle: int, cycles: in
     """Write that the run goes on. Raises InputError if its scenario is not the one it began with."""
     about = io.read_json(folder / RUN)
     digest = scenario_sha256(scenario) if scenario else None
-    if about["scenario_sha256"] != digest:
+    if about.get("scenario_sha256") != digest:
         raise InputError(
-            f"{folder}: the scenario {about['scenario']} has changed since the run began",
+            f"{folder}: the scenario has changed since the run began",
             "restore the scenario file, or start a new run",
         )
-    about["resumed"].append({"at": now(), "after_cycle": cycle, "cycles": cycles})
-    io.write_json(folder / RUN, {**about, "status": RUNNING, "ended": None})
+    resumed = [*about.get("resumed", []), {"at": now(), "after_cycle": cycle, "cycles": cycles}]
+    io.write_json(folder / RUN, {**about, "resumed": resumed, "status": RUNNING, "ended": None})
 
 
 @contextmanager
