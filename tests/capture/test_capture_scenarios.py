@@ -10,9 +10,8 @@ from townlet_core.policy.choice import Choice
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.catalogue import bundled_scenarios
 from townlet_core.scenario.load import load_scenario
-from townlet_core.simulation.paths import next_step
 from townlet_core.simulation.towns import Towns
-from townlet_core.vocab import NORTH, REQUEST, REWARD_TERMS, START, WAIT
+from townlet_core.vocab import EAST, NORTH, REQUEST, REWARD_TERMS, SOUTH, START, WAIT, WEST
 
 TOWNS = 60  # other seeds, as towns of one run: the chance of each is its own
 MOST = 0.95  # chance acts, so a demonstration may fail now and then
@@ -140,8 +139,11 @@ class TakeTurns:
     def wash(self, towns, agent, mask):
         if mask[START] or mask[REQUEST]:
             return START if mask[START] else REQUEST
-        d = next_step(towns.rules.distance[0], agent.x, agent.y)
-        return NORTH + d if d >= 0 and mask[NORTH + d] else WAIT
+        way = towns.rules.ways_to_kinds[agent.y, agent.x, 0]
+        move = {(0, -1): NORTH, (1, 0): EAST, (0, 1): SOUTH, (-1, 0): WEST}.get(
+            (way.step_x, way.step_y), WAIT
+        )
+        return move if mask[move] else WAIT
 
     def values(self, seen):
         return np.float32(0)

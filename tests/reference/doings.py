@@ -41,9 +41,7 @@ def queues(town: ReferenceTown, chosen: list[int], in_order: list[Agent]) -> Non
             join(town, agent, thing)
     for thing in town.objects:
         ghost_step(town, thing, chosen)
-    for thing in town.objects:
         offer(town, thing, thing in free)
-    for thing in town.objects:
         for agent in thing.line:
             agent.ticks_waited += 1
         if thing.user and thing.line and thing.line[0].ticks_waited % town.rules.queues.patience_ticks == 0:

@@ -11,7 +11,7 @@ from townlet_core.ppo.config import NetworkConfig
 from townlet_core.ppo.network import ActorCritic, act, score_actions
 from townlet_core.rng import DRAW_POLICY, draw_unit
 from townlet_core.scenario.model import Scenario
-from townlet_core.simulation.compiled import kernel
+from townlet_core.simulation.compiled import kernel, wrapping
 from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Observations, Towns
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, feature_names
@@ -31,7 +31,7 @@ class LearnedPolicy:
         """Choose for the tick to come, from what every agent sees."""
         batch = seen.features.shape[:2]
         uniforms = np.zeros(batch)
-        with np.errstate(over="ignore"):
+        with wrapping():
             draw_uniforms(towns.state, uniforms)
         flat = flatten(seen)
         actions, log_probs, values = act(

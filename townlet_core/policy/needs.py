@@ -6,7 +6,7 @@ from townlet_core.policy.walking import approach, is_legal, step_anywhere, walk
 from townlet_core.rng import DRAW_SOCIAL, draw_unit
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
-from townlet_core.simulation.employment import MAY_NOT, may_work, own_shift_is_on, time_of_day
+from townlet_core.simulation.employment import MAY_NOT, may_work, own_shift_is_on
 from townlet_core.simulation.paths import NOWHERE
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState
 from townlet_core.vocab import CHAT, EAST, NORTH, RELEASE, SOUTH, START, WAIT, WEST
@@ -80,7 +80,7 @@ def _ticks_to_shift(state: TownState, rules: TownRules, b: int, i: int) -> int:
     if own_shift_is_on(state, rules, b, i):
         return 0
     start_tick = rules.jobs[rules.agents[i].job].start_tick
-    return (start_tick - time_of_day(state, rules, b)) % rules.constants[0].ticks_per_day
+    return (start_tick - state.towns[b].clock) % rules.constants[0].ticks_per_day
 
 
 @rule

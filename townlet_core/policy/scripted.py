@@ -15,7 +15,7 @@ from townlet_core.policy.needs import live_by_needs
 from townlet_core.policy.walking import approach, is_legal, step_anywhere, walk
 from townlet_core.rng import DRAW_EXPLORE, DRAW_EXPLORE_ACTION, draw_unit
 from townlet_core.scenario.model import VERBS, Scenario, ScheduleEntry
-from townlet_core.simulation.compiled import kernel, rule
+from townlet_core.simulation.compiled import kernel, rule, wrapping
 from townlet_core.simulation.constants import TownRules, open_floor
 from townlet_core.simulation.paths import distances_to
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState, record
@@ -67,7 +67,7 @@ class ScriptedPolicy:
             self.memory = np.zeros(batch, MEMORY)
         actions = np.zeros(batch, np.int64)
         log_probs = np.zeros(batch, np.float32)
-        with np.errstate(over="ignore"):
+        with wrapping():
             decide(towns.state, towns.rules, self.script, self.memory, self.epsilon, actions, log_probs)
         return Choice(actions, log_probs, self.values(seen))
 

@@ -11,18 +11,17 @@ from townlet_core.simulation.employment import MAY_NOT, may_work
 from townlet_core.simulation.events import UTILITY_OUTAGE, emit
 from townlet_core.simulation.paths import STEP_X, STEP_Y
 from townlet_core.simulation.state import (
-    BLOCKS,
+    AGENT_CELL,
+    BORDER,
+    EMPTY,
     FREE,
     HOLDING,
     NOBODY,
-    OBJECT,
-    OBJECT_SHIFT,
-    OCCUPANT,
-    PAD,
+    OBJECT_CELL,
     USING,
     TownState,
 )
-from townlet_core.vocab import ACTION_COUNT, CHAT, NORTH, RELEASE, REQUEST, START, WAIT
+from townlet_core.vocab import ACTION_COUNT, CHAT, EAST, NORTH, RELEASE, REQUEST, SOUTH, START, WAIT, WEST
 
 
 @rule
@@ -30,37 +29,40 @@ def take_actions(state: TownState, rules: TownRules, b: int, actions: np.ndarray
     """Begin the tick: clear what belongs to one tick, draw the serving order, settle each action."""
     town = state.towns[b]
     agents = state.agents[b]
+    key, tick = town.key, town.tick
     town.event_count = 0
+    chosen = impossible = 0
     for i in range(agents.shape[0]):
         agent = agents[i]
         agent.fainted = agent.terminated = agent.truncated = agent.was_punctual = False
         agent.earned = agent.gained = agent.late_penalty = 0.0
         agent.conflict_events = agent.conflict_intensity = 0.0
-        agent.order_key = draw_bits(town.key, town.tick, i, DRAW_ORDER)
+        state.order_key[b, i] = draw_bits(key, tick, i, DRAW_ORDER)
         action = actions[i]
         possible = 0 <= action < ACTION_COUNT and (agent.legal >> action) & 1 == 1
         agent.action = action if possible else WAIT
         agent.success = possible
         if agent.alive:
             agent.newcomer = False
-            town.actions += 1
-            town.invalid_actions += not possible
+            chosen += 1
+            impossible += not possible
+    town.actions += chosen
+    town.invalid_actions += impossible
     _draw_serving_order(state, b)
     _announce_outages(state, rules, b)
 
 
 @rule
 def _draw_serving_order(state: TownState, b: int) -> None:
-    """Sort agents by their key; insertion sort, for a handful of agents."""
-    agents = state.agents[b]
-    order = state.order[b]
-    for i in range(order.shape[0]):
-        key = agents[i].order_key
-        place = i
-        while place > 0 and agents[order[place - 1]].order_key > key:
-            order[place] = order[place - 1]
-            place -= 1
-        order[place] = i
+    """Sort agents by their key: an agent's place is the number of agents with less; chance never branches."""
+    keys = state.order_key[b]
+    for i in range(keys.shape[0]):
+        place = 0
+        for j in range(i):
+            place += keys[j] <= keys[i]
+        for j in range(i + 1, keys.shape[0]):
+            place += keys[j] < keys[i]
+        state.order[b, place] = i
 
 
 @rule
@@ -98,33 +100,36 @@ def find_legal_actions(state: TownState, rules: TownRules, b: int) -> None:
             if agent.role != FREE:
                 legal |= 1 << RELEASE
             if agent.role != USING:
-                legal |= _legal_moves(state, b, agent.x, agent.y)
-                if has_company(state, b, agent.x, agent.y):
-                    legal |= 1 << CHAT
-            if agent.role == FREE and object_to_join(state, rules, b, i) != NOBODY:
-                legal |= 1 << REQUEST
+                moves_and_chat, is_beside_object = _look_around(state, b, agent.x, agent.y)
+                legal |= moves_and_chat
+                if is_beside_object and agent.role == FREE and object_to_join(state, rules, b, i) != NOBODY:
+                    legal |= 1 << REQUEST
             if agent.role == HOLDING and _may_start(state, rules, b, i):
                 legal |= 1 << START
         agent.legal = legal
 
 
 @rule
-def _legal_moves(state: TownState, b: int, x: int, y: int) -> int:
-    legal = 0
-    for d in range(4):
-        if state.cell[b, y + STEP_Y[d] + PAD, x + STEP_X[d] + PAD] & BLOCKS == 0:
-            legal |= 1 << (NORTH + d)
-    return legal
+def _look_around(state: TownState, b: int, x: int, y: int) -> tuple[int, bool]:
+    """Return the bits of moves, which need an empty tile, and of chat, which needs company on one of eight.
+
+    And whether an object stands beside the tile.
+    """
+    cell, row, column = state.cell, y + BORDER, x + BORDER
+    north, south = cell[b, row - 1, column], cell[b, row + 1, column]
+    west, east = cell[b, row, column - 1], cell[b, row, column + 1]
+    legal = (north == EMPTY) << NORTH | (east == EMPTY) << EAST
+    legal |= (south == EMPTY) << SOUTH | (west == EMPTY) << WEST
+    company = is_agent(north) | is_agent(east) | is_agent(south) | is_agent(west)
+    company |= is_agent(cell[b, row - 1, column - 1]) | is_agent(cell[b, row - 1, column + 1])
+    company |= is_agent(cell[b, row + 1, column - 1]) | is_agent(cell[b, row + 1, column + 1])
+    return legal | company << CHAT, (north | east | south | west) >= OBJECT_CELL
 
 
 @rule
-def has_company(state: TownState, b: int, x: int, y: int) -> bool:
-    """Whether anybody stands on one of the eight tiles around."""
-    for dy in range(-1, 2):
-        for dx in range(-1, 2):
-            if (dx != 0 or dy != 0) and state.cell[b, y + dy + PAD, x + dx + PAD] & OCCUPANT != 0:
-                return True
-    return False
+def is_agent(cell: int) -> bool:
+    """Whether somebody stands on the tile."""
+    return cell // AGENT_CELL == 1
 
 
 @rule
@@ -133,8 +138,7 @@ def object_to_join(state: TownState, rules: TownRules, b: int, i: int) -> int:
     agent = state.agents[b, i]
     best = NOBODY
     for d in range(4):
-        here = state.cell[b, agent.y + STEP_Y[d] + PAD, agent.x + STEP_X[d] + PAD] & OBJECT
-        o = int(here >> OBJECT_SHIFT) - 1
+        o = int(state.cell[b, agent.y + STEP_Y[d] + BORDER, agent.x + STEP_X[d] + BORDER]) - OBJECT_CELL
         if o >= 0 and (best == NOBODY or o < best) and _may_join(state, rules, b, i, o):
             best = o
     return best

@@ -22,7 +22,7 @@ def use_objects(state: TownState, rules: TownRules, b: int) -> None:
             continue
         kind = rules.kinds[rules.objects[o].kind]
         if kind.is_work and _work_ends(state, rules, b, o):
-            give_up(state, rules, b, thing.user)
+            give_up(state, b, thing.user)
             continue
         agent = state.agents[b, thing.user]
         agent.progress += 1
@@ -62,7 +62,7 @@ def _work_ends(state: TownState, rules: TownRules, b: int, o: int) -> bool:
 @rule
 def _leave(state: TownState, rules: TownRules, b: int, o: int) -> None:
     i = state.objects[b, o].user
-    give_up(state, rules, b, i)
+    give_up(state, b, i)
     state.objects[b, o].last_user = i
 
 
@@ -86,7 +86,8 @@ def _complete(state: TownState, rules: TownRules, b: int, o: int) -> None:
     if supplied != NOBODY and state.objects[b, supplied].stock >= 0:
         state.objects[b, supplied].stock += 1
     _leave(state, rules, b, o)
-    state.cooldown[b, o, i] = state.towns[b].tick + 1 + rules.constants[0].cooldown_ticks
+    agent.cooldown_until = state.towns[b].tick + 1 + rules.constants[0].cooldown_ticks
+    state.cooldown[b, o, i] = agent.cooldown_until
     emit(state, b, kind.completion_event, o, i, NOBODY)
     if kind.is_meal:
         _share_meal(state, rules, b, o, i)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from numba import njit
 
 config: Any = numba.config
@@ -48,6 +50,11 @@ def kernel(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
             config.CACHE_DIR = before
 
     return decorate
+
+
+def wrapping() -> AbstractContextManager:
+    """Let 64-bit numbers wrap around in plain Python without a warning; compiled, they do."""
+    return np.errstate(over="ignore") if config.DISABLE_JIT else nullcontext()
 
 
 def is_compiled() -> bool:

@@ -8,9 +8,12 @@ import numpy as np
 from pydantic import BaseModel
 
 from townlet_core.scenario.model import Rewards, Rules, Scenario
-from townlet_core.simulation.paths import NOWHERE, distances_to, nearest_objects
-from townlet_core.simulation.state import NOBODY, OBJECT_SHIFT, PAD, WALL, record
-from townlet_core.vocab import EVENTS
+from townlet_core.simulation.paths import NOWHERE, distances_to, ways_along, ways_to_kinds
+from townlet_core.simulation.state import BORDER, EMPTY, NOBODY, OBJECT_CELL, WALL, record
+from townlet_core.vocab import EVENTS, MAP_SIZE
+
+WINDOW_BYTES = 128  # a window's 121 tiles, and zeros up to whole cache lines: copied without a remainder
+assert WINDOW_BYTES >= MAP_SIZE * MAP_SIZE
 
 
 def _numbers(block: type[BaseModel]) -> list[tuple]:
@@ -80,11 +83,11 @@ class TownRules(NamedTuple):
     agents: np.ndarray  # (A,) AGENT_SPEC
     jobs: np.ndarray  # (J,) JOB
     outages: np.ndarray  # (U,) OUTAGE
-    floor: np.ndarray  # (H + 2 PAD, W + 2 PAD) uint32 cells without agents
-    distance: (
-        np.ndarray
-    )  # (O, H, W) int16 steps to stand beside the object, plus 1; NOWHERE if there is no way
-    nearest: np.ndarray  # (H, W, K) int16 the nearest object of each kind, or -1
+    floor: np.ndarray  # (H + 2, W + 2) uint8 cells without agents
+    windows: np.ndarray  # (H, W, 128) uint8 the map's channel `objects` as seen from each tile, then zeros
+    distance: np.ndarray  # (O, H, W) int16 steps to stand beside the object, plus 1; or NOWHERE
+    ways_to_kinds: np.ndarray  # (H, W, K) WAY to the nearest object of each kind
+    ways_to_work: np.ndarray  # (J, H, W) WAY to each job's workplace
 
 
 def found(scenario: Scenario) -> TownRules:
@@ -131,15 +134,36 @@ def found(scenario: Scenario) -> TownRules:
         row.start_tick, row.end_tick = outage.start_tick, outage.start_tick + outage.duration_ticks
         row.object = kinds_of_objects.index(row.kind) if row.kind in kinds_of_objects else NOBODY
 
-    floor = np.full((height + 2 * PAD, width + 2 * PAD), WALL, np.uint32)
-    inside = floor[PAD : PAD + height, PAD : PAD + width]
-    inside[:] = 0
+    floor = np.full((height + 2 * BORDER, width + 2 * BORDER), WALL, np.uint8)
+    inside = floor[BORDER : BORDER + height, BORDER : BORDER + width]
+    inside[:] = EMPTY
     for x, y in scenario.walls:
         inside[y, x] = WALL
     for o, (x, y) in enumerate(positions):
-        inside[y, x] |= (o + 1) << OBJECT_SHIFT
-    nearest = nearest_objects(distance, kinds_of_objects, len(kind_ids))
-    return TownRules(_constants(scenario), kinds, objects, agents, jobs, outages, floor, distance, nearest)
+        inside[y, x] = OBJECT_CELL + o
+    ways = ways_along(distance)
+    return TownRules(
+        _constants(scenario),
+        kinds,
+        objects,
+        agents,
+        jobs,
+        outages,
+        floor,
+        _windows(inside),
+        distance,
+        ways_to_kinds(distance, ways, kinds_of_objects, len(kind_ids)),
+        np.ascontiguousarray(ways[jobs["workplace"]]),
+    )
+
+
+def _windows(inside: np.ndarray) -> np.ndarray:
+    """Cut the egocentric window of what never moves around each tile; off the grid, all is wall."""
+    blocked = np.pad(inside != EMPTY, MAP_SIZE // 2, constant_values=True).astype(np.uint8)
+    windows = np.lib.stride_tricks.sliding_window_view(blocked, (MAP_SIZE, MAP_SIZE))
+    rows = np.zeros((*inside.shape, WINDOW_BYTES), np.uint8)
+    rows[:, :, : MAP_SIZE * MAP_SIZE] = windows.reshape(*inside.shape, -1)
+    return rows
 
 
 def _constants(scenario: Scenario) -> np.ndarray:

@@ -13,19 +13,12 @@ MAY_NOT = -2
 
 
 @rule
-def time_of_day(state: TownState, rules: TownRules, b: int) -> int:
-    """Return the tick of the day that the tick to come (or being played) is."""
-    constants = rules.constants[0]
-    return (constants.day_start_tick + state.towns[b].tick) % constants.ticks_per_day
-
-
-@rule
 def own_shift_is_on(state: TownState, rules: TownRules, b: int, i: int) -> bool:
     """Whether agent i has a job whose shift is on."""
     job = rules.agents[i].job
     if job == NOBODY:
         return False
-    return rules.jobs[job].start_tick <= time_of_day(state, rules, b) < rules.jobs[job].end_tick
+    return rules.jobs[job].start_tick <= state.towns[b].clock < rules.jobs[job].end_tick
 
 
 @rule
@@ -58,12 +51,12 @@ def may_work(state: TownState, rules: TownRules, b: int, i: int, o: int) -> int:
 @rule
 def run_shifts(state: TownState, rules: TownRules, b: int) -> None:
     """Open and close shifts, note who came when, pay and withhold wages."""
+    now = state.towns[b].clock
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         if not agent.alive or rules.agents[i].job == NOBODY:
             continue
         job = rules.jobs[rules.agents[i].job]
-        now = time_of_day(state, rules, b)
         on = job.start_tick <= now < job.end_tick
         if agent.on_shift and (not on or now == job.start_tick):
             _close_shift(state, b, i, job.end_tick - job.start_tick)

@@ -11,7 +11,7 @@ from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.events import ARRIVAL, FAINT, emit
 from townlet_core.simulation.movement import enter_tile, leave_tile
 from townlet_core.simulation.queues import give_up
-from townlet_core.simulation.state import BLOCKS, FREE, NOBODY, PAD, TownState
+from townlet_core.simulation.state import BORDER, EMPTY, FREE, NOBODY, TownState
 from townlet_core.vocab import PRE, WAIT
 
 NEVER = -1_000_000_000  # a tick so far in the past that no memory reaches it
@@ -25,18 +25,19 @@ def end_tick(state: TownState, rules: TownRules, b: int) -> None:
     for i in range(state.agents.shape[1]):
         if state.agents[b, i].fainted:
             _faint(state, rules, b, i)
+    time_is_up = town.tick + 1 >= constants.ticks
     expected = 0
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         if not agent.alive and agent.respawn_tick != NOBODY and agent.respawn_tick <= town.tick:
             _arrive(state, rules, b, i)
         expected += agent.alive or agent.respawn_tick != NOBODY
-    town.tick += 1
-    time_is_up = town.tick >= constants.ticks
-    town.over = time_is_up or expected == 0
-    for i in range(state.agents.shape[1]):
-        agent = state.agents[b, i]
         agent.truncated = time_is_up and agent.alive and not agent.newcomer
+    town.over = time_is_up or expected == 0
+    town.tick += 1
+    town.clock += 1
+    if town.clock == constants.ticks_per_day:
+        town.clock = 0
     find_legal_actions(state, rules, b)
 
 
@@ -44,7 +45,7 @@ def end_tick(state: TownState, rules: TownRules, b: int) -> None:
 def _faint(state: TownState, rules: TownRules, b: int, i: int) -> None:
     agent = state.agents[b, i]
     if agent.role != FREE:
-        give_up(state, rules, b, i)
+        give_up(state, b, i)
     leave_tile(state, b, i)
     for o in range(state.objects.shape[1]):
         if state.objects[b, o].last_user == i:
@@ -59,7 +60,7 @@ def _faint(state: TownState, rules: TownRules, b: int, i: int) -> None:
 @rule
 def _arrive(state: TownState, rules: TownRules, b: int, i: int) -> None:
     spec = rules.agents[i]
-    if state.cell[b, spec.y + PAD, spec.x + PAD] & BLOCKS == 0:
+    if state.cell[b, spec.y + BORDER, spec.x + BORDER] == EMPTY:
         _settle(state, rules, b, i)
         emit(state, b, ARRIVAL, NOBODY, i, NOBODY)
 
@@ -83,6 +84,7 @@ def _settle(state: TownState, rules: TownRules, b: int, i: int) -> None:
     agent.late_ticks = agent.attended_ticks = agent.shifts = 0
     agent.wages_withheld = 0.0
     agent.attendance[:] = 0.0
+    agent.cooldown_until = 0
     agent.last_meal_tick = NEVER
     agent.respawn_tick = NOBODY
     enter_tile(state, b, i, spec.x, spec.y)
@@ -101,7 +103,8 @@ def restart_town(state: TownState, rules: TownRules, b: int, seed: np.uint64, ep
     town.episode = episode
     town.key = town_key(seed, town.town, episode)
     town.tick = 0
-    town.over = False
+    town.clock = rules.constants[0].day_start_tick % rules.constants[0].ticks_per_day
+    town.over = town.has_rivals = False
     town.event_count = 0
     for y in range(rules.floor.shape[0]):
         for x in range(rules.floor.shape[1]):
@@ -111,7 +114,8 @@ def restart_town(state: TownState, rules: TownRules, b: int, seed: np.uint64, ep
         thing.user = thing.holder = thing.last_user = NOBODY
         thing.line_length = 0
         thing.idle_ticks = 0
-        thing.contested = thing.was_free = thing.out_of_order = False
+        thing.asked_free_tick = NOBODY
+        thing.contested = thing.out_of_order = False
         thing.stock = rules.objects[o].stock
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]

@@ -32,7 +32,6 @@ def emit(state: TownState, b: int, event_type: int, obj: int, actor: int, rival:
     town.event_count = row + 1
     town.tally[event_type] += 1
     event = state.events[b, row]
-    event.tick = town.tick
     event.type = event_type
     event.reason = -1
     event.object = obj
@@ -73,12 +72,12 @@ def describe_events(state: TownState, agents: list[str], objects: list[str]) -> 
     found = []
     for b in state.towns["event_count"].nonzero()[0]:
         for event in state.events[b, : state.towns[b].event_count]:
-            found.append(_describe(event, int(state.towns[b].town), agents, objects))
+            found.append(_describe(event, state.towns[b], agents, objects))
     return found
 
 
-def _describe(event: Any, town: int, agents: list[str], objects: list[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"tick": int(event.tick), "town": town, "type": EVENTS[event.type]}
+def _describe(event: Any, town: Any, agents: list[str], objects: list[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"tick": int(town.tick) - 1, "town": int(town.town), "type": EVENTS[event.type]}
     if event.object != NOBODY:
         row["object_id"] = objects[event.object]
     if event.actor != NOBODY:

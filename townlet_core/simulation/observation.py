@@ -7,20 +7,9 @@ import math
 import numpy as np
 
 from townlet_core.simulation.compiled import rule
-from townlet_core.simulation.constants import TownRules
-from townlet_core.simulation.employment import own_shift_is_on, time_of_day
-from townlet_core.simulation.paths import STEP_X, STEP_Y, next_step
-from townlet_core.simulation.state import (
-    BUSY,
-    HOLDING,
-    NOBODY,
-    OBJECT,
-    OCCUPANT,
-    USING,
-    WAITING,
-    WALL,
-    TownState,
-)
+from townlet_core.simulation.constants import WINDOW_BYTES, TownRules
+from townlet_core.simulation.employment import own_shift_is_on
+from townlet_core.simulation.state import HOLDING, NOBODY, USING, WAITING, TownState
 from townlet_core.vocab import (
     ACTION_COUNT,
     BASE_FEATURES,
@@ -32,17 +21,25 @@ from townlet_core.vocab import (
     STATE_FEATURES,
 )
 
+# Where the four channels of the map begin, in a row of 484 tiles.
+TILES = MAP_SIZE * MAP_SIZE
+AGENTS_AT, OBJECTS_AT, RESERVATIONS_AT, MAP_END = TILES, 2 * TILES, 3 * TILES, 4 * TILES
+REACH = MAP_SIZE // 2  # tiles that an agent sees in each direction
+CENTRE = REACH * MAP_SIZE + REACH
+
 STATE_AT = len(BASE_FEATURES)
 KINDS_AT = STATE_AT + len(STATE_FEATURES)
 PER_KIND = len(KIND_FEATURES)
 PER_NEIGHBOUR = len(NEIGHBOUR_FEATURES)
+PROGRESS_AT = BASE_FEATURES.index("episode_progress")
+TIME_AT = BASE_FEATURES.index("time_sin")
 SHIFT_AT = BASE_FEATURES.index("shift_pre")
 LAST_ACTION_AT = STATE_AT + STATE_FEATURES.index("last_action_wait")
 WORK_AT = STATE_AT + STATE_FEATURES.index("work_step_x")
-DISTANCE_SCALE = 8.0  # steps at which a distance feature reaches one half
-OFFSET_SCALE = 16.0  # tiles at which an offset feature reaches one
+OFFSET_SCALE = 16  # tiles at which an offset feature reaches one
 _NO_RANK = 1 << 30
-assert NEIGHBOURS == 3  # _feel_neighbours keeps this many
+BEYOND = REACH + 1  # out of sight
+assert NEIGHBOURS == 3  # _see_others keeps this many
 
 
 @rule
@@ -51,50 +48,96 @@ def observe_town(
 ) -> None:
     """Write what every agent of one town sees; zeros, and only `wait`, for those out of town.
 
-    maps: (A, 4, 11, 11) float32 or uint8. features: (A, F) float32. masks: (A, 9) bool.
+    maps: (A, 484) float32 or uint8. features: (A, F) float32. masks: (A, 9) bool.
     """
+    angle = 2.0 * math.pi * state.towns[b].clock / rules.constants[0].ticks_per_day
+    time_sin, time_cos = math.sin(angle), math.cos(angle)
+    progress = state.towns[b].tick / rules.constants[0].ticks
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         for action in range(ACTION_COUNT):
             masks[i, action] = (agent.legal >> action) & 1 == 1
         features[i, :] = 0.0
+        maps[i, :] = 0
         if agent.alive:
-            _see_map(state, b, i, maps[i])
+            _see_things(rules, agent.x, agent.y, maps[i])
+            _see_others(state, rules, b, i, maps[i], features[i])
             _feel_base(state, rules, b, i, features[i])
+            features[i, TIME_AT], features[i, TIME_AT + 1] = time_sin, time_cos
+            features[i, PROGRESS_AT] = progress
             _feel_state(state, rules, b, i, features[i])
             _feel_work(state, rules, b, i, features[i])
             _feel_kinds(state, rules, b, i, features[i])
-            _feel_neighbours(state, b, i, features[i])
-        else:
-            maps[i] = 0
 
 
 @rule
-def _see_map(state: TownState, b: int, i: int, out: np.ndarray) -> None:
-    """Unpack the window around agent i; row 0 is north of it, and the agent itself is in the middle.
+def _see_things(rules: TownRules, x: int, y: int, out: np.ndarray) -> None:
+    """Copy what never moves around the tile, and mark the middle. Row 0 of the map is north."""
+    window = rules.windows[y, x]
+    for tile in range(WINDOW_BYTES):  # the zeros at its end fall into the channel after it, still empty
+        out[OBJECTS_AT + tile] = window[tile]
+    out[CENTRE] = 1
 
-    Most tiles are empty, so the map is cleared at once and only what stands there is written.
+
+@rule
+def _see_others(
+    state: TownState, rules: TownRules, b: int, i: int, seen: np.ndarray, out: np.ndarray
+) -> None:
+    """Mark where the others are and what is held or used, and find the nearest three.
+
+    The lowest index comes first at equal distance.
     """
-    agent = state.agents[b, i]
-    x, y = agent.x, agent.y
-    out[:] = 0
-    for row in range(MAP_SIZE):
-        cells = state.cell[b, y + row, x : x + MAP_SIZE]
-        for column in range(MAP_SIZE):
-            cell = cells[column]
-            if cell != 0:
-                out[1, row, column] = cell & OCCUPANT != 0
-                out[2, row, column] = cell & (OBJECT | WALL) != 0
-                out[3, row, column] = cell & BUSY != 0
-    out[0, MAP_SIZE // 2, MAP_SIZE // 2] = 1
-    out[1, MAP_SIZE // 2, MAP_SIZE // 2] = 0
+    x, y = state.agents[b, i].x, state.agents[b, i].y
+    first = second = third = _NO_RANK  # the three lowest ranks: distance · 256 + index
+    for j in range(state.agents.shape[1]):
+        other = state.agents[b, j]
+        if other.role >= HOLDING:
+            thing = rules.objects[other.object]
+            _mark(seen, RESERVATIONS_AT, thing.x - x, thing.y - y)
+        east, south = other.x - x, other.y - y
+        rank = (abs(east) + abs(south)) * 256 + j
+        if j == i or not other.alive:
+            east, rank = BEYOND, _NO_RANK
+        _mark(seen, AGENTS_AT, east, south)
+        # Sorted in without a branch: each place keeps the lower and passes the higher on.
+        passed = max(first, rank)
+        first = min(first, rank)
+        second, passed = min(second, passed), max(second, passed)
+        third = min(third, passed)
+    at = out.shape[0] - NEIGHBOURS * PER_NEIGHBOUR
+    _feel_neighbour(state, b, i, first, out, at)
+    _feel_neighbour(state, b, i, second, out, at + PER_NEIGHBOUR)
+    _feel_neighbour(state, b, i, third, out, at + 2 * PER_NEIGHBOUR)
+
+
+@rule
+def _mark(out: np.ndarray, channel: int, east: int, south: int) -> None:
+    """Set the tile of a channel that lies so far east and south of the middle, if it is in the window.
+
+    Where others stand is anybody's guess, the processor's too, so there is no branch: what is out of sight
+    sets the middle of the channel `self`, which is set anyway.
+    """
+    is_seen = (abs(east) <= REACH) & (abs(south) <= REACH)
+    out[channel + CENTRE + south * MAP_SIZE + east if is_seen else CENTRE] = 1
+
+
+@rule
+def _feel_neighbour(state: TownState, b: int, i: int, rank: int, out: np.ndarray, at: int) -> None:
+    if rank == _NO_RANK:
+        return
+    j = rank & 255
+    agent, other = state.agents[b, i], state.agents[b, j]
+    out[at] = min(max(other.x - agent.x, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
+    out[at + 1] = min(max(other.y - agent.y, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
+    out[at + 2] = state.rivalry[b, i, j]
+    out[at + 3] = state.trust[b, i, j]
+    out[at + 4] = state.familiarity[b, i, j]
 
 
 @rule
 def _feel_base(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray) -> None:
     constants = rules.constants[0]
     agent = state.agents[b, i]
-    angle = 2.0 * math.pi * time_of_day(state, rules, b) / constants.ticks_per_day
     rivalry_max = 0.0
     avoided = 0
     for j in range(state.agents.shape[1]):
@@ -104,19 +147,17 @@ def _feel_base(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarr
     out[1] = agent.hygiene
     out[2] = agent.energy
     out[3] = agent.wallet / (agent.wallet + 10.0)
-    if constants.absent_cutoff > 0:
+    if agent.late_ticks > 0:
         out[4] = min(agent.late_ticks / constants.absent_cutoff, 1.0)
     out[5] = own_shift_is_on(state, rules, b, i)
-    out[6] = math.sin(angle)
-    out[7] = math.cos(angle)
     out[8] = _attendance_ratio(state, b, i)
-    out[9] = agent.wages_withheld / (agent.wages_withheld + 1.0)
+    if agent.wages_withheld > 0.0:
+        out[9] = agent.wages_withheld / (agent.wages_withheld + 1.0)
     if rules.agents[i].job != NOBODY:
         out[SHIFT_AT + agent.shift_state] = 1.0
     at = SHIFT_AT + len(SHIFT_STATES)
     out[at] = i / state.agents.shape[1]
     out[at + 1] = agent.newcomer
-    out[at + 2] = state.towns[b].tick / constants.ticks
     out[at + 3] = rivalry_max
     out[at + 4] = avoided
 
@@ -150,11 +191,8 @@ def _feel_state(state: TownState, rules: TownRules, b: int, i: int, out: np.ndar
             job = rules.jobs[rules.agents[i].job]
             duration = job.end_tick - job.start_tick
         out[STATE_AT + 3] = min(agent.progress / duration, 1.0)
-    if constants.cooldown_ticks > 0:
-        longest = 0
-        for o in range(state.objects.shape[1]):
-            longest = max(longest, state.cooldown[b, o, i] - state.towns[b].tick)
-        out[STATE_AT + 4] = longest / constants.cooldown_ticks
+    if agent.cooldown_until > state.towns[b].tick:
+        out[STATE_AT + 4] = (agent.cooldown_until - state.towns[b].tick) / constants.cooldown_ticks
     if not agent.newcomer:
         out[LAST_ACTION_AT + agent.action] = 1.0
     out[LAST_ACTION_AT + ACTION_COUNT] = agent.success
@@ -166,62 +204,33 @@ def _feel_work(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarr
         return
     agent = state.agents[b, i]
     job = rules.jobs[rules.agents[i].job]
-    _feel_way(rules.distance[job.workplace], agent.x, agent.y, out[WORK_AT : WORK_AT + 3])
+    _feel_way(rules.ways_to_work[rules.agents[i].job, agent.y, agent.x], out, WORK_AT)
     if not own_shift_is_on(state, rules, b, i):
         day = rules.constants[0].ticks_per_day
-        out[WORK_AT + 3] = ((job.start_tick - time_of_day(state, rules, b)) % day) / day
+        ticks = job.start_tick - state.towns[b].clock
+        out[WORK_AT + 3] = (ticks if ticks >= 0 else ticks + day) / day
 
 
 @rule
-def _feel_way(field: np.ndarray, x: int, y: int, out: np.ndarray) -> None:
-    """Write step_x, step_y and distance of the shortest way; zeros where there is none."""
-    d = next_step(field, x, y)
-    if d >= 0:
-        out[0] = STEP_X[d]
-        out[1] = STEP_Y[d]
-        out[2] = field[y, x] / (field[y, x] + DISTANCE_SCALE)
+def _feel_way(way: np.record, out: np.ndarray, at: int) -> None:
+    out[at] = way.step_x
+    out[at + 1] = way.step_y
+    out[at + 2] = way.distance
 
 
 @rule
 def _feel_kinds(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray) -> None:
     agent = state.agents[b, i]
-    for k in range(rules.kinds.shape[0]):
-        o = rules.nearest[agent.y, agent.x, k]
-        if o == NOBODY:
+    ways = rules.ways_to_kinds[agent.y, agent.x]
+    for k in range(ways.shape[0]):
+        way = ways[k]
+        if way.object == NOBODY:
             continue
         at = KINDS_AT + k * PER_KIND
-        thing = state.objects[b, o]
-        _feel_way(rules.distance[o], agent.x, agent.y, out[at : at + 3])
-        out[at + 3] = thing.user == NOBODY and thing.holder == NOBODY
-        out[at + 4] = thing.line_length / (thing.line_length + 2.0)
-        out[at + 5] = max(thing.stock, 0) / (max(thing.stock, 0) + 4.0)
-
-
-@rule
-def _feel_neighbours(state: TownState, b: int, i: int, out: np.ndarray) -> None:
-    """Describe the nearest others, the lowest index first at equal distance."""
-    agent = state.agents[b, i]
-    first = second = third = _NO_RANK  # the three lowest ranks: distance · 256 + index
-    for j in range(state.agents.shape[1]):
-        other = state.agents[b, j]
-        rank = (abs(other.x - agent.x) + abs(other.y - agent.y)) * 256 + j
-        if j == i or not other.alive:
-            rank = _NO_RANK
-        # Sorted in without a branch: each place keeps the lower and passes the higher on.
-        passed = max(first, rank)
-        first = min(first, rank)
-        second, passed = min(second, passed), max(second, passed)
-        third = min(third, passed)
-    at = out.shape[0] - NEIGHBOURS * PER_NEIGHBOUR
-    for n in range(NEIGHBOURS):
-        rank = first if n == 0 else second if n == 1 else third
-        if rank == _NO_RANK:
-            return
-        j = rank % 256
-        other = state.agents[b, j]
-        out[at] = min(max((other.x - agent.x) / OFFSET_SCALE, -1.0), 1.0)
-        out[at + 1] = min(max((other.y - agent.y) / OFFSET_SCALE, -1.0), 1.0)
-        out[at + 2] = state.rivalry[b, i, j]
-        out[at + 3] = state.trust[b, i, j]
-        out[at + 4] = state.familiarity[b, i, j]
-        at += PER_NEIGHBOUR
+        thing = state.objects[b, way.object]
+        _feel_way(way, out, at)
+        out[at + 3] = (thing.user == NOBODY) & (thing.holder == NOBODY)
+        if thing.line_length > 0:
+            out[at + 4] = thing.line_length / (thing.line_length + 2.0)
+        if thing.stock > 0:
+            out[at + 5] = thing.stock / (thing.stock + 4.0)

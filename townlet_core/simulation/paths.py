@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from townlet_core.simulation.compiled import kernel, rule
+from townlet_core.simulation.compiled import kernel
+from townlet_core.simulation.state import NOBODY, record
 from townlet_core.vocab import EAST, NORTH, SOUTH, WEST
 
 NOWHERE = 32_767  # no way leads there
+DISTANCE_SCALE = 8.0  # steps at which a distance feature reaches one half
+WAY = record(
+    [
+        ("distance", np.float32),  # steps / (steps + DISTANCE_SCALE), 0 without a way
+        ("object", np.int16),  # where it leads, or -1 without a way
+        ("step_x", np.int8),  # the first step; 0, 0 without a way
+        ("step_y", np.int8),
+    ]
+)
 # Direction of each move; the index is action id - NORTH.
 STEP_X = np.array([0, 1, 0, -1], np.int64)
 STEP_Y = np.array([-1, 0, 1, 0], np.int64)
@@ -26,17 +36,36 @@ def distances_to(positions: list[tuple[int, int]], open_floor: np.ndarray) -> np
     return result
 
 
-def nearest_objects(distance: np.ndarray, kinds: list[int], kind_count: int) -> np.ndarray:
-    """Name the nearest object of each kind for every tile, the lowest index at equality.
+def ways_along(distance: np.ndarray) -> np.ndarray:
+    """Point from every tile along each distance field: to the first of N, E, S, W that is nearer.
 
-    distance: (O, H, W). Returns (H, W, K) int16, -1 where a kind can't be reached.
+    distance: (N, H, W). Returns (N, H, W) WAY; beside the goal, the step is the direction of the goal itself.
+    """
+    count, height, width = distance.shape
+    around = np.pad(distance, ((0, 0), (1, 1), (1, 1)), constant_values=NOWHERE)
+    leads_on = (distance > 0) & (distance < NOWHERE)
+    ways = np.zeros(distance.shape, WAY)
+    ways["object"] = np.where(distance < NOWHERE, np.arange(count)[:, None, None], NOBODY)
+    ways["distance"][leads_on] = distance[leads_on] / (distance[leads_on] + DISTANCE_SCALE)
+    for step_x, step_y in reversed([*zip(STEP_X, STEP_Y, strict=True)]):  # the first one is written last
+        beyond = around[:, 1 + step_y : 1 + step_y + height, 1 + step_x : 1 + step_x + width]
+        nearer = leads_on & (beyond == distance - 1)
+        ways["step_x"][nearer], ways["step_y"][nearer] = step_x, step_y
+    return ways
+
+
+def ways_to_kinds(distance: np.ndarray, ways: np.ndarray, kinds: list[int], kind_count: int) -> np.ndarray:
+    """Choose the way to the nearest object of each kind for every tile, the lowest index at equality.
+
+    distance: (O, H, W), and ways along it. Returns (H, W, K) WAY; `object` is -1 where there is no way.
     """
     height, width = distance.shape[1:]
-    result = np.full((height, width, kind_count), -1, np.int16)
+    result = np.zeros((height, width, kind_count), WAY)
+    result["object"] = NOBODY
     best = np.full((height, width, kind_count), NOWHERE, np.int16)
     for o, kind in enumerate(kinds):
         closer = distance[o] < best[:, :, kind]
-        result[:, :, kind][closer] = o
+        result[:, :, kind][closer] = ways[o][closer]
         best[:, :, kind][closer] = distance[o][closer]
     return result
 
@@ -57,19 +86,3 @@ def _flood(field: np.ndarray, open_floor: np.ndarray, x: int, y: int, frontier: 
                 field[ny, nx] = field[cy, cx] + 1
                 frontier[tail, 0], frontier[tail, 1] = nx, ny
                 tail += 1
-
-
-@rule
-def next_step(field: np.ndarray, x: int, y: int) -> int:
-    """Return the direction 0–3 (north, east, south, west) of the first step that shortens the way, or -1.
-
-    Beside the goal (distance 1) that is the direction of the goal itself.
-    """
-    here = field[y, x]
-    if here == NOWHERE or here == 0:
-        return -1
-    for d in range(4):
-        nx, ny = x + STEP_X[d], y + STEP_Y[d]
-        if 0 <= nx < field.shape[1] and 0 <= ny < field.shape[0] and field[ny, nx] == here - 1:
-            return d
-    return -1

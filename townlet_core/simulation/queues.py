@@ -6,38 +6,37 @@ from townlet_core.simulation.actions import object_to_join
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.events import QUEUE_HANDOVER, emit, emit_conflict
-from townlet_core.simulation.state import BUSY, FREE, HOLDING, NOBODY, PAD, USING, WAITING, TownState
+from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, WAITING, TownState
 from townlet_core.vocab import CONTENTION, GHOST_STEP, IMPATIENCE, RELEASE, REQUEST, START
 
 
 @rule
 def serve_queues(state: TownState, rules: TownRules, b: int) -> None:
-    """Release, request, displace the idle, offer what is free, count the waiting."""
-    _release(state, rules, b)
+    """Release, request, then for each line: displace the idle, offer what is free, count the waiting."""
+    _release(state, b)
     _request(state, rules, b)
     for o in range(state.objects.shape[1]):
-        _displace_idle_holder(state, rules, b, o)
-    for o in range(state.objects.shape[1]):
-        _offer_free_object(state, rules, b, o)
-    for o in range(state.objects.shape[1]):
-        _wait_in_line(state, rules, b, o)
+        if state.objects[b, o].line_length > 0:
+            _displace_idle_holder(state, rules, b, o)
+            _offer_free_object(state, rules, b, o)
+            _wait_in_line(state, rules, b, o)
 
 
 @rule
-def _release(state: TownState, rules: TownRules, b: int) -> None:
+def _release(state: TownState, b: int) -> None:
     for place in range(state.order.shape[1]):
         i = state.order[b, place]
         agent = state.agents[b, i]
         if agent.action == RELEASE:
             o = agent.object
             had_it = agent.role != WAITING
-            give_up(state, rules, b, i)
+            give_up(state, b, i)
             if had_it:
                 state.objects[b, o].last_user = i
 
 
 @rule
-def give_up(state: TownState, rules: TownRules, b: int, i: int) -> None:
+def give_up(state: TownState, b: int, i: int) -> None:
     """Free agent i of line, offer or use."""
     agent = state.agents[b, i]
     o = agent.object
@@ -50,7 +49,6 @@ def give_up(state: TownState, rules: TownRules, b: int, i: int) -> None:
     agent.role = FREE
     agent.object = NOBODY
     agent.progress = 0
-    mark_busy(state, rules, b, o)
 
 
 @rule
@@ -66,27 +64,16 @@ def _leave_line(state: TownState, b: int, i: int, o: int) -> None:
 
 
 @rule
-def mark_busy(state: TownState, rules: TownRules, b: int, o: int) -> None:
-    """Show on the object's tile whether anybody uses or holds it."""
-    thing = state.objects[b, o]
-    spec = rules.objects[o]
-    if thing.user != NOBODY or thing.holder != NOBODY:
-        state.cell[b, spec.y + PAD, spec.x + PAD] |= BUSY
-    else:
-        state.cell[b, spec.y + PAD, spec.x + PAD] &= ~BUSY & 0xFFFFFFFF
-
-
-@rule
 def _request(state: TownState, rules: TownRules, b: int) -> None:
-    for o in range(state.objects.shape[1]):
-        thing = state.objects[b, o]
-        thing.was_free = thing.user == NOBODY and thing.holder == NOBODY and thing.line_length == 0
     for place in range(state.order.shape[1]):
         i = state.order[b, place]
         agent = state.agents[b, i]
         if agent.action == REQUEST:
             # Asked before movement of others could matter: objects do not move and i asked instead of moving.
             o = object_to_join(state, rules, b, i)
+            thing = state.objects[b, o]
+            if thing.user == NOBODY and thing.holder == NOBODY and thing.line_length == 0:
+                thing.asked_free_tick = state.towns[b].tick
             agent.ticks_waited = 0
             join_line(state, b, i, o)
 
@@ -112,7 +99,7 @@ def _is_unusable(stock: int, out_of_order: bool) -> bool:
 def _displace_idle_holder(state: TownState, rules: TownRules, b: int, o: int) -> None:
     thing = state.objects[b, o]
     holder = thing.holder
-    if holder == NOBODY or thing.line_length == 0 or _is_unusable(thing.stock, thing.out_of_order):
+    if holder == NOBODY or _is_unusable(thing.stock, thing.out_of_order):
         return
     if state.agents[b, holder].action == START:
         return
@@ -122,7 +109,7 @@ def _displace_idle_holder(state: TownState, rules: TownRules, b: int, o: int) ->
     following = _next_in_line(state, rules, b, o)
     _leave_line(state, b, following, o)
     join_line(state, b, holder, o)
-    _offer(state, rules, b, o, following)
+    _offer(state, b, o, following)
     emit_conflict(state, rules, b, GHOST_STEP, o, following, holder)
 
 
@@ -141,7 +128,7 @@ def _next_in_line(state: TownState, rules: TownRules, b: int, o: int) -> int:
 
 
 @rule
-def _offer(state: TownState, rules: TownRules, b: int, o: int, i: int) -> None:
+def _offer(state: TownState, b: int, o: int, i: int) -> None:
     """Make agent i, who is in no line now, the holder."""
     thing = state.objects[b, o]
     thing.holder = i
@@ -149,24 +136,23 @@ def _offer(state: TownState, rules: TownRules, b: int, o: int, i: int) -> None:
     thing.contested = False
     thing.last_user = NOBODY
     state.agents[b, i].role = HOLDING
-    mark_busy(state, rules, b, o)
 
 
 @rule
 def _offer_free_object(state: TownState, rules: TownRules, b: int, o: int) -> None:
     thing = state.objects[b, o]
     taken = thing.user != NOBODY or thing.holder != NOBODY
-    if taken or thing.line_length == 0 or _is_unusable(thing.stock, thing.out_of_order):
+    if taken or _is_unusable(thing.stock, thing.out_of_order):
         return
     winner = _next_in_line(state, rules, b, o)
     _leave_line(state, b, winner, o)
     before = thing.last_user
     waited = state.agents[b, winner].ticks_waited
     polite = before != NOBODY and before != winner and waited >= 1 and not thing.contested
-    _offer(state, rules, b, o, winner)
+    _offer(state, b, o, winner)
     if polite:
         emit(state, b, QUEUE_HANDOVER, o, before, winner)
-    if thing.was_free:
+    if thing.asked_free_tick == state.towns[b].tick:
         for place in range(thing.line_length):
             emit_conflict(state, rules, b, CONTENTION, o, state.line[b, o, place], winner)
 

@@ -26,8 +26,9 @@ def remember(state: TownState, rules: TownRules, b: int) -> None:
         i = state.order[b, place]
         if state.agents[b, i].action == CHAT:
             _chat(state, rules, b, i)
-    _fade(state, rules, b)
-    _forget_weakest(state, rules, b)
+    if state.towns[b].has_rivals:
+        _fade(state, rules, b)
+        _forget_weakest(state, rules, b)
 
 
 @rule
@@ -52,6 +53,7 @@ def _apply_events(state: TownState, rules: TownRules, b: int) -> None:
 @rule
 def _add_rivalry(state: TownState, b: int, i: int, j: int, amount: float) -> None:
     value = min(max(state.rivalry[b, i, j] + amount, 0.0), 1.0)
+    state.towns[b].has_rivals |= value > 0.0
     state.rivalry[b, i, j] = value
     state.rivalry[b, j, i] = value
 
@@ -103,12 +105,15 @@ def _nearest_company(state: TownState, b: int, i: int) -> int:
 def _fade(state: TownState, rules: TownRules, b: int) -> None:
     constants = rules.constants[0]
     rivalry = state.rivalry[b]
+    strongest = 0.0
     for i in range(rivalry.shape[0]):
         for j in range(rivalry.shape[1]):
             value = rivalry[i, j]
             if value > 0.0:
                 value = value - constants.decay_per_tick
                 rivalry[i, j] = 0.0 if value <= constants.eviction_threshold else value
+                strongest = max(strongest, rivalry[i, j])
+    state.towns[b].has_rivals = strongest > 0.0
 
 
 @rule

@@ -16,9 +16,9 @@ def pay_rewards(state: TownState, rules: TownRules, b: int) -> None:
     constants = rules.constants[0]
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
-        agent.reward = 0.0
-        agent.terms[:] = 0.0
         if not agent.alive:
+            agent.reward = 0.0
+            agent.terms[:] = 0.0
             continue
         terms = agent.terms
         hunger, hygiene, energy = 1.0 - agent.hunger, 1.0 - agent.hygiene, 1.0 - agent.energy

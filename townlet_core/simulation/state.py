@@ -10,19 +10,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.vocab import EVENTS, MAP_SIZE, REWARD_TERMS
+from townlet_core.scenario.model import MAX_AGENTS, MAX_OBJECTS
+from townlet_core.vocab import EVENTS, REWARD_TERMS
 
 NOBODY = -1
 FREE, WAITING, HOLDING, USING = range(4)  # the role of an agent towards its object
 
-PAD = MAP_SIZE // 2  # tiles of wall around the grid, so that a window never leaves the array
-# A cell packs what one tile holds into 32 bits, so that the egocentric window reads it once.
-OCCUPANT = 0xFF  # agent index + 1, or 0
-WALL = 1 << 8
-BUSY = 1 << 9  # the object here has a user or a holder
-OBJECT_SHIFT = 16
-OBJECT = 0xFF << OBJECT_SHIFT  # object index + 1, or 0
-BLOCKS = OCCUPANT | WALL | OBJECT
+# A cell says in one byte what stands on a tile: nothing, a wall, an agent or an object by its index.
+EMPTY = 0
+WALL = 1
+AGENT_CELL = 64  # to 127
+OBJECT_CELL = 128  # to 255
+BORDER = 1  # tiles of wall around the grid, so that a neighbour never leaves the array
+assert AGENT_CELL + MAX_AGENTS <= OBJECT_CELL
+assert OBJECT_CELL + MAX_OBJECTS <= 256
 
 
 def record(fields: list[tuple]) -> np.dtype:
@@ -36,7 +37,9 @@ TOWN = record(
         ("town", np.int64),  # the town's number in the run: its coordinate of chance
         ("episode", np.int64),
         ("tick", np.int32),  # ticks played in this episode
+        ("clock", np.int32),  # time of day of the tick to come, or being played
         ("over", np.bool_),  # the episode is over; waits for a restart
+        ("has_rivals", np.bool_),  # false: no rivalry in town is above 0
         ("event_count", np.int32),  # events of the last tick, in `events`
         ("invalid_actions", np.int64),  # since the batch was made, as are the three below
         ("actions", np.int64),  # chosen by agents in town
@@ -71,19 +74,19 @@ AGENT = record(
         ("wages_withheld", np.float64),  # of this shift
         ("shifts", np.int32),  # closed shifts
         ("attendance", np.float64, (3,)),  # attended share of the last three, in a ring
+        ("cooldown_until", np.int32),  # first tick without a cooldown at any object
         ("last_meal_tick", np.int32),  # when it last finished a meal; far in the past if never
         ("respawn_tick", np.int32),  # when a newcomer may take the place, or -1
         # The tick just played:
-        ("order_key", np.uint64),  # serving order: ascending
-        ("fainted", np.bool_),
         ("earned", np.float64),  # money
         ("gained", np.float64),  # need added by completed affordances
         ("late_penalty", np.float64),  # the job's penalty, if this tick was late
-        ("was_punctual", np.bool_),  # arrived on time in this tick
         ("conflict_events", np.float64),  # half of each conflict it was part of
         ("conflict_intensity", np.float64),  # half of their intensities
         ("reward", np.float64),
         ("terms", np.float64, (len(REWARD_TERMS),)),  # vocab.REWARD_TERMS; they sum to the reward
+        ("was_punctual", np.bool_),  # arrived on time in this tick
+        ("fainted", np.bool_),
         ("terminated", np.bool_),
         ("truncated", np.bool_),
     ]
@@ -94,10 +97,10 @@ OBJECT_STATE = record(
         ("user", np.int16),
         ("holder", np.int16),  # to whom it is offered
         ("line_length", np.int16),  # waiting; neither user nor holder is counted
+        ("asked_free_tick", np.int32),  # when somebody last asked for it and found no user, holder or line
         ("idle_ticks", np.int32),  # the holder did not start while somebody waited
         ("last_user", np.int16),  # who freed it, until the next offer
         ("contested", np.bool_),  # a conflict since the last offer
-        ("was_free", np.bool_),  # before this tick's requests: no user, holder or line
         ("out_of_order", np.bool_),
         ("stock", np.int32),  # units; -1 = not counted
     ]
@@ -105,12 +108,11 @@ OBJECT_STATE = record(
 
 EVENT = record(
     [
-        ("tick", np.int32),
         ("type", np.int8),  # vocab.EVENTS
         ("reason", np.int8),  # vocab.CONFLICT_REASONS, or -1
+        ("actor", np.int8),
+        ("rival", np.int8),
         ("object", np.int16),
-        ("actor", np.int16),
-        ("rival", np.int16),
         ("queue_length", np.int16),
         ("value", np.float64),  # intensity of a conflict, quality of a chat
     ]
@@ -128,7 +130,8 @@ class TownState(NamedTuple):
     rivalry: np.ndarray  # (B, A, A) float64 in [0, 1], symmetric, diagonal 0
     trust: np.ndarray  # (B, A, A) float64 in [-1, 1], symmetric, diagonal 0
     familiarity: np.ndarray  # (B, A, A) float64 in [-1, 1], symmetric, diagonal 0
-    cell: np.ndarray  # (B, H + 2 PAD, W + 2 PAD) uint32 packed tiles
+    cell: np.ndarray  # (B, H + 2, W + 2) uint8 what stands on each tile and on the border of wall around them
+    order_key: np.ndarray  # (B, A) uint64 drawn for the last tick; who has the least is served first
     order: np.ndarray  # (B, A) int16 agents in serving order of the last tick
     events: np.ndarray  # (B, E) EVENT of the last tick
 
@@ -150,7 +153,8 @@ def allocate(towns: int, agents: int, objects: int, width: int, height: int, out
         np.zeros(shape),
         np.zeros(shape),
         np.zeros(shape),
-        np.zeros((towns, height + 2 * PAD, width + 2 * PAD), np.uint32),
+        np.zeros((towns, height + 2 * BORDER, width + 2 * BORDER), np.uint8),
+        np.zeros((towns, agents), np.uint64),
         np.zeros((towns, agents), np.int16),
         np.zeros((towns, events_per_tick(agents, outages)), EVENT),
     )

@@ -55,7 +55,7 @@ def play_many(state: TownState, rules: TownRules, actions: np.ndarray) -> None:
 def observe_few(
     state: TownState, rules: TownRules, maps: np.ndarray, features: np.ndarray, masks: np.ndarray
 ) -> None:
-    """Write all observations. maps: (B, A, 4, 11, 11), features: (B, A, F), masks: (B, A, 9)."""
+    """Write all observations. maps: (B, A, 484), features: (B, A, F), masks: (B, A, 9)."""
     for b in range(state.towns.shape[0]):
         observe_town(state, rules, b, maps[b], features[b], masks[b])
 

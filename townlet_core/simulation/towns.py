@@ -9,6 +9,7 @@ import numpy as np
 from townlet_core.errors import InputError, ShapeError
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation import tick
+from townlet_core.simulation.compiled import wrapping
 from townlet_core.simulation.constants import found
 from townlet_core.simulation.events import describe_events
 from townlet_core.simulation.state import TownState, allocate
@@ -48,6 +49,7 @@ class Towns:
         )
         self.state.towns["town"] = np.arange(first_town, first_town + num_towns)
         self.state.towns["episode"] = -1
+        self._over = self.state.towns["over"]
         self._observations = self.empty_observations()
         self.restart()
 
@@ -55,7 +57,7 @@ class Towns:
         """Begin the next episode of the chosen towns, (B,) bool; of all when not said."""
         if chosen is None:
             chosen = np.ones(len(self.state.towns), bool)
-        with np.errstate(over="ignore"):  # 64-bit wrap-around is the point; plain Python warns of it
+        with wrapping():
             tick.restart_towns(self.state, self.rules, chosen, np.uint64(self.seed))
 
     def step(self, actions: np.ndarray) -> None:
@@ -66,19 +68,20 @@ class Towns:
         actions = np.ascontiguousarray(actions, np.int64)
         if actions.shape != self.state.agents.shape:
             raise ShapeError(f"actions have shape {actions.shape}, expected {self.state.agents.shape}")
-        if self.state.towns["over"].any():
+        if self._over.any():
             raise InputError(
                 "an episode is over; call restart(towns.state.towns['over']) before the next step"
             )
         play = tick.play_few if len(actions) < MANY_TOWNS else tick.play_many
-        with np.errstate(over="ignore"):
+        with wrapping():
             play(self.state, self.rules, actions)
 
     def observe(self, into: Observations | None = None) -> Observations:
         """Write what everybody sees into the caller's buffers, or the batch's own, and return them."""
         into = self._observations if into is None else into
         observe = tick.observe_few if len(self.state.towns) < MANY_TOWNS else tick.observe_many
-        observe(self.state, self.rules, *into)
+        maps = into.map.reshape(*into.map.shape[:2], -1)
+        observe(self.state, self.rules, maps, into.features, into.action_mask)
         return into
 
     def empty_observations(self, map_type: type = np.float32) -> Observations:
