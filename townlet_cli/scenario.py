@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import string
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,6 +46,8 @@ def show_scenario(
     json: Json = False,
 ) -> None:
     """Draw the town of a scenario and list who lives there."""
+    from townlet_core.render.scene import opening_scene
+    from townlet_core.render.text import agent_marks, draw_text, object_marks
     from townlet_core.scenario.load import load_scenario, scenario_sha256
 
     scenario = load_scenario(name)
@@ -57,14 +57,13 @@ def show_scenario(
     width, height = scenario.size
     out.print(f"[bold]{safe(scenario.name)}[/bold]  {safe(scenario.description.strip())}".rstrip())
     out.print(f"{scenario.ticks} ticks, {width} × {height} tiles, seed {scenario.seed}\n")
-    object_marks = _marks((thing.kind for thing in scenario.objects), string.ascii_uppercase)
-    agent_marks = _marks((agent.id for agent in scenario.agents), string.ascii_lowercase)
-    for row in _draw(scenario, object_marks, agent_marks):
+    scene = opening_scene(scenario)
+    for row in draw_text(scene):
         out.print(safe(row))
-    for kind, mark in object_marks.items():
+    for kind, mark in object_marks(scene).items():
         ids = ", ".join(thing.id for thing in scenario.objects if thing.kind == kind)
         out.print(f"  {safe(mark)}  {safe(kind)}: {safe(ids)}")
-    _print_agents(scenario, agent_marks)
+    _print_agents(scenario, agent_marks(scene))
     _print_jobs(scenario)
     _print_expectations(scenario)
 
@@ -102,30 +101,6 @@ def _summary(scenario: Scenario) -> dict[str, Any]:
         "objects": len(scenario.objects),
         "description": " ".join(scenario.description.split()),
     }
-
-
-def _marks(names: Iterable[str], letters: str) -> dict[str, str]:
-    """Give each name a letter of its own, its first free one if possible; `?` when letters run out."""
-    marks: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        wanted = name.upper() if letters.isupper() else name.lower()
-        free = [c for c in wanted + letters + string.digits if c in letters + string.digits]
-        marks[name] = next((c for c in free if c not in marks.values()), "?")
-    return marks
-
-
-def _draw(scenario: Scenario, object_marks: dict[str, str], agent_marks: dict[str, str]) -> list[str]:
-    """Draw the floor plan: # wall, · floor, capitals objects, small letters agents."""
-    width, height = scenario.size
-    walls = scenario.walls
-    rows = [["#" if (x, y) in walls else "·" for x in range(width)] for y in range(height)]
-    for thing in scenario.objects:
-        x, y = thing.position
-        rows[y][x] = object_marks[thing.kind]
-    for agent in scenario.agents:
-        x, y = agent.position
-        rows[y][x] = agent_marks[agent.id]
-    return ["".join(row) for row in rows]
 
 
 def _print_agents(scenario: Scenario, marks: dict[str, str]) -> None:

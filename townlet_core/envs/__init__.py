@@ -1,0 +1,18 @@
+"""Towns behind the interfaces that other people's learners speak: PettingZoo and Gymnasium."""
+
+from __future__ import annotations
+
+from townlet_core.errors import MissingError
+
+try:
+    import gymnasium  # noqa: F401
+    import pettingzoo  # noqa: F401
+except ModuleNotFoundError as error:
+    raise MissingError(
+        f"{error.name} is not installed, and townlet_core.envs needs it", "pip install gymnasium pettingzoo"
+    ) from error
+
+from townlet_core.envs.parallel import TownParallelEnv, parallel_env
+from townlet_core.envs.vector import TownVectorEnv
+
+__all__ = ["TownParallelEnv", "TownVectorEnv", "parallel_env"]

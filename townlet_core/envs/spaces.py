@@ -1,0 +1,49 @@
+"""What agents see, do and get, as Gymnasium spaces. The ranges are those of docs/data.md#observations."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+
+from townlet_core.scenario.model import Scenario
+from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, feature_names
+
+_SIGNED = ("time_sin", "time_cos")
+_SIGNED_ENDS = ("_step_x", "_step_y", "_offset_x", "_offset_y", "_trust", "_familiarity")
+
+
+def sight_space(scenario: Scenario, map_type: type) -> spaces.Dict:
+    """Describe what one agent sees: `map` (4, 11, 11) of 0 and 1, and `features` (F,) float32."""
+    low, high = feature_bounds(feature_names(tuple(scenario.all_kinds)), len(scenario.agents))
+    return spaces.Dict(
+        {
+            "map": spaces.Box(0, 1, MAP_SHAPE, map_type),
+            "features": spaces.Box(low, high, dtype=np.float32),
+        }
+    )
+
+
+def feature_bounds(names: tuple[str, ...], agents: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest value of each feature, (F,) float32 both."""
+    low = np.array([-1 if _is_signed(name) else 0 for name in names], np.float32)
+    high = np.array([agents if name == "rivalry_avoid_count" else 1 for name in names], np.float32)
+    return low, high
+
+
+def _is_signed(name: str) -> bool:
+    return name in _SIGNED or name.endswith(_SIGNED_ENDS)
+
+
+def mask_space() -> spaces.Box:
+    """Describe an action mask: (9,) int8, 1 where the action is possible, as `Discrete.sample` takes it."""
+    return spaces.Box(0, 1, (ACTION_COUNT,), np.int8)
+
+
+def choice_space() -> spaces.Discrete:
+    """Describe what one agent can do: the action ids, in the order of vocab.ACTIONS."""
+    return spaces.Discrete(ACTION_COUNT)
+
+
+def reward_range(scenario: Scenario) -> tuple[float, float]:
+    """Return the least and the largest reward of a tick."""
+    return -scenario.rewards.clip_per_tick, scenario.rewards.clip_per_tick
