@@ -26,12 +26,17 @@ def test_several_moments_begin_at_the_beginning_and_keep_their_distance(film):
     found = key_moments(film, 6)
     assert found[0] == 0
     assert len(found) == 6
-    assert min(b - a for a, b in pairwise(found)) > 6
+    assert min(b - a for a, b in pairwise(found[1:])) > 6
 
 
 def test_a_film_shorter_than_the_sheet_gives_what_it_has(film):
     short = film._replace(scenes=film.scenes[:3], rewards=film.rewards[:3], events=[])
     assert len(key_moments(short, 6)) == 3
+
+
+def test_where_nothing_happens_the_moments_are_spread_evenly(film):
+    empty = [scene._replace(objects=()) for scene in film.scenes]
+    assert key_moments(film._replace(scenes=empty, events=[]), 5) == [0, 20, 40, 60, 80]
 
 
 def test_a_poster_shows_the_town_and_everybody_beside_it(film):

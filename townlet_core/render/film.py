@@ -65,19 +65,20 @@ WHOLE = Part()
 
 
 def key_moments(film: Film, count: int) -> list[int]:
-    """Return at most `count` moments that tell most, in order of time: those with the most going on.
+    """Return at most `count` moments that tell most, in order of time; several begin with the first moment.
 
-    A quarrel counts its intensity, other events less; after each choice, its neighbourhood is left alone.
+    A quarrel counts its intensity, other events less, a line a little; around each choice, neighbours are
+    left out. Where nothing happens they are spread evenly.
     """
-    telling = np.zeros(len(film.scenes))
+    telling = np.array([_gathering(scene) for scene in film.scenes])
     for event in film.events:
         telling[event["moment"]] += event.get("intensity", 0.2) + _WEIGHTS.get(event["type"], 0.0)
-    telling += np.array([_gathering(scene) for scene in film.scenes])
+    if not telling.any():
+        return sorted(set(np.linspace(0, len(telling) - 1, count).round().astype(int).tolist()))
     telling *= np.linspace(1.0, 1.001, len(telling))  # of equal ones, the latest: more has been lived through
-    if count > 1:
-        telling[0] = np.inf  # how it began
+    chosen = [0] if count > 1 else []
+    telling[chosen] = -1
     apart = len(telling) // (2 * count)
-    chosen: list[int] = []
     while len(chosen) < count and telling.max() >= 0:
         best = int(telling.argmax())
         chosen.append(best)

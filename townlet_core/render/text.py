@@ -52,7 +52,7 @@ def event_text(event: dict[str, Any]) -> str:
         "shower_complete": f"{actor} is clean",
         "sleep_complete": f"{actor} has slept",
         "shared_meal": f"{actor} and {rival} have eaten together",
-        "late_help": f"{actor} has covered for {rival}, who is late",
+        "late_help": f"{actor} has covered for {rival} until now",
         "shift_takeover": f"{actor} takes over the shift of {rival}",
         "chat_success": f"{actor} chats with {rival}",
         "chat_failure": f"{actor} talks, and {rival or 'nobody'} does not answer",
