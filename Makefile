@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs results bench
+.PHONY: help setup demo test check docs pictures results bench
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv and install townlet into it
 
@@ -37,6 +37,14 @@ check: $(READY)  ## format, lint, types, tests: what CI runs
 
 docs: $(READY)  ## renew the list of commands and options in docs/cli.md
 	$(BIN)/python tests/cli/cli_reference.py
+
+pictures: $(READY)  ## play the bundled scenarios and paint docs/pictures
+	@set -e; for file in scenarios/*.yaml; do \
+		name=$$(basename $$file .yaml); moments=3; [ $$name != town_day ] || moments=1; \
+		$(BIN)/townlet -q capture $$file --output $(VENV)/pictures/$$name --force >/dev/null; \
+		$(BIN)/townlet -q replay render $(VENV)/pictures/$$name --scenario $$file --format png \
+			--moments $$moments --output docs/pictures/$$name.png --force; \
+	done
 
 results: $(READY)  ## train over seeds and write docs/results.md
 	$(BIN)/python -m benchmarks.learning

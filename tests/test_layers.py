@@ -139,7 +139,7 @@ def test_no_help_page_waits_for_torch_numba_or_numpy():
         "import contextlib, sys\n"
         "from townlet_cli.main import run\n"
         "pages = ['', 'capture', 'train', 'evaluate', 'scenario', 'scenario list', 'scenario show',"
-        " 'scenario validate', 'replay', 'replay validate', 'replay inspect',"
+        " 'scenario validate', 'replay', 'replay validate', 'replay inspect', 'replay render',"
         " 'telemetry', 'telemetry watch', 'telemetry summary', 'telemetry validate']\n"
         "for page in pages:\n"
         "    sys.argv = ['townlet', *page.split(), '--help']\n"

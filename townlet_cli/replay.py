@@ -1,4 +1,4 @@
-"""`townlet replay`: validate and inspect replay data."""
+"""`townlet replay`: validate, inspect and watch replay data."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from townlet_cli.console import next_step, out, print_json, safe, table, warn
+from townlet_cli.render import render
 
-replay_app = typer.Typer(help="Validate and inspect replay samples and manifests.", no_args_is_help=True)
+replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_args_is_help=True)
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _BAR_WIDTH = 30
@@ -38,6 +39,9 @@ def validate(
             _print_verdict(path, report.as_dict())
     if any(report.problems for _, report in reports):
         raise typer.Exit(1)
+
+
+replay_app.command()(render)
 
 
 def _print_findings(findings: list[Any]) -> None:

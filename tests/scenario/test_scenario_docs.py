@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from townlet_core.scenario.catalogue import bundled_scenarios
 from townlet_core.scenario.load import read_scenario
 from townlet_core.scenario.model import BUILT_IN_KINDS, Scenario
 from townlet_core.scenario.words import NAME_WORDS, annotation_at, expected
@@ -68,3 +69,12 @@ def test_the_docs_list_every_built_in_kind_with_its_numbers(name):
     ticks = "the shift" if kind.is_work else str(kind.duration_ticks)
     stock = "–" if kind.stock is None else str(kind.stock)
     assert cells == [f"`{kind.affordance}`", ticks, effects, f"{kind.cost:g}", stock]
+
+
+@pytest.mark.parametrize("name", bundled_scenarios())
+def test_every_bundled_scenario_has_a_small_picture_on_the_page(name):
+    picture = DOCS.parent / "pictures" / f"{name}.png"
+    assert picture.is_file(), "paint it with: make pictures"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert 2_000 < picture.stat().st_size < 60_000
+    assert f"](pictures/{name}.png)" in TEXT

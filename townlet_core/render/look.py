@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Stroke = tuple[str, tuple[float, ...]]
 
@@ -110,12 +110,35 @@ OTHER_KINDS = (
 
 
 def kind_looks(kinds: list[str]) -> dict[str, KindLook]:
-    """Give each kind its look; kinds of a scenario's own take turns with the spare ones, in order."""
-    own = [kind for kind in dict.fromkeys(kinds) if kind not in KINDS]
-    spare = {kind: OTHER_KINDS[n % len(OTHER_KINDS)] for n, kind in enumerate(own)}
-    return {kind: KINDS.get(kind) or spare[kind] for kind in dict.fromkeys(kinds)}
+    """Give each kind its look; a scenario's own have one of the spare ones, by their name alone."""
+    return {
+        kind: KINDS.get(kind) or OTHER_KINDS[sum(kind.encode()) % len(OTHER_KINDS)]
+        for kind in dict.fromkeys(kinds)
+    }
 
 
 def agent_colour(index: int) -> str:
     """Return the colour of agent number `index` of a scene."""
     return AGENTS[index % len(AGENTS)]
+
+
+# What the player takes instead when the page is dark.
+DARK = {
+    "floor": ("#24272f", "#272b34"),
+    "grass": ("#24352a", "#27392d"),
+    "wall": ("#596075", "#3b4050"),
+}
+
+
+def for_player(kinds: list[str]) -> dict[str, Any]:
+    """Return all of this as JSON-ready data, so that the player draws like the picture."""
+    return {
+        "light": {"floor": FLOOR, "grass": GRASS, "wall": WALL},
+        "dark": DARK,
+        "quarrel": QUARREL,
+        "busy": BUSY,
+        "broken": BROKEN,
+        "needs": list(NEEDS.values()),
+        "agents": AGENTS,
+        "kinds": [look._asdict() for look in kind_looks(kinds).values()],
+    }

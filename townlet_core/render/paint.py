@@ -154,11 +154,14 @@ class _Painter:
 
     def _agent(self, i: int, agent: DrawnAgent) -> None:
         x, y = agent.x + 0.5, agent.y + 0.5
-        self._disc(x, y, 0.4, look.agent_colour(i), "#ffffff", 0.06)
+        # Where tiles are small, people are a little larger than theirs, so that one finds them.
+        radius = min(max(9 * SMOOTH / self.size, 0.4), 0.56)
+        self._disc(x, y, radius, look.agent_colour(i), "#ffffff", 0.06)
         if agent.role == USING:
-            box = self._pixels((x - 0.46, y - 0.46, x + 0.46, y + 0.46))
+            reach = radius + 0.06
+            box = self._pixels((x - reach, y - reach, x + reach, y + reach))
             self.draw.arc(box, -90, -90 + 360 * max(agent.progress, 0.03), look.BUSY, self._width(0.11))
-        self._letter(x, y, self.agent_letters[agent.id].upper(), "#ffffff", 0.52)
+        self._letter(x, y, self.agent_letters[agent.id].upper(), "#ffffff", radius * 1.3)
         if agent.role == WAITING:
             place = self.scene.objects[agent.object].line.index(i) + 1
             self._badge(x + 0.34, y - 0.34, str(place), look.agent_colour(i))

@@ -68,12 +68,14 @@ class Scene(NamedTuple):
     agents: tuple[DrawnAgent, ...]
     tick: int  # ticks played in this episode
     time_of_day: int  # ticks since midnight
-    ticks_per_day: int
+    ticks_per_day: int  # 0 = not known, and the time of day neither
     conflicts: tuple[DrawnConflict, ...] = ()
 
     @property
     def clock(self) -> str:
-        """The time of day as people say it, such as 08:30."""
+        """The time of day as people say it, such as 08:30; empty if it is not known."""
+        if self.ticks_per_day == 0:
+            return ""
         minutes = self.time_of_day * 1440 // self.ticks_per_day
         return f"{minutes // 60:02d}:{minutes % 60:02d}"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable
+from typing import Any
 
 from townlet_core.render.scene import Scene
+from townlet_core.simulation.state import HOLDING, NOBODY, USING
 
 
 def draw_text(scene: Scene) -> list[str]:
@@ -20,9 +22,58 @@ def draw_text(scene: Scene) -> list[str]:
     return ["".join(row) for row in rows]
 
 
+def doing(scene: Scene, i: int) -> str:
+    """Say in a few words what agent i is about."""
+    agent = scene.agents[i]
+    if not agent.alive:
+        return "not in town"
+    if agent.object == NOBODY:
+        return ""
+    thing = scene.objects[agent.object]
+    if agent.role == USING:
+        return f"uses {thing.id}"
+    if agent.role == HOLDING:
+        return f"is offered {thing.id}"
+    return f"{_ordinal(thing.line.index(i) + 1)} in line: {thing.id}"
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def event_text(event: dict[str, Any]) -> str:
+    """Say an event of an event log as a sentence without its full stop."""
+    actor, rival, thing = event.get("actor"), event.get("rival"), event.get("object_id")
+    sentences = {
+        "queue_conflict": f"{actor} and {rival} quarrel over {thing}: {event.get('reason')}",
+        "queue_handover": f"{actor} leaves {thing} to {rival}",
+        "affordance_complete": f"{actor} is done with {thing}",
+        "shower_complete": f"{actor} is clean",
+        "sleep_complete": f"{actor} has slept",
+        "shared_meal": f"{actor} and {rival} have eaten together",
+        "late_help": f"{actor} has covered for {rival} until now",
+        "shift_takeover": f"{actor} takes over the shift of {rival}",
+        "chat_success": f"{actor} chats with {rival}",
+        "chat_failure": f"{actor} talks, and {rival or 'nobody'} does not answer",
+        "utility_outage": f"{thing or 'something'} is out of order",
+        "shift_on_time": f"{actor} is at work in time",
+        "shift_late": f"{actor} comes late to work",
+        "shift_absent": f"{actor} is missing at work",
+        "faint": f"{actor} faints",
+        "arrival": f"a new {actor} comes to town",
+    }
+    return sentences.get(event["type"], event["type"])
+
+
 def object_marks(scene: Scene) -> dict[str, str]:
     """Return the capital letter of each kind in town."""
-    return _marks((thing.kind for thing in scene.objects), string.ascii_uppercase)
+    return kind_marks(thing.kind for thing in scene.objects)
+
+
+def kind_marks(kinds: Iterable[str]) -> dict[str, str]:
+    """Return the capital letter of each of these kinds."""
+    return _marks(kinds, string.ascii_uppercase)
 
 
 def agent_marks(scene: Scene) -> dict[str, str]:

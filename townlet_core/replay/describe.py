@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from townlet_core.errors import InputError, MissingError
-from townlet_core.io import disk_error
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.manifest import MANIFEST_ENDINGS, load_manifest
+from townlet_core.replay.manifest import load_manifest, sample_or_manifest
 from townlet_core.replay.metrics import sample_metrics
 from townlet_core.replay.sample import ReplaySample, load_sample
 
@@ -25,13 +22,7 @@ def describe_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, features: boo
     `kind` says which. features: add mean and standard deviation of every feature.
     Raises SampleError, MissingError, InputError or DiskError.
     """
-    path = Path(path)
-    if not os.path.exists(path):
-        raise MissingError(f"{path}: no such file or folder")
-    if os.path.isdir(path):
-        path = _only_manifest(path)
-    elif path.suffix == ".json" and os.path.exists(path.with_suffix(".npz")):
-        path = path.with_suffix(".npz")
+    path = sample_or_manifest(path)
     if path.suffix == ".npz":
         sample, warnings = load_sample(path, limits=limits)
         config = ReplayDatasetConfig(samples=(path,), limits=limits)
@@ -103,17 +94,3 @@ def _describe_manifest(path: Path, config: ReplayDatasetConfig) -> dict[str, Any
         "action_dim": dataset.action_dim,
         "warnings": list(dataset.warnings),
     }
-
-
-def _only_manifest(folder: Path) -> Path:
-    try:
-        found = sorted(name for name in os.listdir(folder) if name.endswith(MANIFEST_ENDINGS))
-    except OSError as error:
-        raise disk_error(error, folder) from error
-    if len(found) == 1:
-        return folder / found[0]
-    names = ", ".join(found[:5])
-    raise InputError(
-        f"{folder}: holds {f'{len(found)} manifests ({names})' if found else 'no manifest'}, expected one",
-        "name a manifest or a sample",
-    )

@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
 
 from townlet_core import io
-from townlet_core.errors import InputError, SampleError
+from townlet_core.errors import InputError, MissingError, SampleError
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
 from townlet_core.replay.schema import RECAPTURE, Finding
@@ -80,6 +80,32 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
     folder = os.path.realpath(path.parent)
     entries = tuple(_entry(value, f"{path}: samples[{i}]", path, folder) for i, value in enumerate(listed))
     return Manifest(path, entries, metadata)
+
+
+def sample_or_manifest(path: Path) -> Path:
+    """Return the file that is meant: of a folder its one manifest, of a sample's JSON its NPZ.
+
+    Raises MissingError if nothing is there, InputError for a folder without exactly one manifest.
+    """
+    path = Path(path)
+    if not os.path.exists(path):
+        raise MissingError(f"{path}: no such file or folder")
+    if os.path.isdir(path):
+        return _only_manifest(path)
+    if path.suffix == ".json" and os.path.exists(path.with_suffix(".npz")):
+        return path.with_suffix(".npz")
+    return path
+
+
+def _only_manifest(folder: Path) -> Path:
+    found = [name for name in io.list_folder(folder) if name.endswith(MANIFEST_ENDINGS)]
+    if len(found) == 1:
+        return folder / found[0]
+    names = ", ".join(found[:5])
+    raise InputError(
+        f"{folder}: holds {f'{len(found)} manifests ({names})' if found else 'no manifest'}, expected one",
+        "name a manifest or a sample",
+    )
 
 
 def unlisted_entry(path: Path) -> ManifestEntry:

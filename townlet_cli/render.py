@@ -1,0 +1,166 @@
+"""`townlet replay render`: play a recording again and show it as a page, a picture, a loop, or text."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from townlet_cli.capture import note_first_compilation
+from townlet_cli.console import next_step, note, out, progress, safe, warn
+
+if TYPE_CHECKING:
+    from townlet_core.render.film import Film, Part
+    from townlet_core.render.recording import Recording
+
+SHEET = 6  # moments of a picture, unless told
+
+
+class Format(enum.StrEnum):
+    """What becomes of a recording."""
+
+    html = "html"
+    png = "png"
+    apng = "apng"
+    ansi = "ansi"
+
+
+def render(
+    path: Annotated[Path, typer.Argument(help="A manifest, a folder with one, or a sample.")],
+    form: Annotated[
+        Format,
+        typer.Option("--format", help="A page with a player, a picture, an animated picture, or text."),
+    ] = Format.html,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; by default beside the recording. Not for ansi.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    scenario: Annotated[
+        Path | None, typer.Option(help="File of the scenario, if it is not a bundled one.")
+    ] = None,
+    town: Annotated[
+        int | None, typer.Option(min=0, help="Which town; by default the first recorded.")
+    ] = None,
+    episode: Annotated[
+        int | None, typer.Option(min=0, help="Which episode; by default the first recorded.")
+    ] = None,
+    first: Annotated[
+        int | None, typer.Option("--from", min=0, help="First tick of the episode to show.")
+    ] = None,
+    last: Annotated[int | None, typer.Option("--to", min=1, help="Last tick to show.")] = None,
+    tick: Annotated[
+        int | None, typer.Option(min=0, help="Show this moment only, after so many ticks; png and ansi.")
+    ] = None,
+    moments: Annotated[
+        int, typer.Option(min=1, max=12, help="How many telling moments a png shows; 1 fills it.")
+    ] = SHEET,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Ticks per frame; apng: by default enough for 240 frames, ansi: if it happens."
+        ),
+    ] = None,
+    fps: Annotated[
+        int, typer.Option(min=1, max=60, help="Frames per second; apng and ansi on a terminal.")
+    ] = 8,
+) -> None:
+    """Play a recording again and show it; what cannot be played again is shown as its agent saw it."""
+    from townlet_core.io import refuse_existing
+    from townlet_core.render.film import Part
+    from townlet_core.render.recording import load_recording
+
+    _refuse_idle_options(form, output, tick, every)
+    recording = load_recording(path, town, episode)
+    target = output or _beside(recording.path, form, town, episode)
+    if form is not Format.ansi:
+        refuse_existing(target, force)
+    film = _film(recording, scenario, Part(first, last))
+    if film.note:
+        warn(film.note)
+    if form is Format.ansi:
+        from townlet_cli.render_text import show_text
+
+        show_text(film, tick, every, fps)
+        next_step(f"townlet replay render {path} --format html")
+    elif form is Format.html:
+        _write_page(film, target)
+    else:
+        _write_picture(film, target, form, tick, moments, every, fps)
+
+
+def _refuse_idle_options(form: Format, output: Path | None, tick: int | None, every: int | None) -> None:
+    """Raise InputError for an option that this format has no use for."""
+    from townlet_core.errors import InputError
+
+    if tick is not None and form not in (Format.png, Format.ansi):
+        raise InputError(f"--tick shows one moment; {form.value} shows many", "use --from and --to")
+    if every is not None and form not in (Format.apng, Format.ansi):
+        raise InputError(f"--every is the ticks between frames; {form.value} has none", "leave it out")
+    if output is not None and form is Format.ansi:
+        raise InputError("--output is a file; ansi is printed", "redirect it instead: > FILE")
+
+
+def _beside(path: Path, form: Format, town: int | None, episode: int | None) -> Path:
+    """Name the output after the recording: rollout_sample_manifest.json becomes rollout_sample.html."""
+    stem = path.name.removesuffix(path.suffix).removesuffix("manifest").rstrip("_") or path.parent.name
+    stem += "" if town is None else f"_town{town}"
+    stem += "" if episode is None else f"_episode{episode}"
+    return path.with_name(f"{stem}.{form.value}")
+
+
+def _film(recording: Recording, scenario: Path | None, part: Part) -> Film:
+    from townlet_core.render.own_view import film_own_view
+    from townlet_core.render.replayed import is_complete, play_again, scenario_of, ticks_of
+
+    if recording.capture is None:
+        why = "its recording is of the older generation, which does not say where it comes from"
+        return film_own_view(recording, why, part)
+    plan = scenario_of(recording, scenario)
+    if not is_complete(recording, plan):
+        why = "a network played, and not everybody was recorded"
+        return film_own_view(recording, why, part)
+    note_first_compilation()
+    _, end = part.of(0, ticks_of(recording, plan))
+    with progress(f"playing {plan.name} again", end) as advance:
+        return play_again(recording, plan, part, advance)
+
+
+def _write_page(film: Film, target: Path) -> None:
+    from townlet_core.io import write_file
+    from townlet_core.render.page import film_page
+
+    page = film_page(film)
+    write_file(target, page)
+    out.print(f"{safe(target)}: {_span(film)}, {len(page):,} bytes")
+    next_step(f"open {target} in a browser")
+
+
+def _write_picture(
+    film: Film, target: Path, form: Format, tick: int | None, moments: int, every: int | None, fps: int
+) -> None:
+    from townlet_core.io import write_file
+    from townlet_core.render import poster
+    from townlet_core.render.film import key_moments
+
+    if form is Format.apng:
+        stride = every or poster.stride_for(film)
+        shown = poster.frames_of(film, stride)
+        with progress("painting", len(shown)) as advance:
+            data = poster.animate(film, shown, 1000 // fps, advance)
+        said = f"{len(shown)} frames, one every {stride} ticks" if stride > 1 else f"{len(shown)} frames"
+    else:
+        shown = [film.moment_at(tick)] if tick is not None else key_moments(film, moments)
+        image = poster.poster(film, shown[0]) if len(shown) == 1 else poster.contact_sheet(film, shown)
+        data = poster.png(image)
+        said = "tick " + ", ".join(str(film.scenes[moment].tick) for moment in shown)
+    write_file(target, data)
+    out.print(f"{safe(target)}: {said}, {len(data):,} bytes")
+    note(f"[dim]recorded: {_span(film)}[/dim]")
+    next_step(f"look at {target}" + (" in a browser, which plays it" if form is Format.apng else ""))
+
+
+def _span(film: Film) -> str:
+    agents = sum(agent.alive for agent in film.scenes[0].agents)
+    return f"{safe(film.title)}, ticks {film.first_tick} to {film.last_tick}, {agents} agents"

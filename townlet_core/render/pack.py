@@ -1,0 +1,121 @@
+"""A film in few bytes: every number of every moment in a column, as its changes, deflated.
+
+    blob  = deflate(length of head, uint32 · head, JSON · four planes of bytes)
+    value = z >> 1 ^ -(z & 1), summed up over the moments; plane p holds byte p of every z
+
+Columns stand one after the other, each N moments long. Most of them hardly change, so most bytes are 0.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import orjson
+
+from townlet_core.render import look
+from townlet_core.render.film import Film
+from townlet_core.render.scene import DrawnAgent, DrawnObject, Scene
+from townlet_core.render.text import agent_marks, event_text, kind_marks
+from townlet_core.simulation.state import WAITING
+
+UNKNOWN = -1_000_000_000  # a number that nobody knows: a need or a wallet that was not recorded, no reward
+NEED_STEPS, WALLET_STEPS, REWARD_STEPS = 200, 100, 10_000  # how finely these are told, per unit
+_LARGEST = 900_000_000  # that a column is trusted with
+AGENT_COLUMNS = (
+    "alive",
+    "x",
+    "y",
+    "role",
+    "object",
+    "place",
+    "progress",
+    "hunger",
+    "hygiene",
+    "energy",
+    "wallet",
+)
+OBJECT_COLUMNS = ("kind", "x", "y", "user", "holder", "stock", "broken")  # kind -1: not there at this moment
+
+
+def pack_film(film: Film) -> bytes:
+    """Return the film as one blob. Equal films give equal bytes with the same zlib."""
+    kinds = list(dict.fromkeys(thing.kind for scene in film.scenes for thing in scene.objects))
+    most = max((len(scene.objects) for scene in film.scenes), default=0)
+    rows = [_row(scene, kinds, most) for scene in film.scenes]
+    paid = np.clip(np.round(film.rewards * REWARD_STEPS), -_LARGEST, _LARGEST)
+    rewards = np.where(np.isnan(paid), UNKNOWN, paid)
+    columns = np.hstack([np.array(rows, np.int64), rewards.astype(np.int64)]).T
+    head = orjson.dumps(_head(film, kinds, most))
+    return zlib.compress(struct.pack("<I", len(head)) + head + _planes(columns), 9)
+
+
+def _planes(columns: np.ndarray) -> bytes:
+    """Return the changes along each column, small ones of either sign as small numbers, first all bytes 0."""
+    changes = np.diff(columns, axis=1, prepend=0)
+    folded = (changes << 1 ^ changes >> 63).astype("<u4")
+    return np.ascontiguousarray(folded.reshape(-1, 1).view(np.uint8).T).tobytes()
+
+
+def _row(scene: Scene, kinds: list[str], most: int) -> list[int]:
+    """Return one moment: the tick, every agent, and `most` objects."""
+    row = [scene.tick]
+    for i, agent in enumerate(scene.agents):
+        row += _agent(scene, i, agent)
+    for thing in scene.objects:
+        row += _object(thing, kinds)
+    return row + [-1] * (len(OBJECT_COLUMNS) * (most - len(scene.objects)))
+
+
+def _agent(scene: Scene, i: int, agent: DrawnAgent) -> list[int]:
+    place = scene.objects[agent.object].line.index(i) + 1 if agent.role == WAITING else 0
+    needs = [round(need * NEED_STEPS) for need in agent.needs] if agent.needs else [UNKNOWN] * 3
+    wallet = UNKNOWN if agent.wallet is None else round(min(agent.wallet * WALLET_STEPS, _LARGEST))
+    progress = round(agent.progress * 100)
+    return [agent.alive, agent.x, agent.y, agent.role, agent.object, place, progress, *needs, wallet]
+
+
+def _object(thing: DrawnObject, kinds: list[str]) -> list[int]:
+    kind = kinds.index(thing.kind)
+    return [kind, thing.x, thing.y, thing.user, thing.holder, thing.stock, thing.out_of_order]
+
+
+def _head(film: Film, kinds: list[str], most: int) -> dict[str, Any]:
+    """Return what does not change: names, floor plan, events as sentences, and how things look."""
+    scene = film.scenes[0]
+    widest = max(film.scenes, key=lambda scene: len(scene.objects))
+    marks = kind_marks(kinds)
+    return {
+        "title": film.title,
+        "description": film.description,
+        "facts": film.facts,
+        "note": film.note,
+        "focus": film.focus,
+        "moments": len(film.scenes),
+        "width": scene.width,
+        "height": scene.height,
+        "walls": sorted(x + y * scene.width for x, y in scene.walls),
+        "grass": sorted(x + y * scene.width for x, y in scene.grass),
+        "dayStart": scene.time_of_day - scene.tick,
+        "ticksPerDay": scene.ticks_per_day,
+        "agents": [{"id": agent.id, "mark": agent_marks(scene)[agent.id].upper()} for agent in scene.agents],
+        "objects": [thing.id for thing in widest.objects],
+        "kinds": [{"name": kind, "mark": marks[kind]} for kind in kinds],
+        "look": look.for_player(kinds),
+        "events": [_event(film, event) for event in film.events],
+        "columns": {"agent": AGENT_COLUMNS, "object": OBJECT_COLUMNS},
+        "steps": {"need": NEED_STEPS, "wallet": WALLET_STEPS, "reward": REWARD_STEPS, "unknown": UNKNOWN},
+    }
+
+
+def _event(film: Film, event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as the player needs it: when, what to say, and for a quarrel between whom over what."""
+    shown = {"moment": event["moment"], "type": event["type"], "text": event_text(event)}
+    if event["type"] == "queue_conflict":
+        agents = [agent.id for agent in film.scenes[0].agents]
+        objects = [thing.id for thing in film.scenes[0].objects]
+        shown["over"] = objects.index(event["object_id"])
+        shown["between"] = [agents.index(event["actor"]), agents.index(event["rival"])]
+    return shown

@@ -1,0 +1,195 @@
+"""Moments of a film as images with captions: one with everybody listed, a sheet of several, a loop."""
+
+from __future__ import annotations
+
+import io
+import math
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from townlet_core.errors import InputError
+from townlet_core.render import look
+from townlet_core.render.film import Film
+from townlet_core.render.paint import SMOOTH, fitting_tile, font, paint_image
+from townlet_core.render.scene import DrawnAgent, Scene
+from townlet_core.render.text import agent_marks, doing, event_text
+
+PAPER, INK, SOFT = "#fbfaf7", "#23262e", "#6c7280"
+MARGIN, LINE = 16, 22  # pixels
+_SIDE = 300  # width of the list of agents
+_ROW = 46  # height of an agent in it
+_COLOURS = 160  # of a palette: flat colours and their edges, in half the bytes
+MAX_FRAMES = 240  # of an animation
+
+
+def poster(film: Film, moment: int) -> Image.Image:
+    """Paint one moment, with the time, what happened, and how everybody is."""
+    scene = film.scenes[moment]
+    town = paint_image(scene, fitting_tile(scene, 720))
+    side = _agent_list(scene, max(town.height // _ROW, 8))
+    height = max(town.height, side.height)
+    image = Image.new("RGB", (town.width + _SIDE + 3 * MARGIN, height + 2 * LINE + 3 * MARGIN), PAPER)
+    draw = ImageDraw.Draw(image)
+    image.paste(town, (MARGIN, 2 * MARGIN + LINE))
+    image.paste(side, (town.width + 2 * MARGIN, 2 * MARGIN + LINE))
+    _head(draw, film, scene)
+    said = [event_text(event) for event in film.events if event["moment"] == moment]
+    caption = "; ".join(said) or film.note
+    _fit(draw, (MARGIN, height + 2 * MARGIN + LINE + 8), caption, image.width - 2 * MARGIN, INK)
+    return image
+
+
+def contact_sheet(film: Film, moments: list[int]) -> Image.Image:
+    """Paint several moments side by side, each with its time and what happened."""
+    columns = min(len(moments), 3)
+    rows = math.ceil(len(moments) / columns)
+    first = film.scenes[moments[0]]
+    tile = fitting_tile(first, 420 if columns == 3 else 560)
+    wide, high = first.width * tile + MARGIN, first.height * tile + 2 * LINE + MARGIN
+    image = Image.new("RGB", (columns * wide + MARGIN, rows * high + LINE + 2 * MARGIN), PAPER)
+    draw = ImageDraw.Draw(image)
+    _fit(
+        draw,
+        (MARGIN, MARGIN),
+        f"{film.title}  {film.description or film.note}",
+        image.width - 2 * MARGIN,
+        INK,
+    )
+    for n, moment in enumerate(moments):
+        scene = film.scenes[moment]
+        left, top = MARGIN + n % columns * wide, 2 * MARGIN + LINE + n // columns * high
+        image.paste(paint_image(scene, tile), (left, top))
+        said = "; ".join(event_text(event) for event in film.events if event["moment"] == moment)
+        below = top + scene.height * tile + 4
+        _fit(draw, (left, below), _time(scene), wide - MARGIN, SOFT)
+        _fit(draw, (left, below + LINE - 3), said, wide - MARGIN, INK)
+    return image
+
+
+def png(image: Image.Image) -> bytes:
+    """Return the image as a PNG file. The same image gives the same bytes."""
+    buffer = io.BytesIO()
+    _few_colours(image).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def _few_colours(image: Image.Image) -> Image.Image:
+    return image.quantize(_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+
+
+def animate(
+    film: Film, moments: list[int], frame_ms: int, after_frame: Callable[[], Any] = lambda: None
+) -> bytes:
+    """Return these moments as an animated PNG that plays over and over."""
+    tile = fitting_tile(film.scenes[0], 480)
+    frames: list[Image.Image] = []
+    palette = None
+    for moment in moments:
+        scene = film.scenes[moment]
+        town = paint_image(scene, tile)
+        frame = Image.new("RGB", (town.width, town.height + LINE + 8), PAPER)
+        frame.paste(town)
+        _fit(ImageDraw.Draw(frame), (6, town.height + 6), f"{film.title} · {_time(scene)}", town.width, INK)
+        frames.append(
+            frame.quantize(palette=palette, dither=Image.Dither.NONE) if palette else _few_colours(frame)
+        )
+        palette = palette or frames[0]
+        after_frame()
+    durations = [frame_ms] * (len(frames) - 1) + [max(frame_ms, 1500)]  # the end stands for a while
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer, "png", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True
+    )
+    return buffer.getvalue()
+
+
+def stride_for(film: Film) -> int:
+    """Return the fewest ticks from frame to frame that keep an animation within MAX_FRAMES."""
+    return math.ceil(len(film.scenes) / MAX_FRAMES)
+
+
+def frames_of(film: Film, stride: int) -> list[int]:
+    """Return every so many moments, and the last. Raises InputError for more than MAX_FRAMES."""
+    last = len(film.scenes) - 1
+    shown = sorted({*range(0, last + 1, stride), last})
+    if len(shown) > MAX_FRAMES + 1:
+        raise InputError(
+            f"{len(shown):,} frames, expected at most {MAX_FRAMES}",
+            f"take one every {stride_for(film)} ticks (--every), or a part of the episode (--from, --to)",
+        )
+    return shown
+
+
+def _time(scene: Scene) -> str:
+    return f"{scene.clock}, tick {scene.tick}" if scene.clock else f"tick {scene.tick}"
+
+
+def _head(draw: ImageDraw.ImageDraw, film: Film, scene: Scene) -> None:
+    title = _writable(film.title)
+    _text(draw, (MARGIN, MARGIN), title, INK, 20)
+    left = MARGIN + draw.textlength(title, font(20)) + 14
+    facts = _writable(", ".join(f"{name} {value}" for name, value in film.facts.items()))
+    _text(draw, (left, MARGIN + 4), f"{_time(scene)} · {facts}", SOFT, 15)
+
+
+def _agent_list(scene: Scene, most: int) -> Image.Image:
+    """Paint everybody, at most so many, one below the other: name, what they are about, needs as bars."""
+    listed = scene.agents[:most]
+    image = Image.new("RGB", (_SIDE * SMOOTH, (len(listed) * _ROW + LINE) * SMOOTH), PAPER)
+    draw = ImageDraw.Draw(image)
+    marks = agent_marks(scene)
+    for i, agent in enumerate(listed):
+        _agent(draw, agent, marks[agent.id].upper(), look.agent_colour(i), doing(scene, i), i * _ROW)
+    left = 196.0 * SMOOTH
+    for name, colour in look.NEEDS.items():
+        _text(draw, (left, (len(listed) * _ROW + 2) * SMOOTH), name, colour, 11 * SMOOTH)
+        left += draw.textlength(name + "  ", font(11 * SMOOTH))
+    return image.reduce(SMOOTH)
+
+
+def _agent(
+    draw: ImageDraw.ImageDraw, agent: DrawnAgent, mark: str, colour: str, about: str, top: float
+) -> None:
+    """Paint one line of the list, SMOOTH times as large as the numbers here say."""
+
+    def large(*numbers: float) -> tuple[float, ...]:
+        return tuple(number * SMOOTH for number in numbers)
+
+    draw.ellipse(large(0, top + 4, 28, top + 32), colour if agent.alive else SOFT)
+    draw.text((14 * SMOOTH, (top + 18) * SMOOTH), mark, "#ffffff", font(16 * SMOOTH), anchor="mm")
+    _fit(draw, large(38, top + 1), agent.id, 150 * SMOOTH, INK if agent.alive else SOFT, 15 * SMOOTH)
+    _fit(draw, large(38, top + 19), about, 150 * SMOOTH, SOFT, 13 * SMOOTH)
+    for n, need in enumerate(agent.needs or ()):
+        y = top + 5 + n * 10
+        draw.rounded_rectangle(large(196, y, 286, y + 6), 3 * SMOOTH, "#e5e3dc")
+        if agent.alive and need > 0.03:
+            colour = tuple(look.NEEDS.values())[n]
+            draw.rounded_rectangle(large(196, y, 196 + 90 * need, y + 6), 3 * SMOOTH, colour)
+
+
+def _fit(
+    draw: ImageDraw.ImageDraw, place: tuple[float, ...], text: str, width: float, ink: str, size: int = 15
+) -> None:
+    """Write one line, cut to a width with an ellipsis."""
+    text = _writable(text)[:400]
+    if draw.textlength(text, font(size)) > width:
+        while text and draw.textlength(text + "…", font(size)) > width:
+            text = text[:-1]
+        text += "…"
+    _text(draw, place, text, ink, size)
+
+
+def _text(draw: ImageDraw.ImageDraw, place: tuple[float, ...], text: str, ink: str, size: int) -> None:
+    draw.text((place[0], place[1]), text, ink, font(size))
+
+
+def _writable(text: str) -> str:
+    """Spell a text with the letters that Pillow's typeface has: no accents, nothing beyond Latin."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return "".join(c if c in _TYPEFACE else "?" for c in " ".join(plain.split()))
+
+
+_TYPEFACE = {*map(chr, range(32, 127)), "…", "·"}

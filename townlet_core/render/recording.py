@@ -1,0 +1,128 @@
+"""Which samples tell the story of one town and one episode: every agent's, every life of theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from townlet_core import io
+from townlet_core.errors import InputError, SampleError, TownletError
+from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.replay.manifest import (
+    MANIFEST_ENDINGS,
+    ManifestEntry,
+    examine_entry,
+    load_manifest,
+    sample_or_manifest,
+    unlisted_entry,
+)
+from townlet_core.replay.sample import ReplaySample, raise_first
+
+_WHOLE_NUMBERS = {"seed": 2**63, "town": 2**31, "episode": 2**31}  # of `capture`, below these
+
+
+class Recording(NamedTuple):
+    """Samples of one town in one episode, in the order of the manifest."""
+
+    path: Path  # the sample or manifest that was asked for
+    files: tuple[Path, ...]
+    samples: tuple[ReplaySample, ...]  # of the same length
+    capture: (
+        dict[str, Any] | None
+    )  # what they say they are of; None: the older generation, which says nothing
+    focus: str | None  # the agent whose sample was asked for
+
+
+class _Story(NamedTuple):
+    """What a sample belongs to; None for the older generation, where every sample stands alone."""
+
+    town: int
+    episode: int
+
+
+def load_recording(
+    path: Path, town: int | None = None, episode: int | None = None, limits: ReadLimits = DEFAULT_LIMITS
+) -> Recording:
+    """Read the samples of a town and episode: those asked for, else those of the first sample.
+
+    path: a manifest, a folder with one, or a sample; its siblings are found if a manifest beside it lists it.
+    Raises SampleError, InputError for a town or episode that was not recorded, MissingError, or DiskError.
+    """
+    path = sample_or_manifest(path)
+    entries = _entries(path, limits)
+    stories = {entry: _story_of(entry, limits) for entry in entries}
+    first = next((entry for entry in entries if _is(entry, path)), entries[0])
+    wanted = stories[first]
+    if town is not None or episode is not None:
+        wanted = _choose(path, list(stories.values()), town, episode)
+    chosen = [entry for entry in entries if stories[entry] == wanted] if wanted else [first]
+    samples = [_load(entry, limits) for entry in chosen]
+    return Recording(
+        path,
+        tuple(entry.sample for entry in chosen),
+        tuple(samples),
+        samples[0].metadata["capture"] if wanted else None,
+        samples[chosen.index(first)].agent_id if path.suffix == ".npz" and first in chosen else None,
+    )
+
+
+def _entries(path: Path, limits: ReadLimits) -> list[ManifestEntry]:
+    """List what a manifest lists, or for a sample: what the manifest beside it lists, else it alone."""
+    if path.suffix != ".npz":
+        return list(load_manifest(path, limits).entries)
+    for name in io.list_folder(path.parent):
+        if name.endswith(MANIFEST_ENDINGS):
+            try:
+                entries = list(load_manifest(path.parent / name, limits).entries)
+            except TownletError:
+                continue  # it was not asked for
+            if any(_is(entry, path) for entry in entries):
+                return entries
+    return [unlisted_entry(path)]
+
+
+def _is(entry: ManifestEntry, path: Path) -> bool:
+    return entry.sample.resolve() == path.resolve()
+
+
+def _story_of(entry: ManifestEntry, limits: ReadLimits) -> _Story | None:
+    """Read from a sample's JSON what it belongs to, before its arrays are read."""
+    metadata = io.read_json(entry.meta, limits.max_metadata_bytes)
+    if not isinstance(metadata, dict) or "schema_version" not in metadata:
+        return None
+    said = metadata.get("capture")
+    capture = said if isinstance(said, dict) else {}
+    for name, below in _WHOLE_NUMBERS.items():
+        number = capture.get(name)
+        if type(number) is not int or not 0 <= number < below:
+            raise SampleError(
+                f"{entry.meta}: capture.{name} is {str(number)[:40]}, expected a whole number < {below:,}",
+                "capture it again with `townlet capture`",
+            )
+    return _Story(capture["town"], capture["episode"])
+
+
+def _choose(path: Path, stories: list[_Story | None], town: int | None, episode: int | None) -> _Story:
+    """Return the first recorded story of this town and episode; whichever is not said is free."""
+    known = [story for story in stories if story is not None]
+    for story in known:
+        if town in (None, story.town) and episode in (None, story.episode):
+            return story
+    asked = [f"town {town}"] * (town is not None) + [f"episode {episode}"] * (episode is not None)
+    if not known:
+        raise InputError(f"{path}: has no {' '.join(asked)}: its samples do not say where they come from")
+    towns = _range("town", {story.town for story in known})
+    episodes = _range("episode", {story.episode for story in known})
+    raise InputError(f"{path}: has no {' '.join(asked)}; recorded are {towns}, {episodes}")
+
+
+def _range(what: str, numbers: set[int]) -> str:
+    first, last = min(numbers), max(numbers)
+    return f"{what} {first}" if first == last else f"{what}s {first} to {last}"
+
+
+def _load(entry: ManifestEntry, limits: ReadLimits) -> ReplaySample:
+    sample, found = examine_entry(entry, limits)
+    raise_first(found)
+    assert sample is not None  # there is no sample only where there is a problem
+    return sample
