@@ -29,7 +29,8 @@ def list_scenarios(json: Json = False) -> None:
         try:
             loaded.append(load_scenario(path))
         except ScenarioError as error:  # one that somebody is editing must not hide the others
-            warn(str(error))
+            for line in str(error).splitlines():
+                warn(line)
     if json:
         print_json({"scenarios": [_summary(scenario) for scenario in loaded]})
         return
@@ -55,7 +56,7 @@ def show_scenario(
         print_json({"sha256": scenario_sha256(scenario), "scenario": scenario.model_dump(mode="json")})
         return
     width, height = scenario.size
-    out.print(f"[bold]{safe(scenario.name)}[/bold]  {safe(scenario.description.strip())}".rstrip())
+    out.print(f"[bold]{safe(scenario.name)}[/bold]  {safe(_summary(scenario)['description'])}".rstrip())
     out.print(f"{scenario.ticks} ticks, {width} × {height} tiles, seed {scenario.seed}\n")
     object_marks = _marks((thing.kind for thing in scenario.objects), string.ascii_uppercase)
     agent_marks = _marks((agent.id for agent in scenario.agents), string.ascii_lowercase)

@@ -26,6 +26,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from townlet_core.errors import printable
 from townlet_core.vocab import NAME_PATTERN
 
 MAX_DEPTH = 16  # a scenario needs seven
@@ -57,6 +58,7 @@ class Mistake(NamedTuple):
 
     def text(self, file: str) -> str:
         """Say it in one line: `file:line:column: path: message`."""
+        file = printable(file)
         place = f"{file}:{self.line}:{self.column}" if self.line else file
         return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
 
@@ -123,7 +125,7 @@ def path_text(path: Path) -> str:
 def quoted(text: str) -> str:
     """Put text of the file into quotes: shortened, on one line, with what cannot be printed escaped."""
     shown = text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown) + "'"
+    return f"'{printable(shown)}'"
 
 
 def _mistake_at(text: str, index: int, message: str) -> Mistake:
