@@ -1,4 +1,4 @@
-"""`townlet scenario`: list the bundled scenarios, show one, validate files."""
+"""`townlet scenario`: list the bundled scenarios, show one, validate files, begin a new one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from townlet_cli.console import next_step, out, print_json, safe, table, warn
+from townlet_cli.console import count, next_step, out, print_json, safe, table, warn
+from townlet_cli.scenario_new import new, schema
 from townlet_core.errors import MissingError, ScenarioError, TownletError
 
 if TYPE_CHECKING:
     from townlet_core.scenario.model import Scenario
 
-scenario_app = typer.Typer(help="List, show and validate scenarios.", no_args_is_help=True)
+scenario_app = typer.Typer(help="List, show, validate and begin scenarios.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -90,9 +91,15 @@ def validate_scenarios(
         _print_reports(reports)
     if bad:
         mistakes = sum(len(report["mistakes"]) for report in reports)
-        message = f"{bad} of {len(files)} scenario files not usable, {mistakes} mistakes in all"
+        message = (
+            f"{bad} of {count(len(files), 'scenario file')} not usable, {count(mistakes, 'mistake')} in all"
+        )
         hint = "the keys and their ranges are in docs/scenarios.md"
         raise (MissingError if bad == missing else ScenarioError)(message, hint)
+
+
+scenario_app.command()(new)
+scenario_app.command()(schema)
 
 
 def _summary(scenario: Scenario) -> dict[str, Any]:

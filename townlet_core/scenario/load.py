@@ -41,7 +41,12 @@ def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
 
     What types cannot say (check.py) is looked at too, unless a mistake leaves it without sense.
     """
-    data = read_file(path, MAX_SCENARIO_BYTES).removeprefix(codecs.BOM_UTF8)
+    return parse_scenario(read_file(path, MAX_SCENARIO_BYTES))
+
+
+def parse_scenario(data: bytes) -> tuple[Scenario | None, list[Mistake]]:
+    """Do the same with the bytes of a file."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
