@@ -159,11 +159,11 @@ def test_a_file_name_cannot_break_its_error_into_two_lines(townlet, line):
 
 
 def test_each_mistake_of_a_file_with_an_odd_name_stays_on_its_line(townlet, tmp_path):
-    (tmp_path / "a\nb.yaml").write_text("name: x\ngrid: {size: [3, 3]}\ntiks: 3\n")
+    (tmp_path / "a\nb.yaml").write_text("name: x\ngrid: {size: [3, 3]}\ntiks: 0\n")
     _, _, stderr = townlet("capture", tmp_path / "a\nb.yaml")
     assert [line.partition("a\\nb.yaml")[2] for line in stderr.splitlines()[:2]] == [
-        ":1:1: ticks: missing, expected a whole number from 1 to 1,000,000",
         ":3:1: tiks: unknown key 'tiks' (did you mean 'ticks'?)",
+        ":3:7: ticks: found 0, expected a whole number from 1 to 1,000,000",
     ]
 
 
