@@ -35,8 +35,9 @@ check: $(READY)  ## format, lint, types, tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-docs: $(READY)  ## renew the list of commands and options in docs/cli.md
+docs: $(READY)  ## renew the options in docs/cli.md and the keys in docs/scenarios.md
 	$(BIN)/python tests/cli/cli_reference.py
+	$(BIN)/python tests/scenario/scenario_reference.py
 
 pictures: $(READY)  ## play the bundled scenarios and paint docs/pictures
 	@set -e; for file in scenarios/*.yaml; do \

@@ -1,8 +1,12 @@
-"""Options of the test suite. Being here also lets tests import `reference.…`, the slow town."""
+"""What every room's tests may use. Being here also lets tests import `reference.…`, the slow town."""
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+
+from townlet_cli.main import run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,3 +17,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def soak(request: pytest.FixtureRequest) -> int:
     """Return how many more random towns to compare than usual."""
     return request.config.getoption("--soak")
+
+
+@pytest.fixture
+def townlet(monkeypatch, capsys):
+    """Run a command in this process; returns exit code, stdout and stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["townlet", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            run()
+        printed = capsys.readouterr()
+        return left.value.code, printed.out, printed.err
+
+    return call

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,12 +24,30 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess:
 
 def test_every_command_of_the_tutorial_runs_in_order(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    shutil.copy(ROOT / "scenarios" / "kitchen_breakfast.yaml", tmp_path / "my_town.yaml")
     commands = commands_of("docs/tutorial.md")
-    assert len(commands) >= 13
+    assert len(commands) >= 17
     for command in commands:
         done = run(command, tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_the_town_of_the_tutorial_is_drawn_and_its_mistakes_are_reported_as_shown(
+    townlet, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
+    drawing, report = re.findall(r"^```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    wrong = re.search(r"^  - \{id: bench.*\n", page, re.MULTILINE)[0]
+    townlet("scenario", "new", "my_town")
+    assert drawing in townlet("scenario", "show", "my_town.yaml")[1]
+    file = tmp_path / "my_town.yaml"
+    before, till, after = re.split(r"(  - \{id: till.*\n)", file.read_text())
+    file.write_text(before + till + wrong + after)
+    command, _, mistakes = report.partition("\n")
+    code, out, _ = townlet(*shlex.split(command)[2:])
+    assert (code, out) == (2, mistakes)
+    file.write_text(before + till + wrong.replace("bensh", "bench").replace("[5, 4]", "[6, 4]") + after)
+    assert townlet("capture", "my_town.yaml", "--check")[0] == 0
 
 
 def test_the_readme_shows_the_commands_of_the_demo_and_what_they_print():

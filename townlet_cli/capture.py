@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +83,7 @@ def capture(
     note_first_compilation()
     with progress(f"capturing {plan.name}", settings.ticks * towns) as advance:
         result = run_capture(plan, acting, settings, folder, advance)
-    _report(plan, settings, result, as_json)
+    _report(plan, settings, result, as_json, f"townlet train {shlex.quote(scenario)} --mode mixed")
     if check:
         _check(plan, result)
 
@@ -95,7 +96,7 @@ def note_first_compilation() -> None:
         note("compiling the rules of the town; once per version, about half a minute …")
 
 
-def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json: bool) -> None:
+def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json: bool, then: str) -> None:
     if as_json:
         print_json({"manifest": str(result.manifest), "samples": result.entries, "totals": result.totals})
         return
@@ -109,7 +110,7 @@ def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json:
     counts = {name: result.totals[f"{name}_events"] for name in EVENTS}
     out.print(", ".join(f"{name} {n:g}" for name, n in counts.items() if n) or "no events")
     out.print(f"manifest: {safe(result.manifest)}")
-    next_step(f"townlet train {plan.name} --mode mixed --replay-manifest {result.manifest}")
+    next_step(f"{then} --replay-manifest {shlex.quote(str(result.manifest))}")
 
 
 def _check(plan: Scenario, result: Capture) -> None:

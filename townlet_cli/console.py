@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -16,8 +17,9 @@ from rich.table import Table
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-# C0 and C1 controls (tab and newline aside) and the bidi overrides: what could move the cursor or lie.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# C0 and C1 controls, line separators, bidi overrides, half surrogates (bytes of a file name that are no
+# text): what could move the cursor, break a line, lie, or not be printed at all.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Verbosity:
@@ -27,13 +29,23 @@ class Verbosity:
 
 
 def safe(text: object) -> str:
-    """Make outside text harmless on a terminal: control characters shown as escapes, markup as text."""
+    """Make outside text harmless on a terminal and keep it on one line; markup is shown as text."""
     return escape(plain(text))
 
 
+def safe_lines(text: object) -> str:
+    """Do the same for text that has lines of its own."""
+    return escape(plain_lines(text))
+
+
 def plain(text: object) -> str:
-    """Show control characters as escapes, for text that is printed without markup."""
-    return _CONTROLS.sub(lambda match: f"\\x{ord(match.group()):02x}", str(text))
+    """Show control characters as escapes, line ends among them, for text that is printed without markup."""
+    return _CONTROLS.sub(lambda match: match.group().encode("unicode_escape").decode(), str(text))
+
+
+def plain_lines(text: object) -> str:
+    """Do the same, line by line."""
+    return "\n".join(map(plain, str(text).split("\n")))
 
 
 def note(message: str) -> None:
@@ -65,9 +77,11 @@ def next_step(command: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON object on stdout for machines."""
-    sys.stdout.write(
-        orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n"
-    )
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode()
+    except TypeError:  # half surrogates, which stand for bytes of a file name that are no text
+        text = json.dumps(value, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def table(title: str, *columns: str) -> Table:

@@ -6,20 +6,21 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from rich.console import Console
 
 from townlet_cli.capture import capture
-from townlet_cli.console import Verbosity, safe
+from townlet_cli.console import Verbosity, safe, safe_lines
 from townlet_cli.evaluate import evaluate
 from townlet_cli.replay import replay_app
 from townlet_cli.scenario import scenario_app
 from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
 from townlet_core import __version__
-from townlet_core.errors import TownletError
+from townlet_core.errors import ScenarioError, TownletError
 
 GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug")
 INTERRUPTED = 130  # Typer swallows Ctrl-C inside a command and returns this
@@ -75,8 +76,9 @@ def run() -> None:
         sys.exit(141)
     except (Exception, KeyboardInterrupt) as error:  # the last door: every error leaves through it
         if "--debug" in arguments:
-            _try_to_print(safe(traceback.format_exc()))
-        _fail(*_describe(error))
+            _try_to_print(safe_lines(traceback.format_exc()))
+        # Only the mistakes of a scenario are several lines.
+        _fail(*_describe(error), safe_lines if isinstance(error, ScenarioError) else safe)
     if code == INTERRUPTED:
         _fail("interrupted", "", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
@@ -97,7 +99,7 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
         # Files are written through townlet_core.io, which has its own words: this was stdout.
         _silence(sys.stdout)
         return f"stdout: {error.strerror}", "check free space where the output goes", 5
-    bug = f"this is a bug in townlet: {type(error).__name__}: {error}"
+    bug = f"this is a bug in townlet: {type(error).__name__}: {' '.join(str(error).split())}"
     return bug, "run it again with --debug and send us the traceback", 70
 
 
@@ -108,9 +110,9 @@ def _globals_first(arguments: list[str]) -> list[str]:
     return moved + [a for a in arguments[:end] if a not in GLOBAL_FLAGS] + arguments[end:]
 
 
-def _fail(message: str, hint: str, code: int) -> NoReturn:
+def _fail(message: str, hint: str, code: int, shown: Callable[[object], str] = safe) -> NoReturn:
     if message:
-        _try_to_print(f"[red]error:[/red] {safe(message)}")
+        _try_to_print(f"[red]error:[/red] {shown(message)}")
         if hint:
             _try_to_print(f"[cyan]hint:[/cyan] {safe(hint)}")
     sys.exit(code)

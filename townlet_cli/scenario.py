@@ -1,4 +1,4 @@
-"""`townlet scenario`: list the bundled scenarios, show one, validate files."""
+"""`townlet scenario`: list the bundled scenarios, show one, validate files, begin a new one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from townlet_cli.console import next_step, out, print_json, safe, table, warn
+from townlet_cli.console import count, next_step, out, print_json, safe, table, warn
+from townlet_cli.scenario_new import new, schema
 from townlet_core.errors import MissingError, ScenarioError, TownletError
 
 if TYPE_CHECKING:
     from townlet_core.scenario.model import Scenario
 
-scenario_app = typer.Typer(help="List, show and validate scenarios.", no_args_is_help=True)
+scenario_app = typer.Typer(help="List, show, validate and begin scenarios.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -27,7 +28,8 @@ def list_scenarios(json: Json = False) -> None:
         try:
             loaded.append(load_scenario(path))
         except ScenarioError as error:  # one that somebody is editing must not hide the others
-            warn(str(error))
+            for line in str(error).splitlines():
+                warn(line)
     if json:
         print_json({"scenarios": [_summary(scenario) for scenario in loaded]})
         return
@@ -55,7 +57,7 @@ def show_scenario(
         print_json({"sha256": scenario_sha256(scenario), "scenario": scenario.model_dump(mode="json")})
         return
     width, height = scenario.size
-    out.print(f"[bold]{safe(scenario.name)}[/bold]  {safe(scenario.description.strip())}".rstrip())
+    out.print(f"[bold]{safe(scenario.name)}[/bold]  {safe(_summary(scenario)['description'])}".rstrip())
     out.print(f"{scenario.ticks} ticks, {width} × {height} tiles, seed {scenario.seed}\n")
     scene = opening_scene(scenario)
     for row in draw_text(scene):
@@ -88,9 +90,15 @@ def validate_scenarios(
         _print_reports(reports)
     if bad:
         mistakes = sum(len(report["mistakes"]) for report in reports)
-        message = f"{bad} of {len(files)} scenario files not usable, {mistakes} mistakes in all"
+        message = (
+            f"{bad} of {count(len(files), 'scenario file')} not usable, {count(mistakes, 'mistake')} in all"
+        )
         hint = "the keys and their ranges are in docs/scenarios.md"
         raise (MissingError if bad == missing else ScenarioError)(message, hint)
+
+
+scenario_app.command()(new)
+scenario_app.command()(schema)
 
 
 def _summary(scenario: Scenario) -> dict[str, Any]:

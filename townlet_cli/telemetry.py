@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from townlet_cli.console import count, next_step, plain, print_json, warn
+from townlet_cli.console import count, next_step, plain, plain_lines, print_json, warn
 from townlet_core.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def summary(
     elif form is Format.html:
         sys.stdout.write(summary_page(result))
     else:
-        sys.stdout.write(plain(summary_text(result)))
+        sys.stdout.write(plain_lines(summary_text(result)))
         next_step(f"townlet telemetry summary {log} --format html > summary.html")
 
 
@@ -152,7 +152,11 @@ def _print_drifts(check: LogCheck) -> None:
     from townlet_core.telemetry.summary import align, drift_table
 
     if check.drifts:
-        print(plain(f"\nDrift of {check.path} from the baseline\n{align(*drift_table(check.drifts))}"))
+        print(
+            plain_lines(
+                f"\nDrift of {plain(check.path)} from the baseline\n{align(*drift_table(check.drifts))}"
+            )
+        )
 
 
 def _print_check_json(checks: list[LogCheck]) -> int:

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from townlet_cli.console import count, out, plain, safe, table, warn
+from townlet_cli.console import count, out, plain, plain_lines, safe, table, warn
 from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.reader import Line
 from townlet_core.telemetry.rules import Rule
@@ -133,4 +133,6 @@ class Dashboard:
     def _alert_text(self) -> Text:
         if not self._alerts:
             return Text("no alerts", style="green")
-        return Text(plain("\n".join([count(self.alert_count, "alert"), *self._alerts])), style="red")
+        return Text(
+            plain_lines("\n".join([count(self.alert_count, "alert"), *map(plain, self._alerts)])), style="red"
+        )

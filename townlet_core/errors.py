@@ -75,6 +75,11 @@ class Interrupted(TownletError):
         self.exit_code = 128 + signal_number
 
 
+def printable(text: str) -> str:
+    """Show what cannot be printed as escapes, line ends among them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
     """Return ` (did you mean 'x'?)` for the known word nearest to `word`, or an empty string."""
     nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)

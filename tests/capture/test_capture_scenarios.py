@@ -10,6 +10,7 @@ from townlet_core.policy.choice import Choice
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.catalogue import bundled_scenarios
 from townlet_core.scenario.load import load_scenario
+from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import EAST, NORTH, REQUEST, REWARD_TERMS, SOUTH, START, WAIT, WEST
 
@@ -50,6 +51,14 @@ class Story:
                 for events in self.events
             ]
         )
+
+
+def test_what_a_scenario_can_expect_is_what_a_capture_counts(tmp_path):
+    scenario = load_scenario("kitchen_breakfast")
+    settings = CaptureSettings(ticks=5, seed=1)
+    totals = capture(scenario, ScriptedPolicy(scenario), settings, tmp_path).totals
+    own = {f"{agent}.{metric}" for agent in ("kai", "luz") for metric in AGENT_METRICS}
+    assert {*TOWN_METRICS, *own} == set(totals)
 
 
 @pytest.mark.parametrize("name", sorted(bundled_scenarios()))

@@ -1,4 +1,4 @@
-"""Run the command line, in this process or in its own."""
+"""Run the command line in a process of its own."""
 
 import os
 import subprocess
@@ -6,23 +6,7 @@ import sys
 
 import pytest
 
-from townlet_cli.main import run
-
 COLOUR_VARIABLES = ("FORCE_COLOR", "NO_COLOR", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "PY_COLORS")
-
-
-@pytest.fixture
-def townlet(monkeypatch, capsys):
-    """Run a command in this process; returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["townlet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            run()
-        printed = capsys.readouterr()
-        return left.value.code, printed.out, printed.err
-
-    return call
 
 
 @pytest.fixture

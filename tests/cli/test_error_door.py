@@ -1,5 +1,7 @@
 """Every error leaves through one door: a line, a hint, and the documented exit code."""
 
+import json
+
 import pytest
 
 from townlet_core import errors
@@ -131,8 +133,45 @@ def test_the_version_is_data(townlet):
 def test_control_characters_of_a_name_reach_no_terminal(townlet):
     code, _, stderr = townlet("capture", "\x1b]0;owned\x07\x9b31m[red]name\u202e")
     assert code == 2
-    assert "'\\x1b]0;owned\\x07\\x9b31m[red]name\\x202e'" in stderr
+    assert "'\\x1b]0;owned\\x07\\x9b31m[red]name\\u202e'" in stderr
     assert not set(stderr) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["scenario", "show", "{}.yaml"],
+        ["scenario", "validate", "{}.yaml"],
+        ["capture", "{}"],
+        ["capture", "{}.yaml"],
+        ["train", "{}.yaml"],
+        ["replay", "validate", "{}"],
+        ["telemetry", "summary", "{}"],
+        ["capture", "queue_conflict", "--{}"],
+    ],
+    ids=" ".join,
+)
+def test_a_file_name_cannot_break_its_error_into_two_lines(townlet, line):
+    code, _, stderr = townlet(*(word.format("a\nerror: b\u2028\udcff") for word in line))
+    assert code in (2, 3)
+    assert [text.partition(": ")[0] for text in stderr.split("\n") if text] in (["error"], ["error", "hint"])
+    assert "a\nerror" not in stderr
+
+
+def test_each_mistake_of_a_file_with_an_odd_name_stays_on_its_line(townlet, tmp_path):
+    (tmp_path / "a\nb.yaml").write_text("name: x\ngrid: {size: [3, 3]}\ntiks: 0\n")
+    _, _, stderr = townlet("capture", tmp_path / "a\nb.yaml")
+    assert [line.partition("a\\nb.yaml")[2] for line in stderr.splitlines()[:2]] == [
+        ":3:1: tiks: unknown key 'tiks' (did you mean 'ticks'?)",
+        ":3:7: ticks: found 0, expected a whole number from 1 to 1,000,000",
+    ]
+
+
+def test_a_file_name_that_is_no_text_is_written_as_json(townlet, tmp_path):
+    file = tmp_path / "\udcff.yaml"
+    file.write_text("name: x\n")
+    code, stdout, _ = townlet("scenario", "validate", "--json", file)
+    assert (code, json.loads(stdout)["files"][0]["file"]) == (2, str(file))
 
 
 def test_a_traceback_carries_no_control_characters_either(townlet):

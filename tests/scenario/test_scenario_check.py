@@ -51,8 +51,10 @@ def test_a_town_without_mistakes_has_none():
     [
         ({}, "grid: found neither size nor layout, expected one of them"),
         ({"size": (6, 5), "layout": "......"}, "grid: found both size and layout, expected one of them"),
-        ({"layout": "......\n.....\n"}, "grid.layout: row 2 has 5 tiles, row 1 has 6; expected all rows to be equally long"),
-        ({"layout": ""}, "grid.layout: found a drawing of 0 × 0 tiles, expected 1 to 128 along each edge"),
+        ({"layout": "......\n.....\n"}, "grid.layout[1]: row 2 has 5 tiles, row 1 has 6; expected all rows to be equally long"),
+        ({"layout": ""}, "grid.layout: found an empty drawing, expected rows of tiles, indented below 'layout: |'"),
+        ({"layout": "\n\n"}, "grid.layout: found an empty drawing, expected rows of tiles, indented below 'layout: |'"),
+        ({"layout": None}, "grid.layout: found nothing, expected a drawing: its rows, indented below 'layout: |'"),
         ({"layout": "." * 100_000}, "grid.layout: found a drawing of 100,000 × 1 tiles, expected 1 to 128 along each edge"),
         ({"layout": ".\n" * 129}, "grid.layout: found a drawing of 1 × 129 tiles, expected 1 to 128 along each edge"),
     ],
@@ -183,7 +185,7 @@ def test_a_sensible_schedule_entry_is_accepted(entry):
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"expect": {"a": (None, 1), "b": (2, 1.5)}}, "expect.b: found [2, 1.5], expected the least first, then the most"),
+        ({"expect": {"reward_max": (None, 1), "reward_sum": (2, 1.5)}}, "expect.reward_sum: found [2, 1.5], expected the least first, then the most"),
         ({"rules": {"ticks_per_day": 60, "day_start_tick": 60}}, "rules.day_start_tick: found 60, expected less than ticks_per_day (60)"),
         ({"rules": {"conflict": {"intensity_min": 6}}}, "rules.conflict.intensity_min: found 6, expected at most intensity_max (5)"),
         ({"rules": {"employment": {"grace_ticks": 31}}}, "rules.employment.absent_cutoff: found 30, expected at least grace_ticks (31)"),
@@ -191,3 +193,27 @@ def test_a_sensible_schedule_entry_is_accepted(entry):
 )  # fmt: skip
 def test_the_lower_end_of_a_range_is_not_above_the_upper(changes, line):
     assert found(**changes) == [line]
+
+
+@pytest.mark.parametrize(
+    ("metric", "line"),
+    [
+        ("fant_events", "unknown metric 'fant_events' (did you mean 'faint_events'?)"),
+        ("anna.fant_events", "unknown metric 'anna.fant_events' (did you mean 'faint_events'?)"),
+        ("ana.faint_events", "unknown agent 'ana' (did you mean 'anna'?)"),
+        ("hunger_last", "unknown metric 'hunger_last', expected the agent before it, as in 'ID.hunger_last'"),
+        (
+            "anna.rivalry_peak",
+            "unknown metric 'anna.rivalry_peak', expected 'rivalry_peak': it belongs to the town",
+        ),
+    ],
+)
+def test_what_is_expected_is_a_total_of_a_capture(metric, line):
+    assert found(expect={metric: (1, 1), "faint_events": (0, 0), "anna.hunger_last": (0, 1)}) == [
+        f"expect.{metric}: {line}"
+    ]
+
+
+def test_an_agent_whose_name_has_dots_has_metrics_like_any_other():
+    agents = [{"id": "a.b", "position": (0, 0)}]
+    assert found(agents=agents, expect={"a.b.reward_sum": (0, 1)}) == []

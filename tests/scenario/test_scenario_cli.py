@@ -9,21 +9,6 @@ import pytest
 ESCAPES = 'name: x\ndescription: "\\e[31m[bold]red"\nticks: 3\ngrid: {size: [4, 2]}\n'
 
 
-@pytest.fixture
-def townlet(monkeypatch, capsys):
-    """Run the command line in this process; returns (exit code, stdout, stderr)."""
-    from townlet_cli.main import run
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["townlet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            run()
-        text = capsys.readouterr()
-        return caught.value.code, text.out, text.err
-
-    return call
-
-
 def test_list_names_the_bundled_scenarios_with_their_sizes(townlet):
     code, out, _ = townlet("scenario", "list", "--json")
     rows = {row["name"]: row for row in json.loads(out)["scenarios"]}

@@ -1,11 +1,8 @@
 """Records to write, and the reference logs that nobody here wrote."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-from townlet_cli.main import run
 
 REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "townlet" / "telemetry"
 
@@ -58,17 +55,3 @@ def reference():
     if not REFERENCE.is_dir():
         pytest.skip("the reference logs are not beside this checkout")
     return REFERENCE
-
-
-@pytest.fixture
-def townlet(monkeypatch, capsys):
-    """Run the command line in this process; return exit code, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["townlet", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_info:
-            run()
-        printed = capsys.readouterr()
-        return exit_info.value.code, printed.out, printed.err
-
-    return call

@@ -150,7 +150,7 @@ def _read(path: Path, limits: ReadLimits) -> Any:
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
     except (ValueError, RecursionError) as error:  # dates and numbers that are none; endless nesting
-        raise InputError(f"{path}: not YAML we can read: {error}") from error
+        raise InputError(f"{path}: not YAML we can read: {' '.join(str(error).split())}") from error
 
 
 def _refuse_bombs(data: bytes, path: Path) -> None:

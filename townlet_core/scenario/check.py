@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from townlet_core.errors import did_you_mean
 from townlet_core.scenario.document import Path
+from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
 from townlet_core.scenario.model import MAX_SIDE, VERBS, Scenario
 
 MAX_MISTAKES = 500  # a file with more is not a scenario
@@ -60,12 +61,23 @@ def _check_grid(scenario: Scenario) -> Found:
     elif layout is not None:
         yield from _check_layout(layout)
     elif size is None:
-        yield ("grid",), "found neither size nor layout, expected one of them"
+        is_empty = (
+            "layout" in scenario.grid.model_fields_set
+        )  # such as `layout:` without `|`: # is a comment then
+        yield (
+            ("grid", "layout") if is_empty else ("grid",),
+            "found nothing, expected a drawing: its rows, indented below 'layout: |'"
+            if is_empty
+            else "found neither size nor layout, expected one of them",
+        )
 
 
 def _check_layout(layout: str) -> Found:
     rows = layout.splitlines()
     width = max((len(row) for row in rows), default=0)
+    if not width:
+        yield ("grid", "layout"), "found an empty drawing, expected rows of tiles, indented below 'layout: |'"
+        return
     if not 1 <= len(rows) <= MAX_SIDE or not 1 <= width <= MAX_SIDE:
         drawn = f"{width:,} × {len(rows):,}"
         yield (
@@ -76,7 +88,7 @@ def _check_layout(layout: str) -> Found:
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
             found = f"row {number} has {len(row)} tiles, row 1 has {len(rows[0])}"
-            yield ("grid", "layout"), f"{found}; expected all rows to be equally long"
+            yield ("grid", "layout", number - 1), f"{found}; expected all rows to be equally long"
 
 
 def _check_ids(scenario: Scenario) -> Found:
@@ -197,8 +209,11 @@ def _check_moves(scenario: Scenario, floor: Floor) -> Found:
 
 
 def _check_ranges(scenario: Scenario) -> Found:
-    """The lower end of a range is not above the upper."""
+    """The lower end of a range is not above the upper, and what is expected is something a capture counts."""
+    agents = {agent.id for agent in scenario.agents}
     for metric, (least, most) in scenario.expect.items():
+        if unknown := _unknown_metric(metric, agents):
+            yield ("expect", metric), unknown
         if least is not None and most is not None and least > most:
             yield ("expect", metric), f"found [{least:g}, {most:g}], expected the least first, then the most"
     rules = scenario.rules
@@ -217,6 +232,20 @@ def _check_ranges(scenario: Scenario) -> Found:
             ("rules", "employment", "absent_cutoff"),
             f"found {cutoff}, expected at least grace_ticks ({grace})",
         )
+
+
+def _unknown_metric(metric: str, agents: set[str]) -> str:
+    """Say that a capture has no such total; empty if it has. An agent's id may hold dots itself."""
+    name, dot, own = metric.rpartition(".")
+    if metric in TOWN_METRICS or (name in agents and own in AGENT_METRICS):
+        return ""
+    if dot and name not in agents:
+        return f"unknown agent '{name}'{did_you_mean(name, sorted(agents))}"
+    if metric in AGENT_METRICS:
+        return f"unknown metric '{metric}', expected the agent before it, as in 'ID.{metric}'"
+    if own in TOWN_METRICS:
+        return f"unknown metric '{metric}', expected '{own}': it belongs to the town"
+    return f"unknown metric '{metric}'{did_you_mean(own, AGENT_METRICS if dot else TOWN_METRICS)}"
 
 
 def _placed(scenario: Scenario) -> Iterator[tuple[Path, Tile, str]]:

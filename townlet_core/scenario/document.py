@@ -26,10 +26,14 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from townlet_core.errors import printable
+from townlet_core.scenario.syntax import explain
 from townlet_core.vocab import NAME_PATTERN
 
 MAX_DEPTH = 16  # a scenario needs seven
-MAX_VALUES = 100_000  # aliases counted as often as they are used
+MAX_VALUES = 10_000  # aliases counted as often as they are used: the parser is slow
+MAX_ENTRIES = 1_000  # of one list or block
+MAX_LINE = 50_000  # characters
 MAX_DIGITS = 30
 MAX_SHOWN = 60  # characters of a value quoted in a message
 
@@ -39,6 +43,7 @@ _WHOLE = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_LONG_LINE = re.compile(rf"^[^\n]{{{MAX_LINE + 1}}}", re.MULTILINE)
 _BEYOND_UNICODE = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -57,6 +62,7 @@ class Mistake(NamedTuple):
 
     def text(self, file: str) -> str:
         """Say it in one line: `file:line:column: path: message`."""
+        file = printable(file)
         place = f"{file}:{self.line}:{self.column}" if self.line else file
         return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
 
@@ -70,6 +76,7 @@ class Node:
     column: int
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)  # line and column of each key
     size: int = 1  # values in this branch, itself included
+    row_column: int = 0  # where the rows of a drawing (`|`) begin, one to a line; 0 for anything else
 
     def plain(self) -> Any:
         """Return the branch without its marks."""
@@ -80,9 +87,11 @@ class Node:
         return self.value
 
     def child(self, part: str | int) -> Node | None:
-        """Return the node one step down, if it is there."""
+        """Return the node one step down, if it is there: an entry, or a row of a drawing."""
         if isinstance(self.value, dict):
             return self.value.get(part)
+        if self.row_column and isinstance(part, int):
+            return Node(self.value.split("\n")[part], self.line + 1 + part, self.row_column)
         is_there = isinstance(self.value, list) and isinstance(part, int) and part < len(self.value)
         return self.value[part] if is_there else None
 
@@ -92,18 +101,20 @@ def parse_document(text: str) -> tuple[Node | None, list[Mistake]]:
 
     The tree is None where the text cannot be understood to the end; the last mistake then says why.
     """
+    if long := _LONG_LINE.search(text):
+        return None, [_mistake_at(text, long.start(), f"a line of more than {MAX_LINE:,} characters")]
     if directive := re.search(r"^%", text, re.MULTILINE):
         message = "directives (lines that begin with %) are not used here"
         return None, [_mistake_at(text, directive.start(), message)]
     if escape := _BEYOND_UNICODE.search(text):  # the parser would raise a bare ValueError
         return None, [_mistake_at(text, escape.start(), f"escape {escape.group()} is beyond Unicode")]
-    reader = _Reader(YAML(typ="safe", pure=True).parse(text))
+    reader = _Reader(YAML(typ="safe", pure=True).parse(text), text.split("\n"))
     try:
         return reader.document(), reader.mistakes
     except _GivenUp:
         return None, reader.mistakes
     except MarkedYAMLError as error:
-        return None, [*reader.mistakes, _syntax_mistake(error)]
+        return None, [*reader.mistakes, Mistake(*explain(error)[:2], "", explain(error)[2])]
     except ReaderError as error:
         message = f"character \\x{ord(text[error.position]):02x} is not allowed in YAML"
         return None, [_mistake_at(text, error.position, message)]
@@ -123,26 +134,13 @@ def path_text(path: Path) -> str:
 def quoted(text: str) -> str:
     """Put text of the file into quotes: shortened, on one line, with what cannot be printed escaped."""
     shown = text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown) + "'"
+    return f"'{printable(shown)}'"
 
 
 def _mistake_at(text: str, index: int, message: str) -> Mistake:
     """Place a mistake at a character of the text."""
     line_start = text.rfind("\n", 0, index) + 1
     return Mistake(text.count("\n", 0, index) + 1, index - line_start + 1, "", message)
-
-
-def _syntax_mistake(error: MarkedYAMLError) -> Mistake:
-    """Put the parser's words into one line."""
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    problem = (
-        (error.problem or "cannot be read").replace("but got", "found").replace("<", "").replace(">", "")
-    )
-    if "'\\t'" in problem:
-        return Mistake(line, column, "", "syntax: found a tab, expected spaces to indent with")
-    context = f" {error.context}" if error.context else ""
-    return Mistake(line, column, "", f"syntax: {problem}{context}")
 
 
 class _GivenUp(Exception):
@@ -152,8 +150,9 @@ class _GivenUp(Exception):
 class _Reader:
     """Builds the tree from parser events; remembers anchors and mistakes."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
+    def __init__(self, events: Iterator[Any], lines: list[str]) -> None:
         self.events = events
+        self.lines = lines
         self.anchors: dict[str, Node] = {}
         self.mistakes: list[Mistake] = []
         self.count = 0
@@ -180,6 +179,7 @@ class _Reader:
             node = Node(None, *_place(event))
             if isinstance(event, ScalarEvent):
                 node.value = self.scalar(event, path)
+                node.row_column = self.row_column(event)
             elif isinstance(event, SequenceStartEvent):
                 self.read_list(node, path, depth)
             else:
@@ -191,6 +191,12 @@ class _Reader:
             self.give_up(event, path, f"more than {MAX_VALUES:,} values, aliases counted each time")
         return node
 
+    def row_column(self, event: Any) -> int:
+        """Return the column in which the rows of a literal text begin; 0 if it is none."""
+        rows = self.lines[event.start_mark.line + 1 :] if event.style == "|" and event.value.strip() else []
+        first = next((row for row in rows if row.strip()), "")
+        return len(first) - len(first.lstrip(" ")) + 1 if first else 0
+
     def alias(self, event: Any, path: Path) -> Node:
         """Return the branch an alias stands for; one that is not finished yet would contain itself."""
         if event.anchor not in self.anchors:
@@ -200,13 +206,17 @@ class _Reader:
     def read_list(self, node: Node, path: Path, depth: int) -> None:
         node.value = []
         while not isinstance(event := next(self.events), SequenceEndEvent):
+            self.count_entry(event, path, len(node.value))
             item = self.node(event, (*path, len(node.value)), depth + 1)
             node.value.append(item)
             node.size += item.size
 
     def read_block(self, node: Node, path: Path, depth: int) -> None:
         node.value = {}
+        entries = 0
         while not isinstance(event := next(self.events), MappingEndEvent):
+            self.count_entry(event, path, entries)
+            entries += 1
             if not isinstance(event, ScalarEvent):
                 self.give_up(event, path, "a key is a list, a block or an alias, expected text")
             key = _joined(event.value)
@@ -223,6 +233,10 @@ class _Reader:
                 continue
             node.value[key], node.keys[key] = item, _place(event)
             node.size += item.size
+
+    def count_entry(self, event: Any, path: Path, before: int) -> None:
+        if before >= MAX_ENTRIES:
+            self.give_up(event, path, f"more than {MAX_ENTRIES:,} entries, too many for one list or block")
 
     def scalar(self, event: Any, path: Path) -> Any:
         """Resolve a scalar by the YAML 1.2 core schema. What is refused becomes None."""
@@ -249,7 +263,8 @@ class _Reader:
 
     def refuse_tag(self, event: Any, path: Path) -> None:
         if event.ctag is not None:
-            self.mistake(
+            # Giving up at the first one: the parser is slow at tags, and a file could have many.
+            self.give_up(
                 event, path, f"tag {quoted(str(event.ctag))} is not used here, expected a plain value"
             )
 

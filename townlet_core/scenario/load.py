@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import copy
 import json
 import shlex
 from pathlib import Path as FilePath
@@ -11,15 +10,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from townlet_core.errors import ScenarioError, did_you_mean
+from townlet_core.errors import ScenarioError
 from townlet_core.io import read_file, sha256
 from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.check import MAX_MISTAKES, check_scenario
 from townlet_core.scenario.document import Mistake, Node, Path, parse_document, path_text
+from townlet_core.scenario.mend import mend_keys, unknown_key, without
 from townlet_core.scenario.model import AgentSpec, Scenario
 from townlet_core.scenario.words import NAME_WORDS, annotation_at, expected, known_keys, show
 
-MAX_SCENARIO_BYTES = 1 << 20
+MAX_SCENARIO_BYTES = 512 << 10
 
 
 def load_scenario(name_or_path: str | FilePath) -> Scenario:
@@ -41,7 +41,12 @@ def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
 
     What types cannot say (check.py) is looked at too, unless a mistake leaves it without sense.
     """
-    data = read_file(path, MAX_SCENARIO_BYTES).removeprefix(codecs.BOM_UTF8)
+    return parse_scenario(read_file(path, MAX_SCENARIO_BYTES))
+
+
+def parse_scenario(data: bytes) -> tuple[Scenario | None, list[Mistake]]:
+    """Do the same with the bytes of a file."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -51,6 +56,7 @@ def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
     root, mistakes = parse_document(text)
     if root is None:
         return None, mistakes
+    mistakes += mend_keys(root)
     scenario, found = _check(root)
     reported = {mistake.path for mistake in mistakes}
     mistakes += [_at(root, *item) for item in found if path_text(item[0]) not in reported]
@@ -68,19 +74,22 @@ def scenario_sha256(scenario: Scenario) -> str:
 
 
 def _check(root: Node) -> tuple[Scenario | None, list[tuple[Path, str]]]:
-    """Check types first; then, on what is left without the mistakes, what types cannot say."""
+    """Check types first; then, also on what is left without the mistakes, what types cannot say."""
     plain = root.plain()
     scenario, found = _validate(plain)
-    if scenario is None and all(_can_leave_out(path) for path, _ in found):
-        scenario, _ = _validate(_without(plain, [path for path, _ in found]))
     if scenario is not None:
+        return scenario, check_scenario(scenario)
+    rest = without(plain, [path for path, _ in found])
+    left = _validate(rest.plain)[0] if rest else None
+    if rest and left:
         blamed = [path for path, _ in found]
+        more = ((rest.place(path), message) for path, message in check_scenario(left))
         found += [
             (path, message)
-            for path, message in check_scenario(scenario)
-            if not any(wrong[: len(path)] == path for wrong in blamed)
+            for path, message in more
+            if not rest.is_to_blame(message) and not any(wrong[: len(path)] == path for wrong in blamed)
         ]
-    return scenario, found
+    return None, found
 
 
 def _validate(plain: Any) -> tuple[Scenario | None, list[tuple[Path, str]]]:
@@ -100,7 +109,7 @@ def _explain(plain: Any, kind: str, place: Path) -> tuple[Path, str]:
         return place[:-1], f"key {show(place[-2])}, expected {NAME_WORDS}"
     annotation, steps = annotation_at(place)
     if kind == "extra_forbidden":
-        return place, f"unknown key {show(place[-1])}{did_you_mean(str(place[-1]), known_keys(annotation))}"
+        return place, unknown_key(str(place[-1]), known_keys(annotation))
     place = place[:steps]
     if kind == "missing" and isinstance(place[-1], str):
         return place, f"missing, expected {expected(annotation)}"
@@ -123,30 +132,6 @@ def _value_at(plain: Any, path: Path) -> Any:
     return plain
 
 
-def _can_leave_out(path: Path) -> bool:
-    """Whether the rest of the file still makes sense without the value at `path`."""
-    part = _named(path)
-    least = {"objects": 3, "agents": 3, "jobs": 3, "outages": 1, "rules": 2, "rewards": 2, "expect": 2}
-    return bool(part) and len(part) >= least.get(str(part[0]), len(part) + 1)
-
-
-def _named(path: Path) -> Path:
-    """Cut list indices off the end: one entry can't be left out without renumbering the others."""
-    while path and isinstance(path[-1], int):
-        path = path[:-1]
-    return path
-
-
-def _without(plain: Any, paths: list[Path]) -> Any:
-    """Return a copy without the values at `paths`."""
-    result = copy.deepcopy(plain)
-    for path in map(_named, paths):
-        block = _value_at(result, path[:-1])
-        if block is not _NOWHERE:
-            block.pop(path[-1], None)
-    return result
-
-
 def _at(root: Node, path: Path, message: str) -> Mistake:
     """Find the line and column of `path`: of the key if that is the mistake, else of the value.
 
@@ -157,7 +142,10 @@ def _at(root: Node, path: Path, message: str) -> Mistake:
         child = node.child(part)
         if child is None:
             break
-        is_key = message.startswith(("unknown key", "key ")) and depth == len(path)
+        names_key = message.startswith(("unknown key", "key ")) or (
+            path[0] == "expect" and "unknown" in message
+        )
+        is_key = names_key and depth == len(path)
         place = node.keys[str(part)] if is_key else (child.line, child.column)
         node = child
     return Mistake(*place, path_text(path), message)

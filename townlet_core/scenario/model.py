@@ -5,7 +5,7 @@ The rules themselves are in docs/rules.md; a number here is the constant of the 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +22,14 @@ Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Change = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Ticks = Annotated[int, Field(ge=0, le=MAX_TICKS)]
+SomeTicks = Annotated[int, Field(ge=1, le=MAX_TICKS)]
+Stock = Annotated[int, Field(ge=0, le=10_000)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+
+
+def means(text: str) -> Any:
+    """Say what a key is for: in the schema for editors, and in docs/scenarios.md."""
+    return Field(description=text)
 
 
 class Words(BaseModel):
@@ -33,33 +41,38 @@ class Words(BaseModel):
 class Needs(Words):
     """How satisfied an agent is: 1 satisfied, 0 desperate."""
 
-    hunger: Unit = 0.7
-    hygiene: Unit = 0.7
-    energy: Unit = 0.7
+    hunger: Annotated[Unit, means("how well fed")] = 0.7
+    hygiene: Annotated[Unit, means("how clean")] = 0.7
+    energy: Annotated[Unit, means("how rested")] = 0.7
 
 
 class Effects(Words):
     """What finishing an affordance adds to each need."""
 
-    hunger: Change = 0.0
-    hygiene: Change = 0.0
-    energy: Change = 0.0
+    hunger: Annotated[Change, means("change of hunger")] = 0.0
+    hygiene: Annotated[Change, means("change of hygiene")] = 0.0
+    energy: Annotated[Change, means("change of energy")] = 0.0
 
 
 class Kind(Words):
     """What an object of this kind offers, and what it takes."""
 
-    affordance: Name
-    duration_ticks: Annotated[int, Field(ge=1, le=MAX_TICKS)]
-    effects: Effects = Effects()
-    cost: Amount = 0.0  # money, paid on completion; who has less may not start
-    stock: Annotated[int, Field(ge=0, le=10_000)] | None = None  # units at the start; null: not counted
-    supplies: Name | None = None  # kind whose nearest object gains one unit on completion
-    is_meal: bool = False  # finishing it near another eater is a shared meal
-    is_work: bool = False  # used by those whose job is there, for as long as a shift lasts
-    completion_event: Literal["affordance_complete", "shower_complete", "sleep_complete"] = (
-        "affordance_complete"
+    affordance: Annotated[Name, means("what one does with it")]
+    duration_ticks: Annotated[SomeTicks, means("how long that takes")]
+    effects: Annotated[Effects, means("what finishing it does to needs")] = Effects()
+    cost: Annotated[Amount, means("money, paid on completion; who has less may not start")] = 0.0
+    stock: Annotated[Stock | None, means("units at the start, one used each time; `null`: not counted")] = (
+        None
     )
+    supplies: Annotated[Name | None, means("kind whose nearest object gains one unit on completion")] = None
+    is_meal: Annotated[bool, means("whether finishing it near another eater is a shared meal")] = False
+    is_work: Annotated[
+        bool, means("whether it is used by those whose job is there, for as long as their shift lasts")
+    ] = False
+    completion_event: Annotated[
+        Literal["affordance_complete", "shower_complete", "sleep_complete"],
+        means("event that reports completion"),
+    ] = "affordance_complete"
 
 
 BUILT_IN_KINDS: dict[str, Kind] = {
@@ -99,13 +112,13 @@ BUILT_IN_KINDS: dict[str, Kind] = {
 class ScheduleEntry(Words):
     """One step of a scripted agent: exactly one verb, until achieved or `max_ticks` passed."""
 
-    move: Position | Name | None = None  # a tile, or an object to stand beside
-    request: Name | None = None  # an object; walks there first
-    start: Name | None = None  # an object; waits for the turn, then begins
-    release: Literal[True] | None = None  # leave line or object
-    chat: Name | None = None  # an agent; walks up to it first
-    wait: Annotated[int, Field(ge=1, le=MAX_TICKS)] | None = None  # ticks
-    max_ticks: Annotated[int, Field(ge=1, le=MAX_TICKS)] | None = None
+    move: Annotated[Position | Name | None, means("walk to a tile, or beside an object")] = None
+    request: Annotated[Name | None, means("walk to an object and join its line")] = None
+    start: Annotated[Name | None, means("wait for the turn at an object, then begin to use it")] = None
+    release: Annotated[Literal[True] | None, means("leave line or object")] = None
+    chat: Annotated[Name | None, means("walk up to an agent and talk to it")] = None
+    wait: Annotated[SomeTicks | None, means("do nothing for so many ticks")] = None
+    max_ticks: Annotated[SomeTicks | None, means("give up after so many ticks")] = None
 
 
 VERBS = ("move", "request", "start", "release", "chat", "wait")
@@ -114,161 +127,194 @@ VERBS = ("move", "request", "start", "release", "chat", "wait")
 class AgentSpec(Words):
     """One inhabitant."""
 
-    id: Name
-    position: Position
-    needs: Needs = Needs()
-    wallet: Amount = 1.0
-    job: Name | None = None
-    schedule: list[ScheduleEntry] = []  # empty: lives by its needs
+    id: Annotated[Name, means("name of the agent")]
+    position: Annotated[Position, means("tile `[x, y]` at the start")]
+    needs: Annotated[Needs, means("needs at the start")] = Needs()
+    wallet: Annotated[Amount, means("money at the start")] = 1.0
+    job: Annotated[Name | None, means("one of `jobs`")] = None
+    schedule: Annotated[
+        list[ScheduleEntry], means("what it does, in a circle; empty: it lives by its needs")
+    ] = []
 
 
 class ObjectSpec(Words):
     """One thing in town."""
 
-    id: Name
-    kind: Name
-    position: Position
-    stock: Annotated[int, Field(ge=0, le=10_000)] | None = None  # null: as its kind says
+    id: Annotated[Name, means("name of the object")]
+    kind: Annotated[Name, means("a built-in kind or one of `kinds`")]
+    position: Annotated[Position, means("tile `[x, y]`")]
+    stock: Annotated[Stock | None, means("units at the start; `null`: as its kind says")] = None
 
 
 class Job(Words):
     """Where and when to be, and what it pays."""
 
-    workplace: Name  # an object of a kind with is_work
-    start_tick: Ticks  # of the day
-    end_tick: Ticks  # of the day; later than start_tick
-    wage_rate: Amount = 0.02  # money per tick at work
-    lateness_penalty: Amount = 0.02  # reward lost per late tick, until arrival or absence
+    workplace: Annotated[Name, means("an object of a kind with `is_work`")]
+    start_tick: Annotated[Ticks, means("tick of the day at which the shift starts")]
+    end_tick: Annotated[Ticks, means("tick of the day at which it ends")]
+    wage_rate: Annotated[Amount, means("money per tick at work")] = 0.02
+    lateness_penalty: Annotated[Amount, means("reward lost per late tick, until arrival or absence")] = 0.02
 
 
 class Grid(Words):
     """The floor plan: a size, or a drawing in which # is wall and anything else is floor."""
 
-    size: tuple[Annotated[int, Field(ge=1, le=MAX_SIDE)], Annotated[int, Field(ge=1, le=MAX_SIDE)]] | None = (
-        None
-    )
-    layout: str | None = None
-    walls: list[Position] = []
+    size: Annotated[tuple[Side, Side] | None, means("width and height in tiles")] = None
+    layout: Annotated[
+        str | None,
+        means("a drawing, one text row per row of tiles, all equally long: `#` is wall, anything else floor"),
+    ] = None
+    walls: Annotated[list[Position], means("tiles that are walls, besides those drawn")] = []
 
 
 class NeedRules(Words):
     """Needs and fainting."""
 
-    hunger_decay: Unit = 0.01  # per tick
-    hygiene_decay: Unit = 0.005
-    energy_decay: Unit = 0.008
-    faint_threshold: Unit = 0.03  # hunger at or below this faints
-    respawn_delay_ticks: Ticks | None = None  # null: nobody takes the place
+    hunger_decay: Annotated[Unit, means("hunger lost per tick")] = 0.01
+    hygiene_decay: Annotated[Unit, means("hygiene lost per tick")] = 0.005
+    energy_decay: Annotated[Unit, means("energy lost per tick")] = 0.008
+    faint_threshold: Annotated[Unit, means("hunger at or below this faints")] = 0.03
+    respawn_delay_ticks: Annotated[Ticks | None, means("when a newcomer takes the place; `null`: never")] = (
+        None
+    )
 
 
 class QueueRules(Words):
     """Lines, offers and displacement."""
 
-    cooldown_ticks: Ticks = 60
-    age_priority_weight: Amount = 0.0  # 0: strictly first come, first served
-    ghost_step_after: Annotated[int, Field(ge=1, le=MAX_TICKS)] = 3
-    patience_ticks: Annotated[int, Field(ge=1, le=MAX_TICKS)] = 8
+    cooldown_ticks: Annotated[Ticks, means("after finishing, for how long one may not rejoin the line")] = 60
+    age_priority_weight: Annotated[
+        Amount,
+        means("how much waiting counts against position in line; 0: strictly first come, first served"),
+    ] = 0.0
+    ghost_step_after: Annotated[
+        SomeTicks, means("for how long one may hold an offered object without starting while somebody waits")
+    ] = 3
+    patience_ticks: Annotated[
+        SomeTicks, means("how long the first in line waits behind a busy user before a quarrel")
+    ] = 8
 
 
 class ConflictRules(Words):
     """How bad a quarrel is."""
 
-    boost_ghost_step: Amount = 1.5
-    boost_contention: Amount = 1.0
-    boost_impatience: Amount = 0.5
-    intensity_per_waiter: Amount = 0.25  # for each waiting agent beyond the first
-    intensity_min: Amount = 0.1
-    intensity_max: Amount = 5.0
+    boost_ghost_step: Annotated[Amount, means("boost when an idle holder is displaced")] = 1.5
+    boost_contention: Annotated[Amount, means("boost when two ask for the same free object at once")] = 1.0
+    boost_impatience: Annotated[Amount, means("boost when the first in line has waited too long")] = 0.5
+    intensity_per_waiter: Annotated[Amount, means("for each waiting agent beyond the first")] = 0.25
+    intensity_min: Annotated[Amount, means("least intensity; at most `intensity_max`")] = 0.1
+    intensity_max: Annotated[Amount, means("greatest intensity")] = 5.0
 
 
 class RivalryRules(Words):
     """How quarrels are remembered."""
 
-    increment_per_conflict: Unit = 0.15  # times intensity
-    decay_per_tick: Unit = 0.005
-    eviction_threshold: Unit = 0.05
-    max_edges: Annotated[int, Field(ge=1, le=MAX_AGENTS)] = 6
-    avoid_threshold: Unit = 0.7
+    increment_per_conflict: Annotated[Unit, means("rivalry gained per conflict, times its intensity")] = 0.15
+    decay_per_tick: Annotated[Unit, means("rivalry lost per tick")] = 0.005
+    eviction_threshold: Annotated[Unit, means("rivalry at or below this is forgotten")] = 0.05
+    max_edges: Annotated[
+        int,
+        Field(ge=1, le=MAX_AGENTS),
+        means("rivals one can remember; the weakest is forgotten first"),
+    ] = 6
+    avoid_threshold: Annotated[Unit, means("rivalry from which one avoids the other")] = 0.7
 
 
 class RelationshipRules(Words):
     """How kindness is remembered. Each number moves trust and familiarity of both."""
 
-    handover_rivalry: Unit = 0.05  # taken from their rivalry
-    handover_trust: Unit = 0.05
-    handover_familiarity: Unit = 0.05
-    chat_trust: Unit = 0.02
-    chat_familiarity: Unit = 0.05
-    chat_failure_trust: Unit = 0.02  # lost
-    meal_radius: Annotated[int, Field(ge=1, le=MAX_SIDE)] = 2  # tiles, diagonals count as one
-    meal_memory_ticks: Ticks = 15
-    meal_trust: Unit = 0.03
-    meal_familiarity: Unit = 0.08
-    help_trust: Unit = 0.1  # covering for a late colleague
-    takeover_trust: Unit = 0.15  # taking an absent colleague's shift
+    handover_rivalry: Annotated[Unit, means("rivalry lost by a polite hand-over")] = 0.05
+    handover_trust: Annotated[Unit, means("trust gained by a polite hand-over")] = 0.05
+    handover_familiarity: Annotated[Unit, means("familiarity gained by a polite hand-over")] = 0.05
+    chat_trust: Annotated[Unit, means("trust gained by a chat")] = 0.02
+    chat_familiarity: Annotated[Unit, means("familiarity gained by a chat")] = 0.05
+    chat_failure_trust: Annotated[Unit, means("trust lost by a chat that fails")] = 0.02
+    meal_radius: Annotated[Side, means("within how many tiles a meal is shared; diagonals count as one")] = 2
+    meal_memory_ticks: Annotated[Ticks, means("within how many ticks a meal is shared")] = 15
+    meal_trust: Annotated[Unit, means("trust gained by a shared meal")] = 0.03
+    meal_familiarity: Annotated[Unit, means("familiarity gained by a shared meal")] = 0.08
+    help_trust: Annotated[Unit, means("trust gained by covering for a late colleague")] = 0.1
+    takeover_trust: Annotated[Unit, means("trust gained by taking an absent colleague's shift")] = 0.15
 
 
 class EmploymentRules(Words):
     """Punctuality."""
 
-    grace_ticks: Ticks = 5
-    absent_cutoff: Ticks = 30
+    grace_ticks: Annotated[Ticks, means("within how many ticks of the start an arrival is on time")] = 5
+    absent_cutoff: Annotated[
+        Ticks, means("after how many ticks one counts as absent; at least `grace_ticks`")
+    ] = 30
 
 
 class Outage(Words):
     """For a while, objects of one kind can't be started; those in use finish."""
 
-    kind: Name
-    start_tick: Ticks  # of the episode
-    duration_ticks: Annotated[int, Field(ge=1, le=MAX_TICKS)]
+    kind: Annotated[Name, means("what is out of order")]
+    start_tick: Annotated[Ticks, means("tick of the episode at which it begins")]
+    duration_ticks: Annotated[SomeTicks, means("how long it lasts")]
 
 
 class Rules(Words):
     """Every constant of the town."""
 
-    ticks_per_day: Annotated[int, Field(ge=1, le=MAX_TICKS)] = 1440
-    day_start_tick: Ticks = 0  # time of day at the first tick of an episode
-    epsilon: Unit = 0.02  # how often the scripted policy takes a random legal action
-    needs: NeedRules = NeedRules()
-    queues: QueueRules = QueueRules()
-    conflict: ConflictRules = ConflictRules()
-    rivalry: RivalryRules = RivalryRules()
-    relationships: RelationshipRules = RelationshipRules()
-    employment: EmploymentRules = EmploymentRules()
+    ticks_per_day: Annotated[SomeTicks, means("length of a day")] = 1440
+    day_start_tick: Annotated[
+        Ticks, means("time of day at the first tick of an episode; less than `ticks_per_day`")
+    ] = 0
+    epsilon: Annotated[Unit, means("how often the scripted policy takes a random legal action")] = 0.02
+    needs: Annotated[NeedRules, means("needs and fainting")] = NeedRules()
+    queues: Annotated[QueueRules, means("lines and offers")] = QueueRules()
+    conflict: Annotated[ConflictRules, means("how bad a quarrel is")] = ConflictRules()
+    rivalry: Annotated[RivalryRules, means("how quarrels are remembered")] = RivalryRules()
+    relationships: Annotated[RelationshipRules, means("how kindness is remembered")] = RelationshipRules()
+    employment: Annotated[EmploymentRules, means("punctuality")] = EmploymentRules()
 
 
 class Rewards(Words):
     """Every coefficient of the reward; all zero makes a town that pays nothing."""
 
-    survival: Amount = 0.01  # per tick
-    wages: Amount = 1.0  # per unit of money earned
-    punctuality_bonus: Amount = 0.2  # once per shift, for arriving in time
-    lateness: Amount = 1.0  # times the job's lateness_penalty
-    satisfaction: Amount = 1.0  # per unit of need gained on completion
-    hunger_deficit: Amount = 0.03  # times deficit squared, per tick
-    hygiene_deficit: Amount = 0.02
-    energy_deficit: Amount = 0.02
-    conflict_penalty: Amount = 0.1  # times intensity, both parties
-    faint_penalty: Amount = 1.0
-    clip_per_tick: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 1.0
+    survival: Annotated[Amount, means("paid per tick alive")] = 0.01
+    wages: Annotated[Amount, means("paid per unit of money earned")] = 1.0
+    punctuality_bonus: Annotated[Amount, means("paid once per shift, for arriving in time")] = 0.2
+    lateness: Annotated[Amount, means("taken per late tick, times the job's `lateness_penalty`")] = 1.0
+    satisfaction: Annotated[Amount, means("paid per unit of need gained on completion")] = 1.0
+    hunger_deficit: Annotated[Amount, means("taken per tick, times the square of what hunger lacks to 1")] = (
+        0.03
+    )
+    hygiene_deficit: Annotated[Amount, means("the same for what hygiene lacks")] = 0.02
+    energy_deficit: Annotated[Amount, means("the same for what energy lacks")] = 0.02
+    conflict_penalty: Annotated[Amount, means("taken from both parties, times intensity")] = 0.1
+    faint_penalty: Annotated[Amount, means("taken for fainting")] = 1.0
+    clip_per_tick: Annotated[
+        float,
+        Field(gt=0, le=1_000_000, allow_inf_nan=False),
+        means("no reward of a tick is greater, nor less than its negative"),
+    ] = 1.0
 
 
 class Scenario(Words):
     """A whole scenario file."""
 
-    name: Name
-    description: str = ""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    ticks: Annotated[int, Field(ge=1, le=MAX_TICKS)]  # length of an episode
-    grid: Grid
-    kinds: dict[Name, Kind] = {}  # added to, or replacing, the built-in ones
-    objects: Annotated[list[ObjectSpec], Field(max_length=MAX_OBJECTS)] = []
-    agents: Annotated[list[AgentSpec], Field(max_length=MAX_AGENTS)] = []
-    jobs: dict[Name, Job] = {}
-    outages: list[Outage] = []
-    rules: Rules = Rules()
-    rewards: Rewards = Rewards()
-    expect: dict[str, tuple[float | None, float | None]] = {}  # capture metric: [least, most]; null is open
+    name: Annotated[Name, means("what the scenario is called; file name without `.yaml`, by custom")]
+    description: Annotated[str, means("one sentence, shown by `townlet scenario list`")] = ""
+    seed: Annotated[
+        int, Field(ge=0, lt=2**63), means("start of all chance; the same seed gives the same town")
+    ] = 0
+    ticks: Annotated[SomeTicks, means("length of an episode; a tick is a minute")]
+    grid: Annotated[Grid, means("the floor plan")]
+    kinds: Annotated[
+        dict[Name, Kind], means("sorts of objects, added to the built-in ones or replacing them")
+    ] = {}
+    objects: Annotated[list[ObjectSpec], Field(max_length=MAX_OBJECTS), means("what stands in town")] = []
+    agents: Annotated[list[AgentSpec], Field(max_length=MAX_AGENTS), means("who lives there")] = []
+    jobs: Annotated[dict[Name, Job], means("where and when to work")] = {}
+    outages: Annotated[list[Outage], means("when things are out of order")] = []
+    rules: Annotated[Rules, means("the constants of the town")] = Rules()
+    rewards: Annotated[Rewards, means("what the learner is paid for")] = Rewards()
+    expect: Annotated[
+        dict[str, tuple[float | None, float | None]],
+        means("metric of a capture: `[least, most]`, `null` for an open end; see `townlet capture --check`"),
+    ] = {}
 
     @property
     def all_kinds(self) -> dict[str, Kind]:

@@ -45,11 +45,26 @@ def annotation_at(path: Path) -> tuple[Any, int]:
     """Walk from Scenario along `path`; returns the annotation there and how many steps had one."""
     annotation: Any = Scenario
     for steps, part in enumerate(path):
-        inner = _child(annotation, part)
+        inner = child(annotation, part)
         if inner is None:
             return annotation, steps
         annotation = inner
     return annotation, len(path)
+
+
+def child(annotation: Any, part: str | int) -> Any:
+    """Return the annotation one step down, or None where the model branches or ends."""
+    base, _ = _unwrap(annotation)
+    if _is_model(base):
+        return base.model_fields[part].rebuild_annotation() if part in base.model_fields else None
+    origin, arguments = get_origin(base), get_args(base)
+    if origin is list and isinstance(part, int):
+        return arguments[0]
+    if origin is tuple and part in (0, 1):
+        return arguments[part]
+    if origin is dict:
+        return arguments[1]
+    return None
 
 
 def known_keys(annotation: Any) -> list[str]:
@@ -68,21 +83,6 @@ def show(value: Any) -> str:
         return "a block of keys"
     text = json.dumps(value)
     return f"a list of {len(value):,}" if len(text) > MAX_SHOWN and isinstance(value, list) else text
-
-
-def _child(annotation: Any, part: str | int) -> Any:
-    """Return the annotation one step down, or None where the model branches or ends."""
-    base, _ = _unwrap(annotation)
-    if _is_model(base):
-        return base.model_fields[part].rebuild_annotation() if part in base.model_fields else None
-    origin, arguments = get_origin(base), get_args(base)
-    if origin is list and isinstance(part, int):
-        return arguments[0]
-    if origin is tuple and part in (0, 1):
-        return arguments[part]
-    if origin is dict:
-        return arguments[1]
-    return None
 
 
 def _unwrap(annotation: Any) -> tuple[Any, dict[str, Any]]:

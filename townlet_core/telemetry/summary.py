@@ -8,7 +8,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, printable
 from townlet_core.telemetry.drift import Drift, load_baseline, measure_drift
 from townlet_core.telemetry.fields import BY_NAME
 from townlet_core.telemetry.reader import Line, read_records
@@ -80,9 +80,9 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 
 def summary_text(summary: Summary) -> str:
-    """Return the summary as aligned text. The first line holds outside text as it is."""
+    """Return the summary as aligned text. What came from outside stays on its line."""
     facts = "".join(f", {name} {text}" for name, text in latest_texts(summary).items())
-    parts = [f"{summary.path}: {summary.statistics.records} records{facts}"]
+    parts = [f"{printable(summary.path)}: {summary.statistics.records} records{facts}"]
     parts += [f"{title}\n{align(columns, rows)}" for title, columns, rows in summary_tables(summary)]
     return "\n\n".join(parts) + "\n"
 

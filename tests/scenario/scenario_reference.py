@@ -1,0 +1,60 @@
+"""Write every key as a table, from the model itself; `make docs` renews docs/scenarios.md with it."""
+
+import json
+import re
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from townlet_core.scenario.model import Scenario
+from townlet_core.scenario.words import NAME_WORDS, annotation_at, expected
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "scenarios.md"
+# A heading, perhaps some words without another heading, and the rows of a table of keys.
+SECTION = re.compile(
+    r"^(### (?P<heading>.+)\n[^#]*?\n\| key .*\n\| ---.*\n)(?P<rows>(?:\|.*\n)+)", re.MULTILINE
+)
+
+
+def blocks_of(model=Scenario, heading="The file"):
+    """Yield (heading in the docs, model) for every block that a scenario file can hold."""
+    yield heading, model
+    for key, field in model.model_fields.items():
+        inner = field.rebuild_annotation()
+        found = re.search(r"model\.(\w+)", str(inner))
+        name = key if heading == "The file" else f"{heading.strip('`')}.{key}"
+        suffix = "[]" if "list[" in str(inner) else ".NAME" if "dict[" in str(inner) else ""
+        step = {"[]": (0,), ".NAME": ("x",)}.get(suffix, ())
+        if found:
+            path = name.replace("[]", ".0").replace("NAME", "x").split(".")
+            path = tuple(int(part) if part == "0" else part for part in path)
+            yield from blocks_of(annotation_at((*path, *step))[0], f"`{name}{suffix}`")
+
+
+def rows_of(model):
+    """Return the rows of a block's table: key, value, default, meaning."""
+    return "".join(
+        f"| `{key}` | {_value(field)} | {_default(field)} | {field.description} |\n"
+        for key, field in model.model_fields.items()
+    )
+
+
+def _value(field):
+    return expected(field.rebuild_annotation()).replace(NAME_WORDS, "a name")
+
+
+def _default(field):
+    if field.is_required():
+        return "required"
+    return "see below" if isinstance(field.default, BaseModel) else f"`{json.dumps(field.default)}`"
+
+
+def renew():
+    """Write the rows of every table in docs/scenarios.md anew."""
+    models = dict(blocks_of())
+    text = DOCS.read_text()
+    DOCS.write_text(SECTION.sub(lambda found: found[1] + rows_of(models[found["heading"]]), text))
+
+
+if __name__ == "__main__":
+    renew()

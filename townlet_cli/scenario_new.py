@@ -1,0 +1,73 @@
+"""`townlet scenario new` and `schema`: a file to start from, and what an editor needs to help with it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from townlet_cli.console import next_step, note, out, safe, warn
+
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="What the scenario is called.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME|FILE",
+            help="Copy this scenario; by default a small town that explains its keys.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="YAML file, or folder, to write to; by default NAME.yaml.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a scenario to start from, and a schema that lets editors check it while you type."""
+    from townlet_core import io
+    from townlet_core.scenario.catalogue import SUFFIXES, find_scenario
+    from townlet_core.scenario.schema import SCHEMA_FILE, scenario_schema
+    from townlet_core.scenario.template import TEMPLATE, new_scenario
+
+    name = name.removesuffix(".yaml").removesuffix(".yml")
+    text = new_scenario(name, TEMPLATE if source is None else find_scenario(source))
+    file = output if output and output.suffix in SUFFIXES else (output or Path()) / f"{name}.yaml"
+    io.refuse_existing(file, force)
+    io.make_folder(file.parent)
+    beside, wanted = file.with_name(SCHEMA_FILE), io.dump_json(scenario_schema())
+    if force or not beside.exists():
+        io.write_file(beside, wanted)
+        note(f"wrote {safe(beside)}, for editors")
+    elif io.read_file(beside) != wanted:
+        renew = f"townlet scenario schema --force --output {shlex.quote(str(beside))}"
+        warn(f"{beside}: is of another version; renew it with: {renew}")
+    io.write_file(file, text.encode())
+    out.print(f"wrote {safe(file)}")
+    shown = shlex.quote(str(file))
+    next_step(f"townlet scenario show {shown}")
+    next_step(f"townlet scenario validate {shown}")
+    next_step(f"townlet capture {shown} --check")
+
+
+def schema(
+    output: Annotated[Path | None, typer.Option(help="File to write to; by default stdout.")] = None,
+    force: Force = False,
+) -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from townlet_core import io
+    from townlet_core.scenario.schema import scenario_schema
+
+    text = io.dump_json(scenario_schema())
+    if output is None:
+        sys.stdout.write(text.decode())
+        return
+    io.refuse_existing(output, force)
+    io.write_file(output, text)
+    out.print(f"wrote {safe(output)}")
+    note(f"first line of a scenario beside it: # yaml-language-server: $schema={safe(output.name)}")
