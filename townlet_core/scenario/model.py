@@ -162,7 +162,10 @@ class Grid(Words):
     size: Annotated[tuple[Side, Side] | None, means("width and height in tiles")] = None
     layout: Annotated[
         str | None,
-        means("a drawing, one text row per row of tiles, all equally long: `#` is wall, anything else floor"),
+        means(
+            "a drawing, one text row per row of tiles, all equally long: `#` is wall, anything else floor; "
+            "a comma is drawn as grass"
+        ),
     ] = None
     walls: Annotated[list[Position], means("tiles that are walls, besides those drawn")] = []
 
