@@ -126,7 +126,17 @@ def _value_at(plain: Any, path: Path) -> Any:
 def _can_leave_out(path: Path) -> bool:
     """Whether the rest of the file still makes sense without the value at `path`."""
     part = _named(path)
-    least = {"objects": 3, "agents": 3, "jobs": 3, "outages": 1, "rules": 2, "rewards": 2, "expect": 2}
+    least = {
+        "objects": 3,
+        "agents": 3,
+        "jobs": 3,
+        "outages": 1,
+        "price_spikes": 1,
+        "meetings": 1,
+        "rules": 2,
+        "rewards": 2,
+        "expect": 2,
+    }
     return bool(part) and len(part) >= least.get(str(part[0]), len(part) + 1)
 
 

@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from townlet_core.vocab import NAME_PATTERN
+from townlet_core.vocab import NAME_PATTERN, feature_names
 
 MAX_AGENTS = 64
 MAX_OBJECTS = 128
 MAX_SIDE = 128  # tiles along one edge of the grid
 MAX_TICKS = 1_000_000
+MAX_PERTURBATIONS = 64  # of each sort
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 Position = tuple[Annotated[int, Field(ge=0, lt=MAX_SIDE)], Annotated[int, Field(ge=0, lt=MAX_SIDE)]]
@@ -22,6 +23,7 @@ Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Change = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Ticks = Annotated[int, Field(ge=0, le=MAX_TICKS)]
+Utility = Literal["water", "power"]
 
 
 class Words(BaseModel):
@@ -57,6 +59,7 @@ class Kind(Words):
     supplies: Name | None = None  # kind whose nearest object gains one unit on completion
     is_meal: bool = False  # finishing it near another eater is a shared meal
     is_work: bool = False  # used by those whose job is there, for as long as a shift lasts
+    utility: Utility | None = None  # what it needs to be started
     completion_event: Literal["affordance_complete", "shower_complete", "sleep_complete"] = (
         "affordance_complete"
     )
@@ -68,6 +71,7 @@ BUILT_IN_KINDS: dict[str, Kind] = {
         duration_ticks=30,
         effects=Effects(hygiene=0.45, energy=-0.03),
         cost=0.2,
+        utility="water",
         completion_event="shower_complete",
     ),
     "fridge": Kind(
@@ -84,6 +88,7 @@ BUILT_IN_KINDS: dict[str, Kind] = {
         effects=Effects(hunger=0.1, energy=-0.05),
         stock=5,
         supplies="fridge",
+        utility="power",
     ),
     "bed": Kind(
         affordance="rest_sleep",
@@ -206,6 +211,8 @@ class RelationshipRules(Words):
     meal_familiarity: Unit = 0.08
     help_trust: Unit = 0.1  # covering for a late colleague
     takeover_trust: Unit = 0.15  # taking an absent colleague's shift
+    meeting_trust: Unit = 0.05  # coming together at a meeting
+    meeting_familiarity: Unit = 0.1
 
 
 class EmploymentRules(Words):
@@ -215,12 +222,40 @@ class EmploymentRules(Words):
     absent_cutoff: Ticks = 30
 
 
-class Outage(Words):
-    """For a while, objects of one kind can't be started; those in use finish."""
+class Perturbation(Words):
+    """Something that befalls the town for a while; chance may decide whether and when."""
+
+    start_tick: Ticks | tuple[Ticks, Ticks]  # of the episode; a pair: drawn, both ends included
+    duration_ticks: Annotated[int, Field(ge=1, le=MAX_TICKS)]
+    probability: Unit = 1.0  # that it happens in an episode
+
+    @property
+    def start_range(self) -> tuple[int, int]:
+        """Earliest and latest start."""
+        start = self.start_tick
+        return (start, start) if isinstance(start, int) else start
+
+
+class Outage(Perturbation):
+    """Objects of one kind, or of all that need one utility, can't be started; those in use finish."""
+
+    kind: Name | None = None  # this kind, or
+    utility: Utility | None = None  # all kinds that need this
+
+
+class PriceSpike(Perturbation):
+    """Objects of one kind cost several times as much, for who starts them meanwhile."""
 
     kind: Name
-    start_tick: Ticks  # of the episode
-    duration_ticks: Annotated[int, Field(ge=1, le=MAX_TICKS)]
+    factor: Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
+
+
+class Meeting(Perturbation):
+    """An arranged meeting: who is invited and comes gets to know the others who came."""
+
+    place: Position | Name  # a tile, or an object
+    radius: Annotated[int, Field(ge=1, le=MAX_SIDE)] = 2  # tiles, diagonals count as one
+    agents: list[Name] = []  # who is invited; empty: everybody
 
 
 class Rules(Words):
@@ -265,7 +300,9 @@ class Scenario(Words):
     objects: Annotated[list[ObjectSpec], Field(max_length=MAX_OBJECTS)] = []
     agents: Annotated[list[AgentSpec], Field(max_length=MAX_AGENTS)] = []
     jobs: dict[Name, Job] = {}
-    outages: list[Outage] = []
+    outages: Annotated[list[Outage], Field(max_length=MAX_PERTURBATIONS)] = []
+    price_spikes: Annotated[list[PriceSpike], Field(max_length=MAX_PERTURBATIONS)] = []
+    meetings: Annotated[list[Meeting], Field(max_length=MAX_PERTURBATIONS)] = []
     rules: Rules = Rules()
     rewards: Rewards = Rewards()
     expect: dict[str, tuple[float | None, float | None]] = {}  # capture metric: [least, most]; null is open
@@ -274,6 +311,11 @@ class Scenario(Words):
     def all_kinds(self) -> dict[str, Kind]:
         """Built-in kinds first, in their fixed order, then the scenario's own in file order."""
         return {**BUILT_IN_KINDS, **self.kinds}
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The feature columns of an observation of this town, in order."""
+        return feature_names(tuple(self.all_kinds), bool(self.price_spikes), bool(self.meetings))
 
     @property
     def walls(self) -> frozenset[tuple[int, int]]:

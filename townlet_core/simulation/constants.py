@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel
 
-from townlet_core.scenario.model import Rewards, Rules, Scenario
+from townlet_core.scenario.model import Meeting, Perturbation, Rewards, Rules, Scenario
 from townlet_core.simulation.paths import NOWHERE, distances_to, nearest_objects
 from townlet_core.simulation.state import NOBODY, OBJECT_SHIFT, PAD, WALL, record
-from townlet_core.vocab import EVENTS
+from townlet_core.vocab import EVENTS, UTILITIES
 
 
 def _numbers(block: type[BaseModel]) -> list[tuple]:
@@ -37,6 +38,7 @@ KIND = record(
         ("is_meal", np.bool_),
         ("is_work", np.bool_),
         ("completion_event", np.int8),
+        ("utility", np.int8),  # vocab.UTILITIES, or -1
     ]
 )
 OBJECT_SPEC = record(
@@ -68,18 +70,36 @@ JOB = record(
         ("lateness_penalty", np.float64),
     ]
 )
-OUTAGE = record([("kind", np.int16), ("start_tick", np.int32), ("end_tick", np.int32), ("object", np.int16)])
+PERTURBATION = record(
+    [
+        ("first_start", np.int32),
+        ("last_start", np.int32),
+        ("duration_ticks", np.int32),
+        ("probability", np.float64),
+        ("object", np.int16),  # what the event of its start names, or -1
+        ("kind", np.int16),  # what is out of order or dearer, or -1
+        ("utility", np.int8),  # what is cut off, or -1
+        ("factor", np.float64),  # of the price
+        ("x", np.int16),  # where to meet
+        ("y", np.int16),
+        ("radius", np.int16),
+    ]
+)
 
 
 class TownRules(NamedTuple):
-    """A scenario for the kernels. K object kinds, J jobs, U outages; nothing here changes."""
+    """A scenario for the kernels. K object kinds, J jobs, M meetings; nothing here changes."""
 
     constants: np.ndarray  # (1,) CONSTANTS
     kinds: np.ndarray  # (K,) KIND
     objects: np.ndarray  # (O,) OBJECT_SPEC
     agents: np.ndarray  # (A,) AGENT_SPEC
     jobs: np.ndarray  # (J,) JOB
-    outages: np.ndarray  # (U,) OUTAGE
+    outages: np.ndarray  # (U,) PERTURBATION
+    price_spikes: np.ndarray  # (S,) PERTURBATION
+    meetings: np.ndarray  # (M,) PERTURBATION
+    invited: np.ndarray  # (M, A) bool
+    way_to_meeting: np.ndarray  # (M, H, W) int16 steps to the place
     floor: np.ndarray  # (H + 2 PAD, W + 2 PAD) uint32 cells without agents
     distance: (
         np.ndarray
@@ -104,6 +124,7 @@ def found(scenario: Scenario) -> TownRules:
         row.hunger, row.hygiene, row.energy = effects.hunger, effects.hygiene, effects.energy
         row.is_meal, row.is_work = kind.is_meal, kind.is_work
         row.completion_event = EVENTS.index(kind.completion_event)
+        row.utility = UTILITIES.index(kind.utility) if kind.utility else NOBODY
 
     objects = np.zeros(len(positions), OBJECT_SPEC)
     for o, (row, spec) in enumerate(zip(objects, scenario.objects, strict=True)):
@@ -125,12 +146,6 @@ def found(scenario: Scenario) -> TownRules:
         row.start_tick, row.end_tick = job.start_tick, job.end_tick
         row.wage_rate, row.lateness_penalty = job.wage_rate, job.lateness_penalty
 
-    outages = np.zeros(len(scenario.outages), OUTAGE)
-    for row, outage in zip(outages, scenario.outages, strict=True):
-        row.kind = kind_ids[outage.kind]
-        row.start_tick, row.end_tick = outage.start_tick, outage.start_tick + outage.duration_ticks
-        row.object = kinds_of_objects.index(row.kind) if row.kind in kinds_of_objects else NOBODY
-
     floor = np.full((height + 2 * PAD, width + 2 * PAD), WALL, np.uint32)
     inside = floor[PAD : PAD + height, PAD : PAD + width]
     inside[:] = 0
@@ -139,7 +154,55 @@ def found(scenario: Scenario) -> TownRules:
     for o, (x, y) in enumerate(positions):
         inside[y, x] |= (o + 1) << OBJECT_SHIFT
     nearest = nearest_objects(distance, kinds_of_objects, len(kind_ids))
-    return TownRules(_constants(scenario), kinds, objects, agents, jobs, outages, floor, distance, nearest)
+    perturbations = perturb(scenario)
+    return TownRules(
+        _constants(scenario), kinds, objects, agents, jobs, *perturbations, floor, distance, nearest
+    )
+
+
+def perturb(scenario: Scenario) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Lay out what befalls the town: outages, price_spikes, meetings, invited and way_to_meeting."""
+    kind_ids = {name: k for k, name in enumerate(scenario.all_kinds)}
+    outages, spikes = _timed(scenario.outages), _timed(scenario.price_spikes)
+    meetings = _timed(scenario.meetings)
+    for row, outage in zip(outages, scenario.outages, strict=True):
+        row.kind = kind_ids[outage.kind] if outage.kind else NOBODY
+        row.utility = UTILITIES.index(outage.utility) if outage.utility else NOBODY
+        row.object = _first_object(scenario, outage.kind, outage.utility)
+    for row, spike in zip(spikes, scenario.price_spikes, strict=True):
+        row.kind, row.factor = kind_ids[spike.kind], spike.factor
+        row.object = _first_object(scenario, spike.kind, None)
+    invited = np.zeros((len(meetings), len(scenario.agents)), bool)
+    for m, (row, meeting) in enumerate(zip(meetings, scenario.meetings, strict=True)):
+        row.object, row.radius = NOBODY, meeting.radius
+        if isinstance(meeting.place, str):
+            row.object = [thing.id for thing in scenario.objects].index(meeting.place)
+        row.x, row.y = meeting_tile(scenario, meeting)
+        invited[m] = [not meeting.agents or agent.id in meeting.agents for agent in scenario.agents]
+    tiles = [meeting_tile(scenario, meeting) for meeting in scenario.meetings]
+    return outages, spikes, meetings, invited, distances_to(tiles, open_floor(scenario))
+
+
+def _timed(perturbations: Sequence[Perturbation]) -> np.ndarray:
+    rows = np.zeros(len(perturbations), PERTURBATION)
+    for row, perturbation in zip(rows, perturbations, strict=True):
+        row.first_start, row.last_start = perturbation.start_range
+        row.duration_ticks, row.probability = perturbation.duration_ticks, perturbation.probability
+    return rows
+
+
+def _first_object(scenario: Scenario, kind: str | None, utility: str | None) -> int:
+    for o, thing in enumerate(scenario.objects):
+        if thing.kind == kind or (utility and scenario.all_kinds[thing.kind].utility == utility):
+            return o
+    return NOBODY
+
+
+def meeting_tile(scenario: Scenario, meeting: Meeting) -> tuple[int, int]:
+    """Return the tile of a meeting: its own, or that of its object."""
+    if not isinstance(meeting.place, str):
+        return meeting.place
+    return next(thing.position for thing in scenario.objects if thing.id == meeting.place)
 
 
 def _constants(scenario: Scenario) -> np.ndarray:

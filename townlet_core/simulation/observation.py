@@ -9,6 +9,7 @@ import numpy as np
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.employment import own_shift_is_on, time_of_day
+from townlet_core.simulation.meetings import feel_perturbations
 from townlet_core.simulation.paths import STEP_X, STEP_Y, next_step
 from townlet_core.simulation.state import (
     BUSY,
@@ -64,7 +65,10 @@ def observe_town(
             _feel_state(state, rules, b, i, features[i])
             _feel_work(state, rules, b, i, features[i])
             _feel_kinds(state, rules, b, i, features[i])
-            _feel_neighbours(state, b, i, features[i])
+            own = KINDS_AT + rules.kinds.shape[0] * PER_KIND + NEIGHBOURS * PER_NEIGHBOUR
+            _feel_neighbours(state, b, i, features[i, :own])
+            if own < features.shape[1]:
+                feel_perturbations(state, rules, b, i, features[i, own:])
         else:
             maps[i] = 0
 
