@@ -10,6 +10,7 @@ import numpy as np
 
 # What a draw is for. Two purposes never share a number.
 DRAW_ORDER, DRAW_EXPLORE, DRAW_EXPLORE_ACTION, DRAW_TIE, DRAW_SOCIAL, DRAW_POLICY = range(6)
+DRAW_HAPPENS, DRAW_START = 6, 7  # of a perturbation: its number stands in the agent's place
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, as in splitmix64
 _MIX_A = np.uint64(0xBF58476D1CE4E5B9)

@@ -14,6 +14,7 @@ ACTION_LOOKUP = {name: i for i, name in enumerate(ACTIONS)}
 
 NEEDS = ("hunger", "hygiene", "energy")
 OBJECT_KINDS = ("shower", "fridge", "stove", "bed", "bench", "checkout")  # built in; scenarios may add more
+UTILITIES = ("water", "power")  # what a kind may need, and an outage may cut off
 
 SHIFT_STATES = ("pre", "on_time", "late", "absent", "post")
 PRE, ON_TIME, LATE, ABSENT, POST = range(5)
@@ -48,6 +49,9 @@ EVENTS = (
     "shift_absent",
     "faint",
     "arrival",
+    "price_spike",
+    "meeting",
+    "meeting_attended",
 )
 CONFLICT_REASONS = ("ghost_step", "contention", "impatience")
 GHOST_STEP, CONTENTION, IMPATIENCE = range(3)
@@ -94,15 +98,26 @@ STATE_FEATURES = (
 )
 KIND_FEATURES = ("step_x", "step_y", "distance", "free", "queue_length", "stock")
 NEIGHBOUR_FEATURES = ("offset_x", "offset_y", "rivalry", "trust", "familiarity")
+MEETING_FEATURES = (
+    "meeting_step_x",
+    "meeting_step_y",
+    "meeting_distance",
+    "meeting_is_on",
+    "ticks_to_meeting",
+)
 
 
-def feature_names(kinds: tuple[str, ...] = OBJECT_KINDS) -> tuple[str, ...]:
-    """Name the feature columns, in order, of a town with these object kinds."""
+def feature_names(
+    kinds: tuple[str, ...] = OBJECT_KINDS, has_price_spikes: bool = False, has_meetings: bool = False
+) -> tuple[str, ...]:
+    """Name the feature columns, in order, of a town with these object kinds and perturbations."""
     return (
         *BASE_FEATURES,
         *STATE_FEATURES,
         *(f"{kind}_{name}" for kind in kinds for name in KIND_FEATURES),
         *(f"neighbour{n}_{name}" for n in range(NEIGHBOURS) for name in NEIGHBOUR_FEATURES),
+        *(f"{kind}_price" for kind in kinds if has_price_spikes),
+        *(MEETING_FEATURES if has_meetings else ()),
     )
 
 

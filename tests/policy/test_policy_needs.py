@@ -1,6 +1,7 @@
 """Agents without a schedule live sensibly: eat, wash, sleep, work in time, and keep out of the way."""
 
 import numpy as np
+import pytest
 from policy_towns import Play, plan
 
 from townlet_core.scenario.load import load_scenario
@@ -155,9 +156,13 @@ def test_the_idle_chat_with_each_other_but_not_with_who_is_busy():
     assert len(Play(plan([agent("a", (4, 4)), agent("b", (5, 4))]), 16).tick(40).of_type("chat_success")) > 16
 
 
-def test_nobody_faints_and_nothing_runs_out_in_three_days_of_many_towns():
-    scenario = load_scenario("town_day").model_copy(update={"ticks": 3 * 1440})
-    play = Play(scenario, 32)
+RELATIONS = ("queue_handover", "shared_meal", "late_help", "shift_takeover", "chat_success", "chat_failure")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nobody_faints_and_nothing_runs_out_in_three_days_of_many_towns(seed):
+    scenario = load_scenario("town_day").model_copy(update={"ticks": 3 * 1440, "seed": seed})
+    play = Play(scenario, 8)
     limited = [i for i, thing in enumerate(scenario.objects) if thing.kind in ("fridge", "stove")]
     least = np.full(len(limited), 1000)
     for _ in range(scenario.ticks):
@@ -168,3 +173,47 @@ def test_nobody_faints_and_nothing_runs_out_in_three_days_of_many_towns():
     assert tally[:, EVENTS.index("faint")].sum() == 0
     assert least.min() > 0
     assert (tally[:, EVENTS.index("sleep_complete")] >= 2 * 8).all()  # two nights at least, each of eight
+    assert (tally[:, EVENTS.index("utility_outage")] == 1).all()
+    assert all(tally[:, EVENTS.index(event)].sum() > 0 for event in RELATIONS)
+
+
+MEETING = {"place": [4, 4], "radius": 1, "start_tick": 40, "duration_ticks": 30}
+
+
+def attended(play):
+    return sorted(event["actor"] for event in play.of_type("meeting_attended"))
+
+
+def test_the_invited_come_in_time_and_stay_and_the_others_go_their_way():
+    agents = [agent(n, at) for n, at in (("anna", (0, 0)), ("ben", (8, 8)), ("cleo", (8, 0)))]
+    play = Play(plan(agents, meetings=[{**MEETING, "agents": ["anna", "ben"]}])).tick(70)
+    events = play.of_type("meeting_attended")
+    assert [(event["tick"], event["actor"]) for event in events] == [(40, "anna"), (40, "ben")]
+    for i in (0, 1):
+        assert max(abs(play.agent(i).x - 4), abs(play.agent(i).y - 4)) <= 2  # a step aside at most
+    assert max(abs(play.agent(2).x - 4), abs(play.agent(2).y - 4)) > 2
+
+
+def test_work_and_urgent_needs_come_before_a_meeting():
+    jobs = {"clerk": {**JOB, "start_tick": 10, "end_tick": 90}}
+    agents = [agent("anna", job="clerk"), agent("ben", (3, 4)), agent("cleo", (5, 4)), agent("dan", (0, 0))]
+    agents[3]["needs"] = {"hunger": 0.1}
+    slow = {"fridge": {"affordance": "eat", "duration_ticks": 60, "effects": {"hunger": 0.5}}}
+    play = Play(plan(agents, [TILL, FRIDGE], jobs=jobs, kinds=slow, meetings=[MEETING])).tick(70)
+    assert attended(play) == ["ben", "cleo"]
+
+
+def test_nothing_is_begun_that_would_last_into_a_meeting():
+    agents = [agent("anna", energy=0.35), agent("ben", (3, 4))]  # the bed takes 60 ticks
+    play = Play(plan(agents, [BED], meetings=[MEETING])).tick(60)
+    assert attended(play) == ["anna", "ben"]
+    assert play.tick(120).of_type("sleep_complete") != []
+
+
+def test_a_meeting_that_nobody_can_reach_keeps_nobody_from_anything():
+    layout = "#########\n" + "#.......#\n" * 6 + "#######.#\n" + "######.##\n"
+    meeting = {**MEETING, "place": [6, 8], "start_tick": 0, "duration_ticks": 400}
+    scenario = plan(
+        [agent(energy=0.35)], [{**BED, "position": [1, 1]}], grid={"layout": layout}, meetings=[meeting]
+    )
+    assert len(Play(scenario).tick(90).of_type("sleep_complete")) == 1

@@ -110,6 +110,7 @@ def affordances(town: ReferenceTown, chosen: list[int]) -> None:
 def start(town: ReferenceTown, thing: Thing, agent: Agent) -> None:
     thing.holder, thing.user = None, agent
     agent.role, agent.progress = USING, 0
+    agent.agreed_price = town.price(thing)
     if thing.kind.is_work and not town.is_on_shift(agent):
         covered = town.covered_by(agent, thing)
         if covered and covered.shift_state == "absent":
@@ -131,7 +132,7 @@ def complete(town: ReferenceTown, thing: Thing, agent: Agent) -> None:
         before = agent.needs[need]
         agent.needs[need] = within(0.0, before + getattr(thing.kind.effects, need), 1.0)
         agent.gained += max(agent.needs[need] - before, 0.0)
-    agent.wallet -= thing.kind.cost
+    agent.wallet -= agent.agreed_price
     if thing.stock is not None:
         thing.stock -= 1
     target = supplied_by(town, thing)
@@ -190,11 +191,12 @@ def employment(town: ReferenceTown) -> None:
 
 
 def employ(town: ReferenceTown, agent: Agent, job: Job) -> None:
-    on, since_start = town.is_on_shift(agent), town.time_of_day - job.start_tick
-    if agent.in_shift and (not on or since_start == 0):
-        agent.shares.append(agent.attended_ticks / (job.end_tick - job.start_tick))
+    on = town.is_on_shift(agent)
+    if agent.in_shift and (not on or town.time_of_day == job.start_tick):
+        agent.shares.append(agent.attended_ticks / (town.tick - agent.shift_tick))
         agent.in_shift = False
     if on and not agent.in_shift:
+        agent.shift_tick = town.tick
         agent.in_shift, agent.shift_state, agent.arrived = True, "pre", False
         agent.late_ticks, agent.withheld, agent.attended_ticks = 0, 0.0, 0
     at_work = agent.role == USING and agent.thing is agent.workplace
@@ -203,12 +205,12 @@ def employ(town: ReferenceTown, agent: Agent, job: Job) -> None:
         agent.earned += job.wage_rate
     if on and at_work:
         agent.attended_ticks += 1
-        arrive(town, agent, since_start)
+        arrive(town, agent, town.tick - agent.shift_tick)
     elif on:
         agent.withheld += job.wage_rate
-        miss(town, agent, since_start)
+        miss(town, agent, town.tick - agent.shift_tick)
     if not on:
-        agent.shift_state = "pre" if since_start < 0 else "post"
+        agent.shift_state = "pre" if town.time_of_day < job.start_tick else "post"
 
 
 def arrive(town: ReferenceTown, agent: Agent, since_start: int) -> None:

@@ -4,12 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.people import USING, Agent, within
+from reference.people import USING, Agent, Gathering, within
 
 from townlet_core.vocab import CHAT
 
 if TYPE_CHECKING:
     from reference.town import ReferenceTown
+
+
+# Meetings
+
+
+def meetings(town: ReferenceTown) -> None:
+    for gathering in town.gatherings:
+        if gathering.start_tick <= town.tick < gathering.end_tick:
+            gather(town, gathering)
+
+
+def gather(town: ReferenceTown, gathering: Gathering) -> None:
+    rules = town.rules.relationships
+    there = [agent for agent in town.here() if is_there(town, agent, gathering)]
+    if len(there) < 2:
+        return
+    for agent in there:
+        if agent in gathering.attended:
+            continue
+        for other in there:
+            if other in gathering.attended:
+                move(town.trust, bond(agent.index, other.index), rules.meeting_trust)
+                move(town.familiarity, bond(agent.index, other.index), rules.meeting_familiarity)
+        gathering.attended.add(agent)
+        company = next(other for other in there if other is not agent)
+        town.emit("meeting_attended", object=gathering.thing, actor=agent, rival=company)
+
+
+def is_there(town: ReferenceTown, agent: Agent, gathering: Gathering) -> bool:
+    x, y = gathering.place
+    near = max(abs(agent.x - x), abs(agent.y - y)) <= gathering.meeting.radius
+    return near and town.is_invited(agent, gathering)
 
 
 # Relationships

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from townlet_core.scenario.model import AgentSpec, Job, Kind
+from townlet_core.scenario.model import AgentSpec, Job, Kind, Meeting
 from townlet_core.vocab import EAST, NORTH, SOUTH, WEST
 
 FREE, WAITING, HOLDING, USING = "free", "waiting", "holding", "using"
@@ -57,12 +57,14 @@ class Agent:
     thing: Thing | None = None  # what it waits for, holds or uses
     ticks_waited: int = 0
     progress: int = 0
+    agreed_price: float = 0.0  # of what it uses
     cooldown_until: dict[int, int] = field(default_factory=dict)  # object → first tick without
     last_meal: int | None = None  # tick
     faint_tick: int | None = None
     # Employment
     shift_state: str = "pre"
     in_shift: bool = False
+    shift_tick: int = 0  # its first tick in this shift
     arrived: bool = False
     late_ticks: int = 0
     withheld: float = 0.0
@@ -86,10 +88,26 @@ class Agent:
     truncated: bool = False
 
 
-def walking_distances(thing: Thing, floor: set[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """Tell for each floor tile how many steps lead beside `thing`, plus one; unreachable tiles are absent."""
-    steps = {}
-    edge = deque([(thing.x, thing.y, 0)])
+@dataclass(eq=False)
+class Gathering:
+    """A meeting of this episode."""
+
+    meeting: Meeting
+    thing: Thing | None  # where it is, if that is an object
+    place: tuple[int, int]
+    start_tick: int
+    steps: dict[tuple[int, int], int]
+    attended: set[Agent] = field(default_factory=set)
+
+    @property
+    def end_tick(self) -> int:
+        return self.start_tick + self.meeting.duration_ticks
+
+
+def walking_distances(goal: tuple[int, int], floor: set[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Tell for each floor tile how many steps lead to `goal`; unreachable tiles are absent."""
+    steps = {goal: 0} if goal in floor else {}
+    edge = deque([(*goal, 0)])
     while edge:
         x, y, distance = edge.popleft()
         for dx, dy in MOVES.values():

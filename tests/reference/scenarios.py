@@ -13,10 +13,12 @@ from townlet_core.scenario.model import (
     Grid,
     Job,
     Kind,
+    Meeting,
     NeedRules,
     Needs,
     ObjectSpec,
     Outage,
+    PriceSpike,
     QueueRules,
     RelationshipRules,
     Rewards,
@@ -24,6 +26,7 @@ from townlet_core.scenario.model import (
     Rules,
     Scenario,
 )
+from townlet_core.vocab import UTILITIES
 
 COMPLETIONS = ("affordance_complete", "shower_complete", "sleep_complete")
 
@@ -41,6 +44,7 @@ def random_scenario(seed: int) -> Scenario:
     day = chance.choice((7, 20, 45, 1440))
     jobs = random_jobs(chance, {**BUILT_IN_KINDS, **kinds}, objects, day)
     seats = min(chance.choice((3, 6, 12)), len(tiles) - 1)
+    agents = [random_agent(chance, n, tiles.pop(), list(jobs)) for n in range(chance.randint(1, seats))]
     return Scenario(
         name=f"random-{seed}",
         ticks=chance.randint(5, 60),
@@ -48,8 +52,8 @@ def random_scenario(seed: int) -> Scenario:
         kinds=kinds,
         objects=objects,
         jobs=jobs,
-        agents=[random_agent(chance, n, tiles.pop(), list(jobs)) for n in range(chance.randint(1, seats))],
-        outages=random_outages(chance, list({**BUILT_IN_KINDS, **kinds})),
+        agents=agents,
+        **random_perturbations(chance, list({**BUILT_IN_KINDS, **kinds}), objects, agents, tiles),
         rules=random_rules(chance, day),
         rewards=random_rewards(chance),
     )
@@ -79,6 +83,7 @@ def random_kind(chance: Random, is_meal: bool) -> Kind:
         cost=chance.choice((0.0, 0.1, chance.random())),
         stock=chance.choice((None, None, None, 1, 3)),
         is_meal=is_meal,
+        utility=chance.choice((None, "water", "power")),
         completion_event=chance.choice(COMPLETIONS),
     )
 
@@ -135,11 +140,41 @@ def random_agent(chance: Random, n: int, position: tuple[int, int], jobs: list[s
     )
 
 
-def random_outages(chance: Random, kinds: list[str]) -> list[Outage]:
-    return [
-        Outage(
-            kind=chance.choice(kinds), start_tick=chance.randint(0, 30), duration_ticks=chance.randint(1, 10)
+def random_perturbations(
+    chance: Random,
+    kinds: list[str],
+    objects: list[ObjectSpec],
+    agents: list[AgentSpec],
+    free_tiles: list[tuple[int, int]],
+) -> dict[str, list]:
+    """Describe outages, price spikes and meetings, none or several of each, some left to chance."""
+    ids, places = [agent.id for agent in agents], [thing.id for thing in objects] + free_tiles
+    cut_off = [{"kind": kind} for kind in kinds] + [{"utility": utility} for utility in UTILITIES * 3]
+    outages = [Outage(**chance.choice(cut_off), **when) for when in random_times(chance)]
+    spikes = [
+        PriceSpike(kind=chance.choice(kinds), factor=chance.choice((0.0, 3.0, 5 * chance.random())), **when)
+        for when in random_times(chance)
+    ]
+    meetings = [
+        Meeting(
+            place=chance.choice(places),
+            radius=chance.randint(1, 4),
+            agents=chance.choice(([], chance.sample(ids, chance.randint(1, len(ids))))),
+            **when,
         )
+        for when in random_times(chance)
+    ]
+    return {"outages": outages, "price_spikes": spikes, "meetings": meetings}
+
+
+def random_times(chance: Random) -> list[dict]:
+    first = chance.randint(0, 30)
+    return [
+        {
+            "start_tick": chance.choice((first, (first, first + chance.randint(0, 8)))),
+            "duration_ticks": chance.randint(1, 15),
+            "probability": chance.choice((1.0, 1.0, 0.0, 0.5)),
+        }
         for _ in range(chance.choice((0, 0, 1, 4)))
     ]
 
@@ -179,6 +214,7 @@ def random_rules(chance: Random, day: int) -> Rules:
             chat_failure_trust=chance.choice((0.02, 0.4)),
             meal_radius=chance.randint(1, 4),
             meal_memory_ticks=chance.choice((0, 2, 15)),
+            meeting_trust=chance.choice((0.05, 0.6)),
         ),
         employment=EmploymentRules(
             grace_ticks=chance.randint(0, 5), absent_cutoff=chance.choice((0, 3, 7, 30))

@@ -20,13 +20,16 @@ from townlet_core.scenario.model import (
     Grid,
     Job,
     Kind,
+    Meeting,
     NeedRules,
     ObjectSpec,
+    Outage,
+    PriceSpike,
     QueueRules,
     Rules,
     Scenario,
 )
-from townlet_core.vocab import EAST, RELEASE, REQUEST, START, WAIT, WEST
+from townlet_core.vocab import EAST, EVENTS, RELEASE, REQUEST, START, WAIT, WEST
 
 BATH = Kind(affordance="bathe", duration_ticks=2, effects=Effects(hygiene=0.5), cost=0.25)
 
@@ -180,6 +183,77 @@ def test_a_missing_worker_is_late_then_absent_and_can_be_covered() -> None:
     assert town.trust == {(0, 1): 0.15 + 0.1}
 
 
+def perturbed(town: ReferenceTown, **perturbations: list) -> ReferenceTown:
+    return ReferenceTown(town.scenario.model_copy(update=perturbations), seed=1, town=0)
+
+
+def test_what_needs_water_cannot_be_started_while_there_is_none() -> None:
+    wet = {"bath": BATH.model_copy(update={"utility": "water"})}
+    outage = Outage(utility="water", start_tick=1, duration_ticks=2)
+    town = perturbed(bath_town(agents=1), kinds=wet, outages=[outage])
+    town.step([REQUEST])  # tick 0: joins, is offered the bath
+    for tick in (1, 2):
+        assert not town.agents[0].legal[START]
+        town.step([WAIT])
+        assert types(town) == (["utility_outage"] if tick == 1 else [])
+    assert town.agents[0].legal[START]
+
+
+def test_who_starts_during_a_price_spike_pays_its_price_at_the_end() -> None:
+    spike = PriceSpike(kind="bath", factor=3.0, start_tick=0, duration_ticks=2)
+    town = perturbed(bath_town(agents=1), price_spikes=[spike])
+    town.step([REQUEST])
+    town.step([START])  # tick 1, the last of the spike: .75 instead of .25
+    town.step([WAIT])  # tick 2: complete
+    assert types(town) == ["affordance_complete"]
+    assert town.agents[0].wallet == 0.25
+
+
+def test_who_cannot_pay_the_price_of_today_cannot_ask() -> None:
+    spike = PriceSpike(kind="bath", factor=5.0, start_tick=1, duration_ticks=1)
+    town = perturbed(bath_town(agents=1), price_spikes=[spike])
+    assert town.agents[0].legal[REQUEST]
+    town.step([WAIT])
+    assert not town.agents[0].legal[REQUEST]  # 1.25 for one who has 1
+    town.step([WAIT])
+    assert town.agents[0].legal[REQUEST]
+
+
+def test_those_who_meet_attend_once_and_each_pair_is_introduced_once() -> None:
+    meeting = Meeting(place="bath", radius=1, start_tick=1, duration_ticks=9, agents=["agent0", "agent2"])
+    town = perturbed(bath_town(agents=3), meetings=[meeting])
+    seen = []
+    for _ in range(4):
+        town.step([WAIT, WAIT, WAIT])
+        seen += [(event["tick"], event["type"], event["actor"], event["rival"]) for event in town.events]
+    assert seen == [(1, "meeting", -1, -1), (1, "meeting_attended", 0, 2), (1, "meeting_attended", 2, 0)]
+    assert (town.trust, town.familiarity) == ({(0, 2): 0.05}, {(0, 2): 0.1})
+
+
+def test_a_start_left_to_chance_differs_from_episode_to_episode_and_stays_in_its_range() -> None:
+    outage = Outage(kind="bath", start_tick=(3, 6), duration_ticks=1, probability=0.5)
+    town = perturbed(bath_town(agents=1), outages=[outage])
+    starts = []
+    for _ in range(200):
+        starts += [start for _, start in town.outages]
+        town.restart()
+    assert set(starts) == {3, 4, 5, 6}
+    assert 70 < len(starts) < 130  # 200 coins: 5 standard deviations are 35
+
+
+def test_who_comes_into_a_running_shift_has_the_usual_grace() -> None:
+    rules = shift_town().scenario.rules.model_copy(update={"day_start_tick": 7})
+    town = perturbed(shift_town(), rules=rules)  # the shift began at 2, five ticks ago
+    seen = []
+    for actions in ([REQUEST, WAIT], [START, WAIT]):
+        town.step(actions)
+        seen += types(town)
+    assert seen == ["shift_on_time"]
+    town.step([WAIT, WAIT])
+    town.step([WAIT, WAIT])  # time of day 10: over, three ticks after it began for the agent
+    assert view_features(town, town.agents[0])["attendance_ratio"] == 2 / 3
+
+
 def test_the_fainted_leave_and_newcomers_know_nobody() -> None:
     scenario = bath_town().scenario
     needs = NeedRules(hunger_decay=0.35, respawn_delay_ticks=2)  # .7 → .35 → 0: faints in tick 1
@@ -198,9 +272,12 @@ def test_the_fainted_leave_and_newcomers_know_nobody() -> None:
     assert [agent.needs["hunger"] for agent in town.agents] == [0.7, 0.7]
 
 
-def test_random_play_never_breaks_an_invariant() -> None:
-    for seed in range(40):
+def test_random_play_never_breaks_an_invariant_and_meets_every_event() -> None:
+    seen = set()
+    for seed in range(60):
         town, chance = ReferenceTown(random_scenario(seed), seed, town=0), Random(seed)
         while not town.over:
             town.step(random_actions(town, chance))
             check_invariants(town)
+            seen |= {event["type"] for event in town.events}
+    assert seen == set(EVENTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reference.doings import affordances, employment, movement, needs, queues
-from reference.outcomes import ends, relationships, rewards
+from reference.outcomes import ends, meetings, relationships, rewards
 from reference.people import (
     FREE,
     HOLDING,
@@ -11,16 +11,17 @@ from reference.people import (
     USING,
     WAITING,
     Agent,
+    Gathering,
     Thing,
     mix,
     walking_distances,
     within,
 )
 
-from townlet_core.scenario.model import Scenario
+from townlet_core.scenario.model import Meeting, Outage, Scenario
 from townlet_core.vocab import NEEDS, RELEASE, REQUEST, REWARD_TERMS, START, WAIT
 
-DRAW_ORDER = 0
+DRAW_ORDER, DRAW_HAPPENS, DRAW_START = 0, 6, 7
 
 
 class ReferenceTown:
@@ -48,11 +49,12 @@ class ReferenceTown:
         taken = set(self.scenario.walls) | {(thing.x, thing.y) for thing in self.objects}
         self.floor = {(x, y) for x in range(width) for y in range(height)} - taken
         for thing in self.objects:
-            thing.steps = walking_distances(thing, self.floor)
+            thing.steps = walking_distances((thing.x, thing.y), self.floor)
         self.agents = [self.newcomer(index) for index in range(len(self.scenario.agents))]
         self.rivalry: dict[tuple[int, int], float] = {}
         self.trust: dict[tuple[int, int], float] = {}
         self.familiarity: dict[tuple[int, int], float] = {}
+        self.draw_perturbations()
         self.decide_what_is_possible()
 
     def newcomer(self, index: int) -> Agent:
@@ -73,12 +75,13 @@ class ReferenceTown:
         self.events = []
         in_order = sorted(self.here(), key=lambda agent: self.draw(agent, DRAW_ORDER))
         chosen = self.actions(actions)
-        self.outages()
+        self.announce()
         movement(self, chosen, in_order)
         queues(self, chosen, in_order)
         affordances(self, chosen)
         needs(self)
         employment(self)
+        meetings(self)
         relationships(self, chosen, in_order)
         rewards(self)
         ends(self)
@@ -101,10 +104,16 @@ class ReferenceTown:
 
     def is_out_of_order(self, thing: Thing) -> bool:
         return any(
-            outage.kind == thing.kind_name
-            and outage.start_tick <= self.tick < outage.start_tick + outage.duration_ticks
-            for outage in self.scenario.outages
+            is_hit(outage, thing) and start <= self.tick < start + outage.duration_ticks
+            for outage, start in self.outages
         )
+
+    def price(self, thing: Thing) -> float:
+        price = thing.kind.cost
+        for spike, start in self.price_spikes:
+            if spike.kind == thing.kind_name and start <= self.tick < start + spike.duration_ticks:
+                price *= spike.factor
+        return price
 
     def emit(
         self, type: str, *, object: Thing | None = None, actor: Agent | None = None, **fields: object
@@ -202,14 +211,14 @@ class ReferenceTown:
         return next((thing for thing in self.beside(agent) if self.may_join(agent, thing)), None)
 
     def may_join(self, agent: Agent, thing: Thing) -> bool:
-        if self.tick < agent.cooldown_until.get(thing.index, 0) or agent.wallet < thing.kind.cost:
+        if self.tick < agent.cooldown_until.get(thing.index, 0) or agent.wallet < self.price(thing):
             return False
         return not thing.kind.is_work or self.may_work(agent, thing)
 
     def may_start(self, agent: Agent, thing: Thing) -> bool:
         return (
             thing in self.beside(agent)
-            and agent.wallet >= thing.kind.cost
+            and agent.wallet >= self.price(thing)
             and thing.stock != 0
             and not self.is_out_of_order(thing)
             and (not thing.kind.is_work or self.may_work(agent, thing))
@@ -236,8 +245,52 @@ class ReferenceTown:
             agent.is_new = False
         return chosen
 
-    def outages(self) -> None:
-        for outage in self.scenario.outages:
-            if outage.start_tick == self.tick:
-                first = next((thing for thing in self.objects if thing.kind_name == outage.kind), None)
-                self.emit("utility_outage", object=first)
+    # Perturbations
+
+    def draw_perturbations(self) -> None:
+        """Decide what happens in this episode, and when; they are numbered in the order of the rules."""
+        plan = self.scenario
+        number = 0
+        happening: list[list[tuple]] = []
+        for sort in (plan.outages, plan.price_spikes, plan.meetings):
+            happening.append([])
+            for perturbation in sort:
+                earliest, latest = perturbation.start_range
+                if self.chance(number, DRAW_HAPPENS) < perturbation.probability:
+                    start = earliest + int(self.chance(number, DRAW_START) * (latest - earliest + 1))
+                    happening[-1].append((perturbation, start))
+                number += 1
+        self.outages, self.price_spikes, arranged = happening
+        self.gatherings = [self.gathering(meeting, start) for meeting, start in arranged]
+
+    def chance(self, number: int, purpose: int) -> float:
+        return (mix(mix(mix(self.key, 0), number), purpose) >> 11) / (1 << 53)
+
+    def gathering(self, meeting: Meeting, start: int) -> Gathering:
+        names = [thing.id for thing in self.scenario.objects]
+        thing = self.objects[names.index(meeting.place)] if isinstance(meeting.place, str) else None
+        place = (thing.x, thing.y) if thing else meeting.place
+        return Gathering(meeting, thing, place, start, walking_distances(place, self.floor))
+
+    def announce(self) -> None:
+        """Emit the events of what starts in this tick."""
+        for outage, start in self.outages:
+            if start == self.tick:
+                hit = [thing for thing in self.objects if is_hit(outage, thing)]
+                self.emit("utility_outage", object=hit[0] if hit else None)
+        for spike, start in self.price_spikes:
+            if start == self.tick:
+                dear = [thing for thing in self.objects if thing.kind_name == spike.kind]
+                self.emit("price_spike", object=dear[0] if dear else None)
+        for gathering in self.gatherings:
+            if gathering.start_tick == self.tick:
+                self.emit("meeting", object=gathering.thing)
+
+    def is_invited(self, agent: Agent, gathering: Gathering) -> bool:
+        return not gathering.meeting.agents or agent.spec.id in gathering.meeting.agents
+
+
+def is_hit(outage: Outage, thing: Thing) -> bool:
+    if outage.utility:
+        return thing.kind.utility == outage.utility
+    return thing.kind_name == outage.kind

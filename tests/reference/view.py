@@ -12,6 +12,7 @@ from townlet_core.vocab import (
     ACTION_COUNT,
     MAP_CHANNELS,
     MAP_SIZE,
+    MEETING_FEATURES,
     NEEDS,
     NEIGHBOURS,
     SHIFT_STATES,
@@ -39,7 +40,7 @@ def view_map(town: ReferenceTown, agent: Agent) -> list[list[list[float]]]:
 def view_features(town: ReferenceTown, agent: Agent) -> dict[str, float]:
     """Return every feature by name, in the order of vocab.feature_names."""
     kinds = tuple(town.scenario.all_kinds)
-    names = feature_names(kinds)
+    names = town.scenario.feature_names
     if not agent.in_town:
         return dict.fromkeys(names, 0.0)
     seen = {**base(town, agent), **state(town, agent)}
@@ -52,6 +53,10 @@ def view_features(town: ReferenceTown, agent: Agent) -> dict[str, float]:
     for n in range(NEIGHBOURS):
         neighbour = neighbour_features(town, agent, others[n] if n < len(others) else None)
         seen.update({f"neighbour{n}_{name}": value for name, value in neighbour.items()})
+    if town.scenario.price_spikes:
+        seen.update({f"{kind}_price": price_of(town, agent, kind) for kind in kinds})
+    if town.scenario.meetings:
+        seen.update(meeting_features(town, agent))
     assert set(seen) == set(names)
     return {name: seen[name] for name in names}
 
@@ -116,12 +121,16 @@ def using_progress(agent: Agent) -> float:
 
 def step_towards(agent: Agent, thing: Thing) -> tuple[float, float]:
     """Return the direction of the next step of a shortest way: dx, dy."""
-    distance = thing.steps[agent.x, agent.y]
+    return next_tile(agent, (thing.x, thing.y), thing.steps)
+
+
+def next_tile(agent: Agent, goal: tuple[int, int], steps: dict[tuple[int, int], int]) -> tuple[float, float]:
+    distance = steps[agent.x, agent.y]
     for dx, dy in MOVES.values():
         tile = (agent.x + dx, agent.y + dy)
-        if tile == (thing.x, thing.y) or (distance > 1 and thing.steps.get(tile, distance) < distance):
+        if tile == goal or (distance > 1 and steps.get(tile, distance) < distance):
             return float(dx), float(dy)
-    raise AssertionError("a reachable object has a next step")
+    raise AssertionError("what can be reached has a next step")
 
 
 def nearest_of(town: ReferenceTown, agent: Agent, kind: str) -> dict[str, float]:
@@ -138,6 +147,23 @@ def nearest_of(town: ReferenceTown, agent: Agent, kind: str) -> dict[str, float]
         "queue_length": waiting / (waiting + 2),
         "stock": stock / (stock + 4),
     }
+
+
+def price_of(town: ReferenceTown, agent: Agent, kind: str) -> float:
+    thing = nearest([thing for thing in town.objects if thing.kind_name == kind], agent.x, agent.y)
+    return town.price(thing) / (town.price(thing) + 1) if thing else 0.0
+
+
+def meeting_features(town: ReferenceTown, agent: Agent) -> dict[str, float]:
+    invitations = [g for g in town.gatherings if town.is_invited(agent, g) and town.tick < g.end_tick]
+    if not invitations:
+        return dict.fromkeys(MEETING_FEATURES, 0.0)
+    following = min(invitations, key=lambda gathering: gathering.start_tick)
+    distance = following.steps.get((agent.x, agent.y), 0)
+    dx, dy = next_tile(agent, following.place, following.steps) if distance else (0.0, 0.0)
+    left = max(following.start_tick - town.tick, 0)
+    values = (dx, dy, distance / (distance + 8), float(left == 0), min(left / town.rules.ticks_per_day, 1.0))
+    return dict(zip(MEETING_FEATURES, values, strict=True))
 
 
 def neighbour_features(town: ReferenceTown, agent: Agent, other: Agent | None) -> dict[str, float]:

@@ -83,6 +83,12 @@ def test_every_channel_and_every_feature_is_listed_in_order():
     assert tuple(expanded) == feature_names()
 
 
+def test_the_features_of_perturbed_towns_are_listed_in_order():
+    price, *meeting = [row[0].strip("`") for row in rows("## Seeing prices and meetings")]
+    added = feature_names(has_price_spikes=True, has_meetings=True)[len(feature_names()) :]
+    assert added == (*(price.replace("KIND", kind) for kind in OBJECT_KINDS), *meeting)
+
+
 def test_every_limit_is_listed_with_its_default():
     documented = {row[0].strip("`"): int(row[1].replace(",", "")) for row in rows("## Limits")}
     assert documented == dataclasses.asdict(ReadLimits())

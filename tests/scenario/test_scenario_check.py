@@ -151,6 +151,63 @@ def test_an_agent_has_a_job_that_exists():
     assert found(agents=agents) == ["agents[0].job: unknown job 'clark' (did you mean 'clerk'?)"]
 
 
+def test_the_shifts_at_one_workplace_do_not_overlap():
+    agents = [{"id": n, "position": (x, 0), "job": n} for x, n in enumerate(("early", "late", "noon"))]
+    hours = {"early": (1, 9), "late": (9, 20), "noon": (8, 12)}
+    jobs = {n: {"workplace": "till", "start_tick": a, "end_tick": z} for n, (a, z) in hours.items()}
+    line = "agents[2].job: works at 'till' from 8 to 12, as 'early' does from 1 to 9; expected one at a time"
+    assert found(agents=agents, jobs=jobs) == [line]
+    assert found(agents=agents[:2], jobs=jobs) == []
+
+
+def test_what_plays_no_part_at_a_workplace_is_a_mistake():
+    desk = {
+        "affordance": "work",
+        "duration_ticks": 5,
+        "is_work": True,
+        "cost": 1,
+        "effects": {"energy": -0.1},
+    }
+    objects = [{"id": "till", "kind": "checkout", "position": (4, 1), "stock": 3}]
+    why = "plays no part where is_work is true: work goes on for as long as the shift lasts"
+    assert found(kinds={"desk": desk}, objects=objects) == [
+        f"kinds.desk.effects: {why}",
+        f"kinds.desk.cost: {why}",
+        "objects[0].stock: 'till' is a workplace, which has no stock",
+    ]
+
+
+WHEN = {"start_tick": 1, "duration_ticks": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"outages": [WHEN]}, "outages[0]: found neither kind nor utility, expected one of them"),
+        ({"outages": [{**WHEN, "kind": "bed", "utility": "water"}]}, "outages[0]: found both kind and utility, expected one of them"),
+        ({"outages": [{**WHEN, "utility": "power"}]}, "outages[0].utility: nothing in town needs power: give its kind utility: power"),
+        ({"outages": [{**WHEN, "kind": "bed", "start_tick": (5, 4)}]}, "outages[0].start_tick: found [5, 4], expected the earliest first, then the latest"),
+        ({"price_spikes": [{**WHEN, "kind": "showr", "factor": 2}]}, "price_spikes[0].kind: unknown kind 'showr' (did you mean 'shower'?)"),
+        ({"price_spikes": [{**WHEN, "kind": "bed", "factor": 2}]}, "price_spikes[0].kind: a bed costs nothing, so it has no price to change"),
+        ({"meetings": [{**WHEN, "place": "wish"}]}, "meetings[0].place: unknown object 'wish' (did you mean 'wash'?)"),
+        ({"meetings": [{**WHEN, "place": (0, 2)}]}, "meetings[0].place: tile [0, 2] is a wall, expected floor"),
+        ({"meetings": [{**WHEN, "place": (1, 1)}]}, "meetings[0].place: tile [1, 1] is taken by object 'wash'; to go beside it: place: wash"),
+        ({"meetings": [{**WHEN, "place": "wash", "agents": ["anna", "bem"]}]}, "meetings[0].agents[1]: unknown agent 'bem' (did you mean 'ben'?)"),
+        ({"meetings": [{**WHEN, "place": "wash", "agents": ["anna", "anna"]}]}, "meetings[0].agents[1]: 'anna' is invited twice"),
+        ({"meetings": [{**WHEN, "place": "wash", "agents": ["anna"]}]}, "meetings[0].agents: found one agent, expected at least two, or none to invite everybody"),
+    ],
+)  # fmt: skip
+def test_a_perturbation_finds_what_it_is_about(changes, line):
+    assert found(**changes) == [line]
+
+
+def test_perturbations_that_make_sense_are_accepted():
+    outages = [{**WHEN, "utility": "water", "probability": 0.5}, {**WHEN, "kind": "stove"}]
+    spikes = [{**WHEN, "kind": "shower", "factor": 3, "start_tick": (2, 2)}]
+    meetings = [{**WHEN, "place": "wash"}, {**WHEN, "place": (3, 3), "agents": ["anna", "ben"]}]
+    assert found(outages=outages, price_spikes=spikes, meetings=meetings) == []
+
+
 VERBS = "expected exactly one of move, request, start, release, chat, wait"
 
 

@@ -43,7 +43,7 @@ def test_the_docs_list_every_built_in_kind_with_its_numbers(name):
     effects = ", ".join(f"{need} {change:+g}" for need, change in kind.effects if change) or "–"
     ticks = "the shift" if kind.is_work else str(kind.duration_ticks)
     stock = "–" if kind.stock is None else str(kind.stock)
-    assert cells == [f"`{kind.affordance}`", ticks, effects, f"{kind.cost:g}", stock]
+    assert cells == [f"`{kind.affordance}`", ticks, effects, f"{kind.cost:g}", stock, kind.utility or "–"]
 
 
 @pytest.mark.parametrize("name", bundled_scenarios())

@@ -103,7 +103,7 @@ NAME = "a name (1 to 64 letters, digits, '_', '.' or '-')"
         ("rules:", "expect: {x: [1, a]}\nrules:", "18:17: expect.x[1]: found 'a', expected a number"),
         ("rules:", "expect: {x: [1]}\nrules:", "18:13: expect.x: found [1], expected a pair, each a number or null"),
         ("rules:", "kinds: {k: 1}\nrules:", "18:12: kinds.k: found 1, expected a block of keys"),
-        ("rules:", "outages: {}\nrules:", "18:10: outages: found a block of keys, expected a list of any number"),
+        ("rules:", "outages: {}\nrules:", "18:10: outages: found a block of keys, expected a list of at most 64"),
         ("ticks: 10", "ticks: 10\nticks: 20", "3:1: ticks: key 'ticks' is here twice, first on line 2"),
         ("name: demo", "name: !!python/name:os.system x", "1:7: name: tag 'tag:yaml.org,2002:python/name:os.system' is not used here, expected a plain value"),
         ("name: demo", 'name: "\\uD800"', "1:7: name: holds half a surrogate pair, expected Unicode text"),

@@ -70,7 +70,7 @@ def compare(fast: Towns, slow: list[ReferenceTown], where: str) -> None:
         for agent in town.agents:
             pairs += agent_pairs(fast, b, agent) + seen_pairs(fast, seen, b, town, agent)
         for thing in town.objects:
-            pairs += object_pairs(fast, b, thing)
+            pairs += object_pairs(fast, b, thing, town)
         found += [
             f"town {b} {name}: compiled {ours}, reference {theirs}"
             for name, ours, theirs in pairs
@@ -136,12 +136,14 @@ def agent_pairs(fast: Towns, b: int, agent: Agent) -> list[tuple]:
     return [(f"agent {agent.index} {name}", ours, theirs) for name, ours, theirs in pairs]
 
 
-def object_pairs(fast: Towns, b: int, thing: Thing) -> list[tuple]:
+def object_pairs(fast: Towns, b: int, thing: Thing, town: ReferenceTown) -> list[tuple]:
     record = fast.state.objects[b, thing.index]
     pairs = [
         ("user", record.user, thing.user.index if thing.user else -1),
         ("holder", record.holder, thing.holder.index if thing.holder else -1),
         ("stock", record.stock, -1 if thing.stock is None else thing.stock),
+        ("price", record.price, town.price(thing)),
+        ("out of order", bool(record.out_of_order), town.is_out_of_order(thing)),
         (
             "line",
             fast.state.line[b, thing.index, : record.line_length].tolist(),

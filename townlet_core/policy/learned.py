@@ -14,7 +14,7 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.compiled import kernel, wrapping
 from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Observations, Towns
-from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, feature_names
+from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 
 class LearnedPolicy:
@@ -78,7 +78,7 @@ def network_for(scenario: Scenario, hidden_size: int = 256) -> NetworkConfig:
     """Describe the network that fits a scenario's observations."""
     return NetworkConfig(
         map_shape=MAP_SHAPE,
-        feature_count=len(feature_names(tuple(scenario.all_kinds))),
+        feature_count=len(scenario.feature_names),
         action_count=ACTION_COUNT,
         hidden_size=hidden_size,
     )

@@ -7,6 +7,7 @@ from townlet_core.rng import DRAW_SOCIAL, draw_unit
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.employment import MAY_NOT, may_work, own_shift_is_on
+from townlet_core.simulation.meetings import is_at_meeting, next_meeting, ticks_to_meeting
 from townlet_core.simulation.paths import NOWHERE
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState
 from townlet_core.vocab import CHAT, EAST, NORTH, RELEASE, SOUTH, START, WAIT, WEST
@@ -24,16 +25,21 @@ RESTLESS = 0.2  # chance of a step per idle tick where one might be in the way
 
 @rule
 def live_by_needs(state: TownState, rules: TownRules, b: int, i: int) -> int:
-    """Choose an action: finish what was begun, go to work, see to the worst need, or pass the time."""
+    """Choose an action: finish what was begun, go to work or where one is invited, see to the worst need, or
+    pass the time."""
     agent = state.agents[b, i]
     remedy, is_urgent = _find_remedy(state, rules, b, i)
     if agent.role == USING:
         at_work = rules.kinds[rules.objects[agent.object].kind].is_work
         return RELEASE if at_work and is_urgent else WAIT
-    goal = _choose_goal(state, rules, b, i, remedy, is_urgent)
+    has_duty = is_urgent or _is_time_for_work(state, rules, b, i)
+    meeting = NOBODY if has_duty else _meeting_due(state, rules, b, i)
+    goal = NOBODY if meeting != NOBODY else _choose_goal(state, rules, b, i, remedy, is_urgent)
     if agent.role != FREE:
-        must_go = is_urgent or _is_time_for_work(state, rules, b, i)
+        must_go = has_duty or meeting != NOBODY
         return _keep_place(state, rules, b, i, must_go and goal != agent.object)
+    if meeting != NOBODY and not is_at_meeting(state, rules, b, meeting, i):
+        return walk(state, rules.steps_to_meeting[meeting], b, i)
     if goal == NOBODY:
         return _pass_time(state, rules, b, i)
     return approach(state, rules, b, i, goal)
@@ -72,6 +78,18 @@ def _is_time_for_work(state: TownState, rules: TownRules, b: int, i: int) -> boo
     agent = state.agents[b, i]
     way = rules.distance[rules.jobs[rules.agents[i].job].workplace, agent.y, agent.x]
     return way != NOWHERE and _ticks_to_shift(state, rules, b, i) <= way + LEAVE_EARLY_TICKS
+
+
+@rule
+def _meeting_due(state: TownState, rules: TownRules, b: int, i: int) -> int:
+    """Return the meeting that it is time to go to, or that is on, or -1."""
+    meeting = next_meeting(state, rules, b, i)
+    if meeting == NOBODY:
+        return NOBODY
+    agent = state.agents[b, i]
+    way = rules.steps_to_meeting[meeting, agent.y, agent.x]
+    is_due = ticks_to_meeting(state, rules, b, meeting) <= way + LEAVE_EARLY_TICKS
+    return meeting if way != NOWHERE and is_due else NOBODY
 
 
 @rule
@@ -121,7 +139,7 @@ def _is_usable(state: TownState, rules: TownRules, b: int, i: int, o: int) -> bo
     agent = state.agents[b, i]
     thing = state.objects[b, o]
     kind = rules.kinds[rules.objects[o].kind]
-    if kind.is_work or thing.stock == 0 or thing.out_of_order or agent.wallet < kind.cost:
+    if kind.is_work or thing.stock == 0 or thing.out_of_order or agent.wallet < thing.price:
         return False
     steps = rules.distance[o, agent.y, agent.x]
     return steps != NOWHERE and state.cooldown[b, o, i] <= state.towns[b].tick + steps
@@ -144,15 +162,20 @@ def _ticks_needed(state: TownState, rules: TownRules, b: int, i: int, o: int) ->
 def _has_time(
     state: TownState, rules: TownRules, b: int, i: int, o: int, ticks: int, is_urgent: bool
 ) -> bool:
-    """Whether the agent can do this without starving, and, unless it is urgent, before its shift."""
+    """Whether the agent can do this without starving, and, unless it is urgent, before its duties."""
     constants = rules.constants[0]
     agent = state.agents[b, i]
     left = agent.hunger - constants.hunger_decay * ticks
     if rules.kinds[rules.objects[o].kind].hunger <= 0.0 and left < constants.faint_threshold + HUNGER_RESERVE:
         return False
-    if is_urgent or rules.agents[i].job == NOBODY:
+    if is_urgent:
         return True
-    return ticks < _ticks_to_shift(state, rules, b, i)
+    if rules.agents[i].job != NOBODY and ticks >= _ticks_to_shift(state, rules, b, i):
+        return False
+    meeting = next_meeting(state, rules, b, i)
+    if meeting == NOBODY or rules.steps_to_meeting[meeting, agent.y, agent.x] == NOWHERE:
+        return True
+    return ticks < ticks_to_meeting(state, rules, b, meeting)
 
 
 @rule

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from townlet_core.errors import did_you_mean
 from townlet_core.scenario.document import Path
 from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
-from townlet_core.scenario.model import MAX_SIDE, VERBS, Scenario
+from townlet_core.scenario.model import MAX_SIDE, VERBS, Job, Kind, Scenario
 
 MAX_MISTAKES = 500  # a file with more is not a scenario
+NOT_AT_WORK = ("effects", "cost", "stock", "supplies", "is_meal", "completion_event")
 
 Found = Iterator[tuple[Path, str]]
 Tile = tuple[int, int]
@@ -43,14 +44,17 @@ def _check_all(scenario: Scenario) -> Found:
     yield from _check_ids(scenario)
     yield from _check_tiles(scenario)
     yield from _check_kinds(scenario)
+    yield from _check_workplaces(scenario)
     yield from _check_jobs(scenario)
+    yield from _check_shifts(scenario)
+    yield from _check_perturbations(scenario)
     yield from _check_schedules(scenario)
     yield from _check_ranges(scenario)
     if not grid:  # places can be judged only on a floor plan that makes sense
         floor = Floor(*scenario.size, scenario.walls)
         yield from _check_places(scenario, floor)
         yield from _check_access(scenario, floor)
-        yield from _check_moves(scenario, floor)
+        yield from _check_goals(scenario, floor)
 
 
 def _check_grid(scenario: Scenario) -> Found:
@@ -120,12 +124,70 @@ def _check_kinds(scenario: Scenario) -> Found:
             for name, kind in scenario.kinds.items()
             if kind.supplies
         ),
-        *((("outages", i, "kind"), outage.kind) for i, outage in enumerate(scenario.outages)),
+        *((("outages", i, "kind"), outage.kind) for i, outage in enumerate(scenario.outages) if outage.kind),
+        *((("price_spikes", i, "kind"), spike.kind) for i, spike in enumerate(scenario.price_spikes)),
     ]
     known = list(scenario.all_kinds)
     for path, kind in named:
         if kind not in known:
             yield path, f"unknown kind '{kind}'{did_you_mean(kind, known)}"
+
+
+def _check_workplaces(scenario: Scenario) -> Found:
+    """What plays no part at a workplace is not said of one."""
+    for name, kind in scenario.kinds.items():
+        for word in NOT_AT_WORK if kind.is_work else ():
+            if getattr(kind, word) != Kind.model_fields[word].default:
+                message = "plays no part where is_work is true: work goes on for as long as the shift lasts"
+                yield ("kinds", name, word), message
+    for index, thing in enumerate(scenario.objects):
+        at_work = thing.kind in scenario.all_kinds and scenario.all_kinds[thing.kind].is_work
+        if at_work and thing.stock is not None:
+            yield ("objects", index, "stock"), f"'{thing.id}' is a workplace, which has no stock"
+
+
+def _check_perturbations(scenario: Scenario) -> Found:
+    """What befalls the town starts in order and finds what it is about."""
+    kinds = scenario.all_kinds
+    for sort in ("outages", "price_spikes", "meetings"):
+        for index, perturbation in enumerate(getattr(scenario, sort)):
+            earliest, latest = perturbation.start_range
+            if earliest > latest:
+                message = f"found [{earliest}, {latest}], expected the earliest first, then the latest"
+                yield (sort, index, "start_tick"), message
+    in_town = {kinds[thing.kind].utility for thing in scenario.objects if thing.kind in kinds}
+    for index, outage in enumerate(scenario.outages):
+        if (outage.kind is None) == (outage.utility is None):
+            found = "neither kind nor utility" if outage.kind is None else "both kind and utility"
+            yield ("outages", index), f"found {found}, expected one of them"
+        elif outage.utility and outage.utility not in in_town:
+            message = f"nothing in town needs {outage.utility}: give its kind utility: {outage.utility}"
+            yield ("outages", index, "utility"), message
+    for index, spike in enumerate(scenario.price_spikes):
+        if spike.kind in kinds and kinds[spike.kind].cost == 0:
+            yield (
+                ("price_spikes", index, "kind"),
+                f"a {spike.kind} costs nothing, so it has no price to change",
+            )
+    yield from _check_invitations(scenario)
+
+
+def _check_invitations(scenario: Scenario) -> Found:
+    objects = [thing.id for thing in scenario.objects]
+    agents = [agent.id for agent in scenario.agents]
+    for index, meeting in enumerate(scenario.meetings):
+        path: Path = ("meetings", index)
+        if isinstance(meeting.place, str) and meeting.place not in objects:
+            message = f"unknown object '{meeting.place}'{did_you_mean(meeting.place, objects)}"
+            yield (*path, "place"), message
+        for place, name in enumerate(meeting.agents):
+            if name not in agents:
+                message = f"unknown agent '{name}'{did_you_mean(name, agents)}"
+                yield (*path, "agents", place), message
+            elif name in meeting.agents[:place]:
+                yield (*path, "agents", place), f"'{name}' is invited twice"
+        if len(meeting.agents) == 1:
+            yield (*path, "agents"), "found one agent, expected at least two, or none to invite everybody"
 
 
 def _check_jobs(scenario: Scenario) -> Found:
@@ -148,6 +210,23 @@ def _check_jobs(scenario: Scenario) -> Found:
         if agent.job is not None and agent.job not in scenario.jobs:
             message = f"unknown job '{agent.job}'{did_you_mean(agent.job, list(scenario.jobs))}"
             yield ("agents", index, "job"), message
+
+
+def _check_shifts(scenario: Scenario) -> Found:
+    """One at a time works at a workplace: a second agent there would be absent, day after day."""
+    hired: list[tuple[str, Job]] = []
+    for index, agent in enumerate(scenario.agents):
+        job = scenario.jobs.get(agent.job or "")
+        if job is None:
+            continue
+        for name, other in hired:
+            is_apart = job.end_tick <= other.start_tick or other.end_tick <= job.start_tick
+            if other.workplace == job.workplace and not is_apart:
+                found = f"works at '{job.workplace}' from {job.start_tick} to {job.end_tick}"
+                taken = f"as '{name}' does from {other.start_tick} to {other.end_tick}"
+                yield ("agents", index, "job"), f"{found}, {taken}; expected one at a time"
+                break
+        hired.append((agent.id, job))
 
 
 def _check_schedules(scenario: Scenario) -> Found:
@@ -191,21 +270,26 @@ def _check_access(scenario: Scenario, floor: Floor) -> Found:
             yield ("objects", index, "position"), message
 
 
-def _check_moves(scenario: Scenario, floor: Floor) -> Found:
-    """A tile to move to is one that an agent can stand on."""
+def _check_goals(scenario: Scenario, floor: Floor) -> Found:
+    """A tile to move to, or to meet at, is one that an agent can stand on."""
     objects = {thing.position: thing.id for thing in scenario.objects}
-    for index, agent in enumerate(scenario.agents):
-        for step, entry in enumerate(agent.schedule):
-            if not isinstance(entry.move, tuple):
-                continue
-            message = floor.refusal(entry.move)
-            if not message and entry.move in objects:
-                name = objects[entry.move]
-                message = (
-                    f"tile {list(entry.move)} is taken by object '{name}'; to go beside it: move: {name}"
-                )
-            if message:
-                yield ("agents", index, "schedule", step, "move"), message
+    goals: list[tuple[Path, Tile | str | None]] = [
+        (("agents", index, "schedule", step, "move"), entry.move)
+        for index, agent in enumerate(scenario.agents)
+        for step, entry in enumerate(agent.schedule)
+    ]
+    goals += [
+        (("meetings", index, "place"), meeting.place) for index, meeting in enumerate(scenario.meetings)
+    ]
+    for path, tile in goals:
+        if not isinstance(tile, tuple):
+            continue
+        message = floor.refusal(tile)
+        if not message and tile in objects:
+            beside = f"to go beside it: {path[-1]}: {objects[tile]}"
+            message = f"tile {list(tile)} is taken by object '{objects[tile]}'; {beside}"
+        if message:
+            yield path, message
 
 
 def _check_ranges(scenario: Scenario) -> Found:

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from townlet_core.vocab import NAME_PATTERN
+from townlet_core.vocab import NAME_PATTERN, feature_names
 
 MAX_AGENTS = 64
 MAX_OBJECTS = 128
 MAX_SIDE = 128  # tiles along one edge of the grid
 MAX_TICKS = 1_000_000
+MAX_PERTURBATIONS = 64  # of each sort
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 Position = tuple[Annotated[int, Field(ge=0, lt=MAX_SIDE)], Annotated[int, Field(ge=0, lt=MAX_SIDE)]]
@@ -23,6 +24,7 @@ Amount = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Change = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Ticks = Annotated[int, Field(ge=0, le=MAX_TICKS)]
 SomeTicks = Annotated[int, Field(ge=1, le=MAX_TICKS)]
+Utility = Literal["water", "power"]
 Stock = Annotated[int, Field(ge=0, le=10_000)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
@@ -69,6 +71,7 @@ class Kind(Words):
     is_work: Annotated[
         bool, means("whether it is used by those whose job is there, for as long as their shift lasts")
     ] = False
+    utility: Annotated[Utility | None, means("what it needs, and what an outage can cut off")] = None
     completion_event: Annotated[
         Literal["affordance_complete", "shower_complete", "sleep_complete"],
         means("event that reports completion"),
@@ -81,6 +84,7 @@ BUILT_IN_KINDS: dict[str, Kind] = {
         duration_ticks=30,
         effects=Effects(hygiene=0.45, energy=-0.03),
         cost=0.2,
+        utility="water",
         completion_event="shower_complete",
     ),
     "fridge": Kind(
@@ -97,6 +101,7 @@ BUILT_IN_KINDS: dict[str, Kind] = {
         effects=Effects(hunger=0.1, energy=-0.05),
         stock=5,
         supplies="fridge",
+        utility="power",
     ),
     "bed": Kind(
         affordance="rest_sleep",
@@ -238,6 +243,8 @@ class RelationshipRules(Words):
     meal_familiarity: Annotated[Unit, means("familiarity gained by a shared meal")] = 0.08
     help_trust: Annotated[Unit, means("trust gained by covering for a late colleague")] = 0.1
     takeover_trust: Annotated[Unit, means("trust gained by taking an absent colleague's shift")] = 0.15
+    meeting_trust: Annotated[Unit, means("trust gained by coming together at a meeting")] = 0.05
+    meeting_familiarity: Annotated[Unit, means("familiarity gained by coming together at a meeting")] = 0.1
 
 
 class EmploymentRules(Words):
@@ -249,12 +256,51 @@ class EmploymentRules(Words):
     ] = 30
 
 
-class Outage(Words):
-    """For a while, objects of one kind can't be started; those in use finish."""
+class Perturbation(Words):
+    """Something that befalls the town for a while; chance may decide whether and when."""
 
-    kind: Annotated[Name, means("what is out of order")]
-    start_tick: Annotated[Ticks, means("tick of the episode at which it begins")]
+    start_tick: Annotated[
+        Ticks | tuple[Ticks, Ticks],
+        means(
+            "tick of the episode at which it begins; a pair: drawn anew for each episode, both ends included"
+        ),
+    ]
     duration_ticks: Annotated[SomeTicks, means("how long it lasts")]
+    probability: Annotated[Unit, means("how likely it is to happen in an episode")] = 1.0
+
+    @property
+    def start_range(self) -> tuple[int, int]:
+        """Earliest and latest start."""
+        start = self.start_tick
+        return (start, start) if isinstance(start, int) else start
+
+
+class Outage(Perturbation):
+    """Objects of one kind, or of all that need one utility, can't be started; those in use finish."""
+
+    kind: Annotated[Name | None, means("the one kind that is out of order")] = None
+    utility: Annotated[Utility | None, means("what is cut off, for all kinds that need it")] = None
+
+
+class PriceSpike(Perturbation):
+    """Objects of one kind cost several times as much, for who starts them meanwhile."""
+
+    kind: Annotated[Name, means("what changes its price; its cost is above 0")]
+    factor: Annotated[
+        float,
+        Field(ge=0, le=1_000, allow_inf_nan=False),
+        means("how many times its cost it costs; below 1 it is a sale"),
+    ]
+
+
+class Meeting(Perturbation):
+    """An arranged meeting: who is invited and comes gets to know the others who came."""
+
+    place: Annotated[Position | Name, means("a tile `[x, y]`, or an object")]
+    radius: Annotated[
+        Side, means("within how many tiles of the place one is there; diagonals count as one")
+    ] = 2
+    agents: Annotated[list[Name], means("who is invited, two at least; empty: everybody")] = []
 
 
 class Rules(Words):
@@ -311,7 +357,15 @@ class Scenario(Words):
     objects: Annotated[list[ObjectSpec], Field(max_length=MAX_OBJECTS), means("what stands in town")] = []
     agents: Annotated[list[AgentSpec], Field(max_length=MAX_AGENTS), means("who lives there")] = []
     jobs: Annotated[dict[Name, Job], means("where and when to work")] = {}
-    outages: Annotated[list[Outage], means("when things are out of order")] = []
+    outages: Annotated[
+        list[Outage], Field(max_length=MAX_PERTURBATIONS), means("when things are out of order")
+    ] = []
+    price_spikes: Annotated[
+        list[PriceSpike], Field(max_length=MAX_PERTURBATIONS), means("when things cost more")
+    ] = []
+    meetings: Annotated[
+        list[Meeting], Field(max_length=MAX_PERTURBATIONS), means("who meets when and where")
+    ] = []
     rules: Annotated[Rules, means("the constants of the town")] = Rules()
     rewards: Annotated[Rewards, means("what the learner is paid for")] = Rewards()
     expect: Annotated[
@@ -323,6 +377,11 @@ class Scenario(Words):
     def all_kinds(self) -> dict[str, Kind]:
         """Built-in kinds first, in their fixed order, then the scenario's own in file order."""
         return {**BUILT_IN_KINDS, **self.kinds}
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The feature columns of an observation of this town, in order."""
+        return feature_names(tuple(self.all_kinds), bool(self.price_spikes), bool(self.meetings))
 
     @property
     def walls(self) -> frozenset[tuple[int, int]]:

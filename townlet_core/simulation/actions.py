@@ -8,8 +8,8 @@ from townlet_core.rng import DRAW_ORDER, draw_bits
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.employment import MAY_NOT, may_work
-from townlet_core.simulation.events import UTILITY_OUTAGE, emit
 from townlet_core.simulation.paths import STEP_X, STEP_Y
+from townlet_core.simulation.perturbations import announce_perturbations, perturb_objects
 from townlet_core.simulation.state import (
     AGENT_CELL,
     BORDER,
@@ -49,7 +49,7 @@ def take_actions(state: TownState, rules: TownRules, b: int, actions: np.ndarray
     town.actions += chosen
     town.invalid_actions += impossible
     _draw_serving_order(state, b)
-    _announce_outages(state, rules, b)
+    announce_perturbations(state, rules, b)
 
 
 @rule
@@ -66,33 +66,9 @@ def _draw_serving_order(state: TownState, b: int) -> None:
 
 
 @rule
-def _announce_outages(state: TownState, rules: TownRules, b: int) -> None:
-    tick = state.towns[b].tick
-    for u in range(rules.outages.shape[0]):
-        if rules.outages[u].start_tick == tick:
-            emit(state, b, UTILITY_OUTAGE, rules.outages[u].object, NOBODY, NOBODY)
-    mark_outages(state, rules, b)
-
-
-@rule
-def mark_outages(state: TownState, rules: TownRules, b: int) -> None:
-    """Set which objects are out of order in the tick to come."""
-    tick = state.towns[b].tick
-    if rules.outages.shape[0] == 0:
-        return
-    for o in range(rules.objects.shape[0]):
-        broken = False
-        for u in range(rules.outages.shape[0]):
-            outage = rules.outages[u]
-            if outage.kind == rules.objects[o].kind and outage.start_tick <= tick < outage.end_tick:
-                broken = True
-        state.objects[b, o].out_of_order = broken
-
-
-@rule
 def find_legal_actions(state: TownState, rules: TownRules, b: int) -> None:
     """Write every agent's `legal` bits for the tick to come."""
-    mark_outages(state, rules, b)
+    perturb_objects(state, rules, b)
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         legal = 1 << WAIT
@@ -147,7 +123,7 @@ def object_to_join(state: TownState, rules: TownRules, b: int, i: int) -> int:
 @rule
 def _may_join(state: TownState, rules: TownRules, b: int, i: int, o: int) -> bool:
     kind = rules.kinds[rules.objects[o].kind]
-    if state.towns[b].tick < state.cooldown[b, o, i] or state.agents[b, i].wallet < kind.cost:
+    if state.towns[b].tick < state.cooldown[b, o, i] or state.agents[b, i].wallet < state.objects[b, o].price:
         return False
     return not kind.is_work or may_work(state, rules, b, i, o) != MAY_NOT
 
@@ -160,6 +136,6 @@ def _may_start(state: TownState, rules: TownRules, b: int, i: int) -> bool:
     kind = rules.kinds[spec.kind]
     beside = abs(agent.x - spec.x) + abs(agent.y - spec.y) == 1
     usable = state.objects[b, o].stock != 0 and not state.objects[b, o].out_of_order
-    if not beside or not usable or agent.wallet < kind.cost:
+    if not beside or not usable or agent.wallet < state.objects[b, o].price:
         return False
     return not kind.is_work or may_work(state, rules, b, i, o) != MAY_NOT

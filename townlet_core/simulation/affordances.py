@@ -38,6 +38,7 @@ def _begin(state: TownState, rules: TownRules, b: int, o: int) -> None:
     thing.user = i
     state.agents[b, i].role = USING
     state.agents[b, i].progress = 0
+    state.agents[b, i].price = thing.price
     if rules.kinds[rules.objects[o].kind].is_work:
         colleague = may_work(state, rules, b, i, o)
         if colleague >= 0 and state.agents[b, colleague].shift_state == ABSENT:
@@ -79,7 +80,7 @@ def _complete(state: TownState, rules: TownRules, b: int, o: int) -> None:
     agent.gained = (
         max(agent.hunger - hunger, 0.0) + max(agent.hygiene - hygiene, 0.0) + max(agent.energy - energy, 0.0)
     )
-    agent.wallet -= kind.cost
+    agent.wallet -= agent.price
     if thing.stock > 0:
         thing.stock -= 1
     supplied = rules.objects[o].supplies

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel
 
-from townlet_core.scenario.model import Rewards, Rules, Scenario
+from townlet_core.scenario.model import Meeting, Perturbation, Rewards, Rules, Scenario
 from townlet_core.simulation.paths import NOWHERE, distances_to, ways_along, ways_to_kinds
 from townlet_core.simulation.state import BORDER, EMPTY, NOBODY, OBJECT_CELL, WALL, record
-from townlet_core.vocab import EVENTS, MAP_SIZE
+from townlet_core.vocab import EVENTS, MAP_SIZE, UTILITIES
 
 WINDOW_BYTES = 128  # a window's 121 tiles, and zeros up to whole cache lines: copied without a remainder
 assert WINDOW_BYTES >= MAP_SIZE * MAP_SIZE
@@ -40,6 +41,7 @@ KIND = record(
         ("is_meal", np.bool_),
         ("is_work", np.bool_),
         ("completion_event", np.int8),
+        ("utility", np.int8),  # vocab.UTILITIES, or -1
     ]
 )
 OBJECT_SPEC = record(
@@ -71,18 +73,37 @@ JOB = record(
         ("lateness_penalty", np.float64),
     ]
 )
-OUTAGE = record([("kind", np.int16), ("start_tick", np.int32), ("end_tick", np.int32), ("object", np.int16)])
+PERTURBATION = record(
+    [
+        ("first_start", np.int32),
+        ("last_start", np.int32),
+        ("duration_ticks", np.int32),
+        ("probability", np.float64),
+        ("object", np.int16),  # what the event of its start names, or -1
+        ("kind", np.int16),  # what is out of order or dearer, or -1
+        ("utility", np.int8),  # what is cut off, or -1
+        ("factor", np.float64),  # of the price
+        ("x", np.int16),  # where to meet
+        ("y", np.int16),
+        ("radius", np.int16),
+    ]
+)
 
 
 class TownRules(NamedTuple):
-    """A scenario for the kernels. K object kinds, J jobs, U outages; nothing here changes."""
+    """A scenario for the kernels. K object kinds, J jobs, M meetings; nothing here changes."""
 
     constants: np.ndarray  # (1,) CONSTANTS
     kinds: np.ndarray  # (K,) KIND
     objects: np.ndarray  # (O,) OBJECT_SPEC
     agents: np.ndarray  # (A,) AGENT_SPEC
     jobs: np.ndarray  # (J,) JOB
-    outages: np.ndarray  # (U,) OUTAGE
+    outages: np.ndarray  # (U,) PERTURBATION
+    price_spikes: np.ndarray  # (S,) PERTURBATION
+    meetings: np.ndarray  # (M,) PERTURBATION
+    invited: np.ndarray  # (M, A) bool
+    steps_to_meeting: np.ndarray  # (M, H, W) int16 steps to the place
+    ways_to_meetings: np.ndarray  # (M, H, W) WAY to the place
     floor: np.ndarray  # (H + 2, W + 2) uint8 cells without agents
     windows: np.ndarray  # (H, W, 128) uint8 the map's channel `objects` as seen from each tile, then zeros
     distance: np.ndarray  # (O, H, W) int16 steps to stand beside the object, plus 1; or NOWHERE
@@ -107,6 +128,7 @@ def found(scenario: Scenario) -> TownRules:
         row.hunger, row.hygiene, row.energy = effects.hunger, effects.hygiene, effects.energy
         row.is_meal, row.is_work = kind.is_meal, kind.is_work
         row.completion_event = EVENTS.index(kind.completion_event)
+        row.utility = UTILITIES.index(kind.utility) if kind.utility else NOBODY
 
     objects = np.zeros(len(positions), OBJECT_SPEC)
     for o, (row, spec) in enumerate(zip(objects, scenario.objects, strict=True)):
@@ -128,12 +150,6 @@ def found(scenario: Scenario) -> TownRules:
         row.start_tick, row.end_tick = job.start_tick, job.end_tick
         row.wage_rate, row.lateness_penalty = job.wage_rate, job.lateness_penalty
 
-    outages = np.zeros(len(scenario.outages), OUTAGE)
-    for row, outage in zip(outages, scenario.outages, strict=True):
-        row.kind = kind_ids[outage.kind]
-        row.start_tick, row.end_tick = outage.start_tick, outage.start_tick + outage.duration_ticks
-        row.object = kinds_of_objects.index(row.kind) if row.kind in kinds_of_objects else NOBODY
-
     floor = np.full((height + 2 * BORDER, width + 2 * BORDER), WALL, np.uint8)
     inside = floor[BORDER : BORDER + height, BORDER : BORDER + width]
     inside[:] = EMPTY
@@ -148,7 +164,7 @@ def found(scenario: Scenario) -> TownRules:
         objects,
         agents,
         jobs,
-        outages,
+        *perturb(scenario),
         floor,
         _windows(inside),
         distance,
@@ -164,6 +180,55 @@ def _windows(inside: np.ndarray) -> np.ndarray:
     rows = np.zeros((*inside.shape, WINDOW_BYTES), np.uint8)
     rows[:, :, : MAP_SIZE * MAP_SIZE] = windows.reshape(*inside.shape, -1)
     return rows
+
+
+_SixArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def perturb(scenario: Scenario) -> _SixArrays:
+    """Lay out what befalls the town: the six arrays of TownRules from `outages` to `ways_to_meetings`."""
+    kind_ids = {name: k for k, name in enumerate(scenario.all_kinds)}
+    outages, spikes = _timed(scenario.outages), _timed(scenario.price_spikes)
+    meetings = _timed(scenario.meetings)
+    for row, outage in zip(outages, scenario.outages, strict=True):
+        row.kind = kind_ids[outage.kind] if outage.kind else NOBODY
+        row.utility = UTILITIES.index(outage.utility) if outage.utility else NOBODY
+        row.object = _first_object(scenario, outage.kind, outage.utility)
+    for row, spike in zip(spikes, scenario.price_spikes, strict=True):
+        row.kind, row.factor = kind_ids[spike.kind], spike.factor
+        row.object = _first_object(scenario, spike.kind, None)
+    invited = np.zeros((len(meetings), len(scenario.agents)), bool)
+    for m, (row, meeting) in enumerate(zip(meetings, scenario.meetings, strict=True)):
+        row.object, row.radius = NOBODY, meeting.radius
+        if isinstance(meeting.place, str):
+            row.object = [thing.id for thing in scenario.objects].index(meeting.place)
+        row.x, row.y = meeting_tile(scenario, meeting)
+        invited[m] = [not meeting.agents or agent.id in meeting.agents for agent in scenario.agents]
+    tiles = [meeting_tile(scenario, meeting) for meeting in scenario.meetings]
+    steps = distances_to(tiles, open_floor(scenario))
+    return outages, spikes, meetings, invited, steps, ways_along(steps)
+
+
+def _timed(perturbations: Sequence[Perturbation]) -> np.ndarray:
+    rows = np.zeros(len(perturbations), PERTURBATION)
+    for row, perturbation in zip(rows, perturbations, strict=True):
+        row.first_start, row.last_start = perturbation.start_range
+        row.duration_ticks, row.probability = perturbation.duration_ticks, perturbation.probability
+    return rows
+
+
+def _first_object(scenario: Scenario, kind: str | None, utility: str | None) -> int:
+    for o, thing in enumerate(scenario.objects):
+        if thing.kind == kind or (utility and scenario.all_kinds[thing.kind].utility == utility):
+            return o
+    return NOBODY
+
+
+def meeting_tile(scenario: Scenario, meeting: Meeting) -> tuple[int, int]:
+    """Return the tile of a meeting: its own, or that of its object."""
+    if not isinstance(meeting.place, str):
+        return meeting.place
+    return next(thing.position for thing in scenario.objects if thing.id == meeting.place)
 
 
 def _constants(scenario: Scenario) -> np.ndarray:

@@ -59,12 +59,12 @@ def run_shifts(state: TownState, rules: TownRules, b: int) -> None:
         job = rules.jobs[rules.agents[i].job]
         on = job.start_tick <= now < job.end_tick
         if agent.on_shift and (not on or now == job.start_tick):
-            _close_shift(state, b, i, job.end_tick - job.start_tick)
+            _close_shift(state, b, i)
         if on and (not agent.on_shift or now == job.start_tick):
             _open_shift(state, b, i)
         agent.on_shift = on
         if on:
-            _work_or_miss(state, rules, b, i, now - job.start_tick)
+            _work_or_miss(state, rules, b, i, state.towns[b].tick - agent.shift_tick)
         else:
             agent.shift_state = PRE if now < job.start_tick else POST
             if is_at_work(state, rules, b, i):
@@ -75,6 +75,7 @@ def run_shifts(state: TownState, rules: TownRules, b: int) -> None:
 def _open_shift(state: TownState, b: int, i: int) -> None:
     agent = state.agents[b, i]
     agent.shift_state = PRE
+    agent.shift_tick = state.towns[b].tick
     agent.arrived = False
     agent.late_ticks = 0
     agent.attended_ticks = 0
@@ -82,15 +83,16 @@ def _open_shift(state: TownState, b: int, i: int) -> None:
 
 
 @rule
-def _close_shift(state: TownState, b: int, i: int, length: int) -> None:
+def _close_shift(state: TownState, b: int, i: int) -> None:
     agent = state.agents[b, i]
+    length = state.towns[b].tick - agent.shift_tick
     agent.attendance[agent.shifts % 3] = agent.attended_ticks / length
     agent.shifts += 1
 
 
 @rule
 def _work_or_miss(state: TownState, rules: TownRules, b: int, i: int, since_start: int) -> None:
-    """Play one tick of agent i's own shift, `since_start` ticks after it began."""
+    """Play one tick of agent i's own shift, `since_start` ticks after it began for it."""
     constants = rules.constants[0]
     agent = state.agents[b, i]
     job = rules.jobs[rules.agents[i].job]

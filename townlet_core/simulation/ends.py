@@ -10,11 +10,10 @@ from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.events import ARRIVAL, FAINT, emit
 from townlet_core.simulation.movement import enter_tile, leave_tile
+from townlet_core.simulation.perturbations import NEVER, draw_perturbations
 from townlet_core.simulation.queues import give_up
 from townlet_core.simulation.state import BORDER, EMPTY, FREE, NOBODY, TownState
 from townlet_core.vocab import PRE, WAIT
-
-NEVER = -1_000_000_000  # a tick so far in the past that no memory reaches it
 
 
 @rule
@@ -94,6 +93,8 @@ def _settle(state: TownState, rules: TownRules, b: int, i: int) -> None:
         state.familiarity[b, i, j] = state.familiarity[b, j, i] = 0.0
     for o in range(state.objects.shape[1]):
         state.cooldown[b, o, i] = 0
+    for p in range(state.perturbations.shape[1]):
+        state.perturbations[b, p].attended[i] = 0
 
 
 @rule
@@ -117,6 +118,8 @@ def restart_town(state: TownState, rules: TownRules, b: int, seed: np.uint64, ep
         thing.asked_free_tick = NOBODY
         thing.contested = thing.out_of_order = False
         thing.stock = rules.objects[o].stock
+        thing.price = rules.kinds[rules.objects[o].kind].cost
+    draw_perturbations(state, rules, b)
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         agent.reward = 0.0

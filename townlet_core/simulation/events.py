@@ -22,6 +22,9 @@ SHIFT_LATE = EVENTS.index("shift_late")
 SHIFT_ABSENT = EVENTS.index("shift_absent")
 FAINT = EVENTS.index("faint")
 ARRIVAL = EVENTS.index("arrival")
+PRICE_SPIKE = EVENTS.index("price_spike")
+MEETING = EVENTS.index("meeting")
+MEETING_ATTENDED = EVENTS.index("meeting_attended")
 
 
 @rule

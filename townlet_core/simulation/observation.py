@@ -9,12 +9,14 @@ import numpy as np
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import WINDOW_BYTES, TownRules
 from townlet_core.simulation.employment import own_shift_is_on
+from townlet_core.simulation.meetings import next_meeting, ticks_to_meeting
 from townlet_core.simulation.state import HOLDING, NOBODY, USING, WAITING, TownState
 from townlet_core.vocab import (
     ACTION_COUNT,
     BASE_FEATURES,
     KIND_FEATURES,
     MAP_SIZE,
+    MEETING_FEATURES,
     NEIGHBOUR_FEATURES,
     NEIGHBOURS,
     SHIFT_STATES,
@@ -53,6 +55,7 @@ def observe_town(
     angle = 2.0 * math.pi * state.towns[b].clock / rules.constants[0].ticks_per_day
     time_sin, time_cos = math.sin(angle), math.cos(angle)
     progress = state.towns[b].tick / rules.constants[0].ticks
+    prices_at = KINDS_AT + rules.kinds.shape[0] * PER_KIND + NEIGHBOURS * PER_NEIGHBOUR
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         for action in range(ACTION_COUNT):
@@ -68,6 +71,10 @@ def observe_town(
             _feel_state(state, rules, b, i, features[i])
             _feel_work(state, rules, b, i, features[i])
             _feel_kinds(state, rules, b, i, features[i])
+            if rules.price_spikes.shape[0] > 0:
+                _feel_prices(state, rules, b, i, features[i], prices_at)
+            if rules.meetings.shape[0] > 0:
+                _feel_meeting(state, rules, b, i, features[i])
 
 
 @rule
@@ -104,7 +111,7 @@ def _see_others(
         first = min(first, rank)
         second, passed = min(second, passed), max(second, passed)
         third = min(third, passed)
-    at = out.shape[0] - NEIGHBOURS * PER_NEIGHBOUR
+    at = KINDS_AT + rules.kinds.shape[0] * PER_KIND
     _feel_neighbour(state, b, i, first, out, at)
     _feel_neighbour(state, b, i, second, out, at + PER_NEIGHBOUR)
     _feel_neighbour(state, b, i, third, out, at + 2 * PER_NEIGHBOUR)
@@ -234,3 +241,27 @@ def _feel_kinds(state: TownState, rules: TownRules, b: int, i: int, out: np.ndar
             out[at + 4] = thing.line_length / (thing.line_length + 2.0)
         if thing.stock > 0:
             out[at + 5] = thing.stock / (thing.stock + 4.0)
+
+
+@rule
+def _feel_prices(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray, at: int) -> None:
+    agent = state.agents[b, i]
+    ways = rules.ways_to_kinds[agent.y, agent.x]
+    for k in range(ways.shape[0]):
+        if ways[k].object != NOBODY:
+            price = state.objects[b, ways[k].object].price
+            out[at + k] = price / (price + 1.0)
+
+
+@rule
+def _feel_meeting(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray) -> None:
+    """Describe the next meeting that agent i is invited to, in the last columns."""
+    m = next_meeting(state, rules, b, i)
+    if m == NOBODY:
+        return
+    agent = state.agents[b, i]
+    at = out.shape[0] - len(MEETING_FEATURES)
+    _feel_way(rules.ways_to_meetings[m, agent.y, agent.x], out, at)
+    left = ticks_to_meeting(state, rules, b, m)
+    out[at + 3] = left == 0
+    out[at + 4] = min(left / rules.constants[0].ticks_per_day, 1.0)

@@ -41,13 +41,13 @@ def _apply_events(state: TownState, rules: TownRules, b: int) -> None:
             _add_rivalry(state, b, i, j, constants.increment_per_conflict * event.value)
         elif event.type == QUEUE_HANDOVER:
             _add_rivalry(state, b, i, j, -constants.handover_rivalry)
-            _befriend(state, b, i, j, constants.handover_trust, constants.handover_familiarity)
+            befriend(state, b, i, j, constants.handover_trust, constants.handover_familiarity)
         elif event.type == SHARED_MEAL:
-            _befriend(state, b, i, j, constants.meal_trust, constants.meal_familiarity)
+            befriend(state, b, i, j, constants.meal_trust, constants.meal_familiarity)
         elif event.type == LATE_HELP:
-            _befriend(state, b, i, j, constants.help_trust, 0.0)
+            befriend(state, b, i, j, constants.help_trust, 0.0)
         elif event.type == SHIFT_TAKEOVER:
-            _befriend(state, b, i, j, constants.takeover_trust, 0.0)
+            befriend(state, b, i, j, constants.takeover_trust, 0.0)
 
 
 @rule
@@ -59,7 +59,8 @@ def _add_rivalry(state: TownState, b: int, i: int, j: int, amount: float) -> Non
 
 
 @rule
-def _befriend(state: TownState, b: int, i: int, j: int, trust: float, familiarity: float) -> None:
+def befriend(state: TownState, b: int, i: int, j: int, trust: float, familiarity: float) -> None:
+    """Move the trust and familiarity of both, within their range."""
     trusted = min(max(state.trust[b, i, j] + trust, -1.0), 1.0)
     known = min(max(state.familiarity[b, i, j] + familiarity, -1.0), 1.0)
     state.trust[b, i, j] = trusted
@@ -78,12 +79,12 @@ def _chat(state: TownState, rules: TownRules, b: int, i: int) -> None:
     if state.agents[b, j].role == USING or state.rivalry[b, i, j] >= constants.avoid_threshold:
         state.agents[b, i].success = False
         emit(state, b, CHAT_FAILURE, NOBODY, i, j)
-        _befriend(state, b, i, j, -constants.chat_failure_trust, 0.0)
+        befriend(state, b, i, j, -constants.chat_failure_trust, 0.0)
         return
     quality = min(max(0.5 + 0.25 * (state.trust[b, i, j] + state.familiarity[b, i, j]), 0.0), 1.0)
     state.events[b, emit(state, b, CHAT_SUCCESS, NOBODY, i, j)].value = quality
     state.towns[b].chat_quality_sum += quality
-    _befriend(state, b, i, j, constants.chat_trust, constants.chat_familiarity)
+    befriend(state, b, i, j, constants.chat_trust, constants.chat_familiarity)
 
 
 @rule

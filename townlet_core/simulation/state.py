@@ -62,12 +62,14 @@ AGENT = record(
         ("object", np.int16),  # what the role is about, or -1
         ("ticks_waited", np.int32),  # in this line, since joining or being displaced
         ("progress", np.int32),  # ticks of use
+        ("price", np.float64),  # of what it uses, as it was when it started
         ("legal", np.uint16),  # bit a is set when action a is possible in the tick to come
         ("action", np.int8),  # what the agent did last: an invalid action is wait
         ("success", np.bool_),  # whether it worked
         ("newcomer", np.bool_),  # has not acted yet
         ("shift_state", np.int8),  # vocab.SHIFT_STATES
         ("on_shift", np.bool_),  # the own shift was on in the last tick
+        ("shift_tick", np.int32),  # when this shift began for it
         ("arrived", np.bool_),  # at this shift
         ("late_ticks", np.int32),  # of this shift
         ("attended_ticks", np.int32),  # of this shift
@@ -103,6 +105,14 @@ OBJECT_STATE = record(
         ("contested", np.bool_),  # a conflict since the last offer
         ("out_of_order", np.bool_),
         ("stock", np.int32),  # units; -1 = not counted
+        ("price", np.float64),  # what starting it in the tick to come will cost
+    ]
+)
+
+PERTURBATION_STATE = record(
+    [
+        ("start_tick", np.int32),  # as drawn for this episode; far in the past if it does not happen
+        ("attended", np.int8, (MAX_AGENTS,)),  # 1: has come to this meeting
     ]
 )
 
@@ -134,14 +144,18 @@ class TownState(NamedTuple):
     order_key: np.ndarray  # (B, A) uint64 drawn for the last tick; who has the least is served first
     order: np.ndarray  # (B, A) int16 agents in serving order of the last tick
     events: np.ndarray  # (B, E) EVENT of the last tick
+    perturbations: np.ndarray  # (B, P) PERTURBATION_STATE: outages, then price spikes, then meetings
 
 
-def events_per_tick(agents: int, outages: int) -> int:
-    """Bound the events of one tick: no rule emits more than one per agent, and twelve rules emit."""
-    return 12 * agents + outages
+def events_per_tick(agents: int, perturbations: int) -> int:
+    """Bound the events of one tick: no rule emits more than one per agent, and twelve rules emit.
+
+    A perturbation emits one when it starts, and one per agent if it is a meeting.
+    """
+    return 12 * agents + perturbations * (1 + agents)
 
 
-def allocate(towns: int, agents: int, objects: int, width: int, height: int, outages: int) -> TownState:
+def allocate(towns: int, agents: int, objects: int, width: int, height: int, perturbations: int) -> TownState:
     """Make zeroed arrays for a batch; ends.restart_town fills them."""
     shape = (towns, agents, agents)
     return TownState(
@@ -156,5 +170,6 @@ def allocate(towns: int, agents: int, objects: int, width: int, height: int, out
         np.zeros((towns, height + 2 * BORDER, width + 2 * BORDER), np.uint8),
         np.zeros((towns, agents), np.uint64),
         np.zeros((towns, agents), np.int16),
-        np.zeros((towns, events_per_tick(agents, outages)), EVENT),
+        np.zeros((towns, events_per_tick(agents, perturbations)), EVENT),
+        np.zeros((towns, perturbations), PERTURBATION_STATE),
     )

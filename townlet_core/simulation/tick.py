@@ -11,6 +11,7 @@ from townlet_core.simulation.compiled import kernel, rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.employment import run_shifts
 from townlet_core.simulation.ends import end_tick, restart_town
+from townlet_core.simulation.meetings import hold_meetings
 from townlet_core.simulation.movement import move_agents
 from townlet_core.simulation.needs import decay_needs
 from townlet_core.simulation.observation import observe_town
@@ -29,6 +30,7 @@ def play_tick(state: TownState, rules: TownRules, b: int, actions: np.ndarray) -
     use_objects(state, rules, b)
     decay_needs(state, rules, b)
     run_shifts(state, rules, b)
+    hold_meetings(state, rules, b)
     remember(state, rules, b)
     pay_rewards(state, rules, b)
     end_tick(state, rules, b)

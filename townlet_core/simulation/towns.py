@@ -13,7 +13,7 @@ from townlet_core.simulation.compiled import wrapping
 from townlet_core.simulation.constants import found
 from townlet_core.simulation.events import describe_events
 from townlet_core.simulation.state import TownState, allocate
-from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, feature_names
+from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 MANY_TOWNS = 64  # from here on, threads are worth starting
 
@@ -41,11 +41,12 @@ class Towns:
         self.seed = scenario.seed if seed is None else seed
         self.agent_ids = [agent.id for agent in scenario.agents]
         self.object_ids = [thing.id for thing in scenario.objects]
-        self.feature_names = feature_names(tuple(scenario.all_kinds))
+        self.feature_names = scenario.feature_names
         self.rules = found(scenario)
         width, height = scenario.size
+        perturbations = len(scenario.outages) + len(scenario.price_spikes) + len(scenario.meetings)
         self.state: TownState = allocate(
-            num_towns, len(self.agent_ids), len(self.object_ids), width, height, len(scenario.outages)
+            num_towns, len(self.agent_ids), len(self.object_ids), width, height, perturbations
         )
         self.state.towns["town"] = np.arange(first_town, first_town + num_towns)
         self.state.towns["episode"] = -1
