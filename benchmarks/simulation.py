@@ -61,7 +61,7 @@ def player(towns: Towns, threads: int, observed: bool, seconds: float) -> Measur
 
     def tick() -> None:
         towns.step(next(turns))
-        if towns.state.towns["over"].any():
+        if towns.over_count:
             towns.restart(towns.state.towns["over"].copy())
         if observed:
             towns.observe(seen)

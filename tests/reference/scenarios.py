@@ -206,7 +206,7 @@ def random_rules(chance: Random, day: int) -> Rules:
             decay_per_tick=chance.choice((0.0, 0.005, 0.05)),
             eviction_threshold=chance.choice((0.0, 0.05)),
             max_edges=chance.choice((1, 2, 3, 6)),
-            avoid_threshold=chance.choice((0.0, 0.2, 0.7)),
+            avoid_threshold=chance.choice((0.05, 0.2, 0.7)),
         ),
         relationships=RelationshipRules(
             handover_rivalry=chance.choice((0.05, 0.3)),

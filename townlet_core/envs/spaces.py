@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium import spaces
 
 from townlet_core.scenario.model import Scenario
-from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, feature_names
+from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 _SIGNED = ("time_sin", "time_cos")
 _SIGNED_ENDS = ("_step_x", "_step_y", "_offset_x", "_offset_y", "_trust", "_familiarity")
@@ -14,7 +14,7 @@ _SIGNED_ENDS = ("_step_x", "_step_y", "_offset_x", "_offset_y", "_trust", "_fami
 
 def sight_space(scenario: Scenario, map_type: type) -> spaces.Dict:
     """Describe what one agent sees: `map` (4, 11, 11) of 0 and 1, and `features` (F,) float32."""
-    low, high = feature_bounds(feature_names(tuple(scenario.all_kinds)), len(scenario.agents))
+    low, high = feature_bounds(scenario.feature_names, len(scenario.agents))
     return spaces.Dict(
         {
             "map": spaces.Box(0, 1, MAP_SHAPE, map_type),

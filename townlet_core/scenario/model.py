@@ -21,6 +21,7 @@ Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
 Position = tuple[Annotated[int, Field(ge=0, lt=MAX_SIDE)], Annotated[int, Field(ge=0, lt=MAX_SIDE)]]
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Change = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Ticks = Annotated[int, Field(ge=0, le=MAX_TICKS)]
 SomeTicks = Annotated[int, Field(ge=1, le=MAX_TICKS)]
@@ -225,7 +226,7 @@ class RivalryRules(Words):
         Field(ge=1, le=MAX_AGENTS),
         means("rivals one can remember; the weakest is forgotten first"),
     ] = 6
-    avoid_threshold: Annotated[Unit, means("rivalry from which one avoids the other")] = 0.7
+    avoid_threshold: Annotated[Share, means("rivalry from which one avoids the other")] = 0.7
 
 
 class RelationshipRules(Words):

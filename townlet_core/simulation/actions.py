@@ -31,7 +31,8 @@ def take_actions(state: TownState, rules: TownRules, b: int, actions: np.ndarray
     agents = state.agents[b]
     key, tick = town.key, town.tick
     town.event_count = 0
-    chosen = impossible = 0
+    chosen = impossible = doing = 0
+    is_engaged = False
     for i in range(agents.shape[0]):
         agent = agents[i]
         agent.fainted = agent.terminated = agent.truncated = agent.was_punctual = False
@@ -42,14 +43,23 @@ def take_actions(state: TownState, rules: TownRules, b: int, actions: np.ndarray
         possible = 0 <= action < ACTION_COUNT and (agent.legal >> action) & 1 == 1
         agent.action = action if possible else WAIT
         agent.success = possible
+        doing |= 1 << agent.action
+        is_engaged |= agent.role != FREE
         if agent.alive:
             agent.newcomer = False
             chosen += 1
             impossible += not possible
+    town.doing, town.is_engaged = doing, is_engaged
     town.actions += chosen
     town.invalid_actions += impossible
     _draw_serving_order(state, b)
     announce_perturbations(state, rules, b)
+
+
+@rule
+def somebody_does(state: TownState, b: int, action: int) -> bool:
+    """Whether it is worth looking for who takes this action in this tick."""
+    return (state.towns[b].doing >> action) & 1 == 1
 
 
 @rule

@@ -14,6 +14,8 @@ from townlet_core.vocab import ABSENT, START
 @rule
 def use_objects(state: TownState, rules: TownRules, b: int) -> None:
     """Start, work, progress and complete, objects by index."""
+    if not state.towns[b].is_engaged:
+        return
     for o in range(state.objects.shape[1]):
         thing = state.objects[b, o]
         if thing.holder != NOBODY and state.agents[b, thing.holder].action == START:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import WINDOW_BYTES, TownRules
 from townlet_core.simulation.employment import own_shift_is_on
 from townlet_core.simulation.meetings import next_meeting, ticks_to_meeting
-from townlet_core.simulation.state import HOLDING, NOBODY, USING, WAITING, TownState
+from townlet_core.simulation.state import HOLDING, NOBODY, USING, WAITING, TownState, record
 from townlet_core.vocab import (
     ACTION_COUNT,
     BASE_FEATURES,
@@ -39,14 +40,51 @@ SHIFT_AT = BASE_FEATURES.index("shift_pre")
 LAST_ACTION_AT = STATE_AT + STATE_FEATURES.index("last_action_wait")
 WORK_AT = STATE_AT + STATE_FEATURES.index("work_step_x")
 OFFSET_SCALE = 16  # tiles at which an offset feature reaches one
-_NO_RANK = 1 << 30
-BEYOND = REACH + 1  # out of sight
 assert NEIGHBOURS == 3  # _see_others keeps this many
+
+# Agents are looked at in blocks of eight, in float32: what one vector instruction takes.
+LANES = 8
+CROWD = record(
+    [
+        ("x", np.float32, (LANES,)),  # where agents stand; FAR if nowhere
+        ("y", np.float32, (LANES,)),
+        ("held_x", np.float32, (LANES,)),  # where what they hold or use stands; FAR if they do not
+        ("held_y", np.float32, (LANES,)),
+        ("rank", np.float32, (LANES,)),  # seen from one of them: steps · 256 + index; FAR for nobody
+        ("tile", np.float32, (LANES,)),  # which tiles of the map they are on
+        ("held_tile", np.float32, (LANES,)),
+    ]
+)
+THING = record([("free", np.float32), ("line", np.float32), ("stock", np.float32)])  # an object's features
+FAR = np.float32(1e6)  # tiles; more than any rank
+RANK_STEP, ROW = np.float32(256), np.float32(MAP_SIZE)
+SELF_CENTRE, AGENTS_CENTRE = np.float32(CENTRE), np.float32(AGENTS_AT + CENTRE)
+RESERVATIONS_CENTRE = np.float32(RESERVATIONS_AT + CENTRE)
+
+
+class Sight(NamedTuple):
+    """Work space of observation; nothing in it lasts."""
+
+    crowd: np.ndarray  # (B, ceil(A / 8)) CROWD
+    things: np.ndarray  # (B, O) THING
+
+
+def empty_sight(towns: int, agents: int, objects: int) -> Sight:
+    """Make the work space of a batch, with nobody in it."""
+    crowd = np.zeros((towns, -(-agents // LANES)), CROWD)
+    crowd["x"] = crowd["held_x"] = FAR
+    return Sight(crowd, np.zeros((towns, objects), THING))
 
 
 @rule
 def observe_town(
-    state: TownState, rules: TownRules, b: int, maps: np.ndarray, features: np.ndarray, masks: np.ndarray
+    state: TownState,
+    rules: TownRules,
+    b: int,
+    sight: Sight,
+    maps: np.ndarray,
+    features: np.ndarray,
+    masks: np.ndarray,
 ) -> None:
     """Write what every agent of one town sees; zeros, and only `wait`, for those out of town.
 
@@ -56,6 +94,8 @@ def observe_town(
     time_sin, time_cos = math.sin(angle), math.cos(angle)
     progress = state.towns[b].tick / rules.constants[0].ticks
     prices_at = KINDS_AT + rules.kinds.shape[0] * PER_KIND + NEIGHBOURS * PER_NEIGHBOUR
+    place_everybody(state, rules, b, sight.crowd[b])
+    show_things(state, b, sight.things[b])
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         for action in range(ACTION_COUNT):
@@ -64,13 +104,13 @@ def observe_town(
         maps[i, :] = 0
         if agent.alive:
             _see_things(rules, agent.x, agent.y, maps[i])
-            _see_others(state, rules, b, i, maps[i], features[i])
+            _see_others(state, rules, b, i, sight.crowd[b], maps[i], features[i])
             _feel_base(state, rules, b, i, features[i])
             features[i, TIME_AT], features[i, TIME_AT + 1] = time_sin, time_cos
             features[i, PROGRESS_AT] = progress
             _feel_state(state, rules, b, i, features[i])
             _feel_work(state, rules, b, i, features[i])
-            _feel_kinds(state, rules, b, i, features[i])
+            _feel_kinds(state, rules, b, i, sight.things[b], features[i])
             if rules.price_spikes.shape[0] > 0:
                 _feel_prices(state, rules, b, i, features[i], prices_at)
             if rules.meetings.shape[0] > 0:
@@ -87,30 +127,53 @@ def _see_things(rules: TownRules, x: int, y: int, out: np.ndarray) -> None:
 
 
 @rule
+def place_everybody(state: TownState, rules: TownRules, b: int, crowd: np.ndarray) -> None:
+    """Note where everybody stands and what each one holds or uses. crowd: (ceil(A / 8),) CROWD."""
+    for j in range(state.agents.shape[1]):
+        agent = state.agents[b, j]
+        block, lane = crowd[j // LANES], j % LANES
+        block.x[lane] = agent.x if agent.alive else FAR
+        block.y[lane] = agent.y
+        block.held_x[lane] = FAR
+        if agent.role >= HOLDING:
+            block.held_x[lane] = rules.objects[agent.object].x
+            block.held_y[lane] = rules.objects[agent.object].y
+
+
+@rule
+def show_things(state: TownState, b: int, things: np.ndarray) -> None:
+    """Work out the features of every object once, for all who see it. things: (O,) THING."""
+    for o in range(state.objects.shape[1]):
+        thing = state.objects[b, o]
+        things[o].free = (thing.user == NOBODY) & (thing.holder == NOBODY)
+        things[o].line = thing.line_length / (thing.line_length + 2.0) if thing.line_length > 0 else 0.0
+        things[o].stock = thing.stock / (thing.stock + 4.0) if thing.stock > 0 else 0.0
+
+
+@rule
 def _see_others(
-    state: TownState, rules: TownRules, b: int, i: int, seen: np.ndarray, out: np.ndarray
+    state: TownState, rules: TownRules, b: int, i: int, crowd: np.ndarray, seen: np.ndarray, out: np.ndarray
 ) -> None:
     """Mark where the others are and what is held or used, and find the nearest three.
 
-    The lowest index comes first at equal distance.
+    The lowest index comes first at equal distance. Where people stand is anybody's guess, the processor's
+    too, so there is no branch, and all lanes of a block are looked at at once.
     """
-    x, y = state.agents[b, i].x, state.agents[b, i].y
-    first = second = third = _NO_RANK  # the three lowest ranks: distance · 256 + index
-    for j in range(state.agents.shape[1]):
-        other = state.agents[b, j]
-        if other.role >= HOLDING:
-            thing = rules.objects[other.object]
-            _mark(seen, RESERVATIONS_AT, thing.x - x, thing.y - y)
-        east, south = other.x - x, other.y - y
-        rank = (abs(east) + abs(south)) * 256 + j
-        if j == i or not other.alive:
-            east, rank = BEYOND, _NO_RANK
-        _mark(seen, AGENTS_AT, east, south)
-        # Sorted in without a branch: each place keeps the lower and passes the higher on.
-        passed = max(first, rank)
-        first = min(first, rank)
-        second, passed = min(second, passed), max(second, passed)
-        third = min(third, passed)
+    first = second = third = FAR  # the three lowest ranks
+    for n in range(crowd.shape[0]):
+        block = crowd[n]
+        _look(
+            block, np.float32(n * LANES), np.float32(state.agents[b, i].x), np.float32(state.agents[b, i].y)
+        )
+        for lane in range(LANES):
+            seen[int(block.tile[lane])] = 1
+            seen[int(block.held_tile[lane])] = 1
+            # Sorted in: each place keeps the lower and passes the higher on.
+            rank = block.rank[lane]
+            passed = max(first, rank)
+            first = min(first, rank)
+            second, passed = min(second, passed), max(second, passed)
+            third = min(third, passed)
     at = KINDS_AT + rules.kinds.shape[0] * PER_KIND
     _feel_neighbour(state, b, i, first, out, at)
     _feel_neighbour(state, b, i, second, out, at + PER_NEIGHBOUR)
@@ -118,21 +181,28 @@ def _see_others(
 
 
 @rule
-def _mark(out: np.ndarray, channel: int, east: int, south: int) -> None:
-    """Set the tile of a channel that lies so far east and south of the middle, if it is in the window.
+def _look(block: np.record, index: np.float32, x: np.float32, y: np.float32) -> None:
+    """Rank the agents of a block, seen from a tile, and find the tiles of the map that they are on.
 
-    Where others stand is anybody's guess, the processor's too, so there is no branch: what is out of sight
-    sets the middle of the channel `self`, which is set anyway.
+    What is out of sight, and oneself, goes to the middle of the channel `self`, which is marked anyway.
     """
-    is_seen = (abs(east) <= REACH) & (abs(south) <= REACH)
-    out[channel + CENTRE + south * MAP_SIZE + east if is_seen else CENTRE] = 1
+    for lane in range(LANES):
+        east, south = block.x[lane] - x, block.y[lane] - y
+        steps = abs(east) + abs(south)
+        is_other = steps > 0
+        block.rank[lane] = steps * RANK_STEP + (index + np.float32(lane)) if is_other else FAR
+        is_seen = is_other & (abs(east) <= REACH) & (abs(south) <= REACH)
+        block.tile[lane] = south * ROW + east + AGENTS_CENTRE if is_seen else SELF_CENTRE
+        east, south = block.held_x[lane] - x, block.held_y[lane] - y
+        is_seen = (abs(east) <= REACH) & (abs(south) <= REACH)
+        block.held_tile[lane] = south * ROW + east + RESERVATIONS_CENTRE if is_seen else SELF_CENTRE
 
 
 @rule
-def _feel_neighbour(state: TownState, b: int, i: int, rank: int, out: np.ndarray, at: int) -> None:
-    if rank == _NO_RANK:
+def _feel_neighbour(state: TownState, b: int, i: int, rank: np.float32, out: np.ndarray, at: int) -> None:
+    if rank >= FAR:
         return
-    j = rank & 255
+    j = int(rank) % 256
     agent, other = state.agents[b, i], state.agents[b, j]
     out[at] = min(max(other.x - agent.x, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
     out[at + 1] = min(max(other.y - agent.y, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
@@ -145,11 +215,6 @@ def _feel_neighbour(state: TownState, b: int, i: int, rank: int, out: np.ndarray
 def _feel_base(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray) -> None:
     constants = rules.constants[0]
     agent = state.agents[b, i]
-    rivalry_max = 0.0
-    avoided = 0
-    for j in range(state.agents.shape[1]):
-        rivalry_max = max(rivalry_max, state.rivalry[b, i, j])
-        avoided += j != i and state.rivalry[b, i, j] >= constants.avoid_threshold
     out[0] = agent.hunger
     out[1] = agent.hygiene
     out[2] = agent.energy
@@ -165,8 +230,14 @@ def _feel_base(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarr
     at = SHIFT_AT + len(SHIFT_STATES)
     out[at] = i / state.agents.shape[1]
     out[at + 1] = agent.newcomer
-    out[at + 3] = rivalry_max
-    out[at + 4] = avoided
+    if state.towns[b].has_rivals:
+        rivalry_max = 0.0
+        avoided = 0
+        for j in range(state.agents.shape[1]):
+            rivalry_max = max(rivalry_max, state.rivalry[b, i, j])
+            avoided += state.rivalry[b, i, j] >= constants.avoid_threshold
+        out[at + 3] = rivalry_max
+        out[at + 4] = avoided
 
 
 @rule
@@ -226,7 +297,9 @@ def _feel_way(way: np.record, out: np.ndarray, at: int) -> None:
 
 
 @rule
-def _feel_kinds(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray) -> None:
+def _feel_kinds(
+    state: TownState, rules: TownRules, b: int, i: int, things: np.ndarray, out: np.ndarray
+) -> None:
     agent = state.agents[b, i]
     ways = rules.ways_to_kinds[agent.y, agent.x]
     for k in range(ways.shape[0]):
@@ -234,13 +307,11 @@ def _feel_kinds(state: TownState, rules: TownRules, b: int, i: int, out: np.ndar
         if way.object == NOBODY:
             continue
         at = KINDS_AT + k * PER_KIND
-        thing = state.objects[b, way.object]
         _feel_way(way, out, at)
-        out[at + 3] = (thing.user == NOBODY) & (thing.holder == NOBODY)
-        if thing.line_length > 0:
-            out[at + 4] = thing.line_length / (thing.line_length + 2.0)
-        if thing.stock > 0:
-            out[at + 5] = thing.stock / (thing.stock + 4.0)
+        thing = things[way.object]
+        out[at + 3] = thing.free
+        out[at + 4] = thing.line
+        out[at + 5] = thing.stock
 
 
 @rule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from townlet_core.simulation.actions import object_to_join
+from townlet_core.simulation.actions import object_to_join, somebody_does
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.events import QUEUE_HANDOVER, emit, emit_conflict
@@ -13,8 +13,12 @@ from townlet_core.vocab import CONTENTION, GHOST_STEP, IMPATIENCE, RELEASE, REQU
 @rule
 def serve_queues(state: TownState, rules: TownRules, b: int) -> None:
     """Release, request, then for each line: displace the idle, offer what is free, count the waiting."""
-    _release(state, b)
-    _request(state, rules, b)
+    if somebody_does(state, b, RELEASE):
+        _release(state, b)
+    if somebody_does(state, b, REQUEST):
+        _request(state, rules, b)
+    elif not state.towns[b].is_engaged:
+        return
     for o in range(state.objects.shape[1]):
         if state.objects[b, o].line_length > 0:
             _displace_idle_holder(state, rules, b, o)

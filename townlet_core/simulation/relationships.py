@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from townlet_core.simulation.actions import somebody_does
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.events import (
@@ -22,10 +23,11 @@ from townlet_core.vocab import CHAT
 def remember(state: TownState, rules: TownRules, b: int) -> None:
     """Apply the tick's events, hold the chats, let rivalry fade, keep the strongest."""
     _apply_events(state, rules, b)
-    for place in range(state.order.shape[1]):
-        i = state.order[b, place]
-        if state.agents[b, i].action == CHAT:
-            _chat(state, rules, b, i)
+    if somebody_does(state, b, CHAT):
+        for place in range(state.order.shape[1]):
+            i = state.order[b, place]
+            if state.agents[b, i].action == CHAT:
+                _chat(state, rules, b, i)
     if state.towns[b].has_rivals:
         _fade(state, rules, b)
         _forget_weakest(state, rules, b)

@@ -39,6 +39,8 @@ TOWN = record(
         ("tick", np.int32),  # ticks played in this episode
         ("clock", np.int32),  # time of day of the tick to come, or being played
         ("over", np.bool_),  # the episode is over; waits for a restart
+        ("doing", np.uint16),  # bit a is set when somebody does action a in this tick
+        ("is_engaged", np.bool_),  # somebody waits for, holds or uses something as the tick begins
         ("has_rivals", np.bool_),  # false: no rivalry in town is above 0
         ("event_count", np.int32),  # events of the last tick, in `events`
         ("invalid_actions", np.int64),  # since the batch was made, as are the three below

@@ -14,7 +14,7 @@ from townlet_core.simulation.ends import end_tick, restart_town
 from townlet_core.simulation.meetings import hold_meetings
 from townlet_core.simulation.movement import move_agents
 from townlet_core.simulation.needs import decay_needs
-from townlet_core.simulation.observation import observe_town
+from townlet_core.simulation.observation import Sight, observe_town
 from townlet_core.simulation.queues import serve_queues
 from townlet_core.simulation.relationships import remember
 from townlet_core.simulation.rewards import pay_rewards
@@ -40,35 +40,51 @@ def play_tick(state: TownState, rules: TownRules, b: int, actions: np.ndarray) -
 
 
 @kernel()
-def play_few(state: TownState, rules: TownRules, actions: np.ndarray) -> None:
-    """Play one tick of every town. actions: (B, A)."""
+def play_few(state: TownState, rules: TownRules, actions: np.ndarray) -> int:
+    """Play one tick of every town, and return how many are over. actions: (B, A)."""
+    over = 0
     for b in range(state.towns.shape[0]):
         play_tick(state, rules, b, actions[b])
+        over += state.towns[b].over
+    return over
 
 
 @kernel(parallel=True)
-def play_many(state: TownState, rules: TownRules, actions: np.ndarray) -> None:
+def play_many(state: TownState, rules: TownRules, actions: np.ndarray) -> int:
     """Do what play_few does, on all threads."""
+    over = 0
     for b in numba.prange(state.towns.shape[0]):
         play_tick(state, rules, b, actions[b])
+        over += state.towns[b].over
+    return over
 
 
 @kernel()
 def observe_few(
-    state: TownState, rules: TownRules, maps: np.ndarray, features: np.ndarray, masks: np.ndarray
+    state: TownState,
+    rules: TownRules,
+    sight: Sight,
+    maps: np.ndarray,
+    features: np.ndarray,
+    masks: np.ndarray,
 ) -> None:
     """Write all observations. maps: (B, A, 484), features: (B, A, F), masks: (B, A, 9)."""
     for b in range(state.towns.shape[0]):
-        observe_town(state, rules, b, maps[b], features[b], masks[b])
+        observe_town(state, rules, b, sight, maps[b], features[b], masks[b])
 
 
 @kernel(parallel=True)
 def observe_many(
-    state: TownState, rules: TownRules, maps: np.ndarray, features: np.ndarray, masks: np.ndarray
+    state: TownState,
+    rules: TownRules,
+    sight: Sight,
+    maps: np.ndarray,
+    features: np.ndarray,
+    masks: np.ndarray,
 ) -> None:
     """Do what observe_few does, on all threads."""
     for b in numba.prange(state.towns.shape[0]):
-        observe_town(state, rules, b, maps[b], features[b], masks[b])
+        observe_town(state, rules, b, sight, maps[b], features[b], masks[b])
 
 
 @kernel()

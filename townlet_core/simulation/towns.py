@@ -12,6 +12,7 @@ from townlet_core.simulation import tick
 from townlet_core.simulation.compiled import wrapping
 from townlet_core.simulation.constants import found
 from townlet_core.simulation.events import describe_events
+from townlet_core.simulation.observation import empty_sight
 from townlet_core.simulation.state import TownState, allocate
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
@@ -30,6 +31,7 @@ class Towns:
     """Play B towns of one scenario. Town b is number `first_town + b`: its chance depends on that alone.
 
     state: TownState, to read. Between ticks it holds the last tick's rewards, terms, dones and events.
+    over_count: how many towns are over and wait for a restart.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class Towns:
         )
         self.state.towns["town"] = np.arange(first_town, first_town + num_towns)
         self.state.towns["episode"] = -1
-        self._over = self.state.towns["over"]
-        self._observations = self.empty_observations()
+        self._sight = empty_sight(num_towns, len(self.agent_ids), len(self.object_ids))
+        self._shape = self.state.agents.shape
+        self._observations = self._written = self.empty_observations()
         self.restart()
 
     def restart(self, chosen: np.ndarray | None = None) -> None:
@@ -60,6 +63,7 @@ class Towns:
             chosen = np.ones(len(self.state.towns), bool)
         with wrapping():
             tick.restart_towns(self.state, self.rules, chosen, np.uint64(self.seed))
+        self.over_count = int(self.state.towns["over"].sum())
 
     def step(self, actions: np.ndarray) -> None:
         """Play one tick. actions: (B, A) integers; impossible ones act as wait.
@@ -67,22 +71,28 @@ class Towns:
         Raises ShapeError for another shape, InputError if a town is over and was not restarted.
         """
         actions = np.ascontiguousarray(actions, np.int64)
-        if actions.shape != self.state.agents.shape:
-            raise ShapeError(f"actions have shape {actions.shape}, expected {self.state.agents.shape}")
-        if self._over.any():
+        if actions.shape != self._shape:
+            raise ShapeError(f"actions have shape {actions.shape}, expected {self._shape}")
+        if self.over_count:
             raise InputError(
                 "an episode is over; call restart(towns.state.towns['over']) before the next step"
             )
         play = tick.play_few if len(actions) < MANY_TOWNS else tick.play_many
         with wrapping():
-            play(self.state, self.rules, actions)
+            self.over_count = play(self.state, self.rules, actions)
 
     def observe(self, into: Observations | None = None) -> Observations:
-        """Write what everybody sees into the caller's buffers, or the batch's own, and return them."""
+        """Write what everybody sees into the caller's buffers, or the batch's own, and return them.
+
+        Raises ShapeError for buffers that are not like those of `empty_observations`.
+        """
         into = self._observations if into is None else into
-        observe = tick.observe_few if len(self.state.towns) < MANY_TOWNS else tick.observe_many
-        maps = into.map.reshape(*into.map.shape[:2], -1)
-        observe(self.state, self.rules, maps, into.features, into.action_mask)
+        if into is not self._written:
+            self._check_buffers(into)
+            self._written = into
+        observe = tick.observe_few if self._shape[0] < MANY_TOWNS else tick.observe_many
+        maps = into.map.reshape(*self._shape, -1)
+        observe(self.state, self.rules, self._sight, maps, into.features, into.action_mask)
         return into
 
     def empty_observations(self, map_type: type = np.float32) -> Observations:
@@ -93,6 +103,16 @@ class Towns:
             np.zeros((*batch, len(self.feature_names)), np.float32),
             np.zeros((*batch, ACTION_COUNT), bool),
         )
+
+    def _check_buffers(self, into: Observations) -> None:
+        """Refuse what the compiled code would write beside."""
+        for name, given, own in zip(Observations._fields, into, self._observations, strict=True):
+            types = (own.dtype, np.dtype(np.uint8)) if name == "map" else (own.dtype,)
+            if given.shape != own.shape or given.dtype not in types or not given.flags.c_contiguous:
+                expected = f"{' or '.join(map(str, types))} {own.shape}, contiguous"
+                raise ShapeError(
+                    f"observations: {name}: found {given.dtype} {given.shape}, expected {expected}"
+                )
 
     def new_events(self) -> list[dict[str, Any]]:
         """Describe the events of the last tick, with names, towns in order."""
