@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from townlet_core.scenario.model import AgentSpec, Grid, Job, NeedRules, ObjectSpec, Rules, Scenario
+from townlet_core.scenario.model import AgentSpec, Grid, Job, ObjectSpec, Scenario
+from townlet_core.scenario.rules import NeedRules, Rules
 
 AGENTS = 8
 SIDE = 48  # tiles

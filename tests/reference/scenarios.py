@@ -7,24 +7,26 @@ from random import Random
 from townlet_core.scenario.model import (
     BUILT_IN_KINDS,
     AgentSpec,
-    ConflictRules,
     Effects,
-    EmploymentRules,
     Grid,
     Job,
     Kind,
     Meeting,
-    NeedRules,
     Needs,
     ObjectSpec,
     Outage,
     PriceSpike,
+    Scenario,
+)
+from townlet_core.scenario.rules import (
+    ConflictRules,
+    EmploymentRules,
+    NeedRules,
     QueueRules,
     RelationshipRules,
     Rewards,
     RivalryRules,
     Rules,
-    Scenario,
 )
 from townlet_core.vocab import UTILITIES
 

@@ -16,19 +16,16 @@ from townlet_core.rng import draw_bits, town_key
 from townlet_core.scenario.model import (
     AgentSpec,
     Effects,
-    EmploymentRules,
     Grid,
     Job,
     Kind,
     Meeting,
-    NeedRules,
     ObjectSpec,
     Outage,
     PriceSpike,
-    QueueRules,
-    Rules,
     Scenario,
 )
+from townlet_core.scenario.rules import EmploymentRules, NeedRules, QueueRules, Rules
 from townlet_core.vocab import EAST, EVENTS, RELEASE, REQUEST, START, WAIT, WEST
 
 BATH = Kind(affordance="bathe", duration_ticks=2, effects=Effects(hygiene=0.5), cost=0.25)

@@ -21,7 +21,7 @@ def blocks_of(model=Scenario, heading="The file"):
     yield heading, model
     for key, field in model.model_fields.items():
         inner = field.rebuild_annotation()
-        found = re.search(r"model\.(\w+)", str(inner))
+        found = re.search(r"scenario\.(?:model|rules)\.(\w+)", str(inner))
         name = key if heading == "The file" else f"{heading.strip('`')}.{key}"
         suffix = "[]" if "list[" in str(inner) else ".NAME" if "dict[" in str(inner) else ""
         step = {"[]": (0,), ".NAME": ("x",)}.get(suffix, ())

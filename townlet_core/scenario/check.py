@@ -9,7 +9,8 @@ from typing import NamedTuple
 from townlet_core.errors import did_you_mean
 from townlet_core.scenario.document import Path
 from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
-from townlet_core.scenario.model import MAX_SIDE, VERBS, Job, Kind, Scenario
+from townlet_core.scenario.model import VERBS, Job, Kind, Scenario
+from townlet_core.scenario.values import MAX_SIDE
 
 MAX_MISTAKES = 500  # a file with more is not a scenario
 NOT_AT_WORK = ("effects", "cost", "stock", "supplies", "is_meal", "completion_event")

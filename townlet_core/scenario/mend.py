@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from townlet_core.errors import did_you_mean
 from townlet_core.scenario.document import Mistake, Node, Path, path_text
-from townlet_core.scenario.model import MAX_SIDE, MAX_TICKS, Scenario
+from townlet_core.scenario.model import Scenario
+from townlet_core.scenario.values import MAX_SIDE, MAX_TICKS
 from townlet_core.scenario.words import child, known_keys, show
 
 SURE = 0.75  # likeness from which a misspelt key is taken for the one it resembles

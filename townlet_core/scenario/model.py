@@ -5,40 +5,30 @@ The rules themselves are in docs/rules.md; a number here is the constant of the 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from townlet_core.vocab import NAME_PATTERN, feature_names
-
-MAX_AGENTS = 64
-MAX_OBJECTS = 128
-MAX_SIDE = 128  # tiles along one edge of the grid
-MAX_TICKS = 1_000_000
-MAX_PERTURBATIONS = 64  # of each sort
-
-Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
-Position = tuple[Annotated[int, Field(ge=0, lt=MAX_SIDE)], Annotated[int, Field(ge=0, lt=MAX_SIDE)]]
-Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Amount = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Change = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
-Ticks = Annotated[int, Field(ge=0, le=MAX_TICKS)]
-SomeTicks = Annotated[int, Field(ge=1, le=MAX_TICKS)]
-Utility = Literal["water", "power"]
-Stock = Annotated[int, Field(ge=0, le=10_000)]
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
-
-
-def means(text: str) -> Any:
-    """Say what a key is for: in the schema for editors, and in docs/scenarios.md."""
-    return Field(description=text)
-
-
-class Words(BaseModel):
-    """A block of the file: unknown keys are mistakes, and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from townlet_core.scenario.rules import Rewards, Rules
+from townlet_core.scenario.values import (
+    MAX_AGENTS,
+    MAX_OBJECTS,
+    MAX_PERTURBATIONS,
+    MAX_TICKS,
+    Amount,
+    Change,
+    Name,
+    Position,
+    Side,
+    SomeTicks,
+    Stock,
+    Ticks,
+    Unit,
+    Utility,
+    Words,
+    means,
+)
+from townlet_core.vocab import feature_names
 
 
 class Needs(Words):
@@ -176,87 +166,6 @@ class Grid(Words):
     walls: Annotated[list[Position], means("tiles that are walls, besides those drawn")] = []
 
 
-class NeedRules(Words):
-    """Needs and fainting."""
-
-    hunger_decay: Annotated[Unit, means("hunger lost per tick")] = 0.01
-    hygiene_decay: Annotated[Unit, means("hygiene lost per tick")] = 0.005
-    energy_decay: Annotated[Unit, means("energy lost per tick")] = 0.008
-    faint_threshold: Annotated[Unit, means("hunger at or below this faints")] = 0.03
-    respawn_delay_ticks: Annotated[Ticks | None, means("when a newcomer takes the place; `null`: never")] = (
-        None
-    )
-
-
-class QueueRules(Words):
-    """Lines, offers and displacement."""
-
-    cooldown_ticks: Annotated[Ticks, means("after finishing, for how long one may not rejoin the line")] = 60
-    age_priority_weight: Annotated[
-        Amount,
-        means("how much waiting counts against position in line; 0: strictly first come, first served"),
-    ] = 0.0
-    ghost_step_after: Annotated[
-        SomeTicks, means("for how long one may hold an offered object without starting while somebody waits")
-    ] = 3
-    patience_ticks: Annotated[
-        SomeTicks, means("how long the first in line waits behind a busy user before a quarrel")
-    ] = 8
-
-
-class ConflictRules(Words):
-    """How bad a quarrel is."""
-
-    boost_ghost_step: Annotated[Amount, means("boost when an idle holder is displaced")] = 1.5
-    boost_contention: Annotated[Amount, means("boost when two ask for the same free object at once")] = 1.0
-    boost_impatience: Annotated[Amount, means("boost when the first in line has waited too long")] = 0.5
-    intensity_per_waiter: Annotated[Amount, means("for each waiting agent beyond the first")] = 0.25
-    intensity_min: Annotated[Amount, means("least intensity; at most `intensity_max`")] = 0.1
-    intensity_max: Annotated[Amount, means("greatest intensity")] = 5.0
-
-
-class RivalryRules(Words):
-    """How quarrels are remembered."""
-
-    increment_per_conflict: Annotated[Unit, means("rivalry gained per conflict, times its intensity")] = 0.15
-    decay_per_tick: Annotated[Unit, means("rivalry lost per tick")] = 0.005
-    eviction_threshold: Annotated[Unit, means("rivalry at or below this is forgotten")] = 0.05
-    max_edges: Annotated[
-        int,
-        Field(ge=1, le=MAX_AGENTS),
-        means("rivals one can remember; the weakest is forgotten first"),
-    ] = 6
-    avoid_threshold: Annotated[Share, means("rivalry from which one avoids the other")] = 0.7
-
-
-class RelationshipRules(Words):
-    """How kindness is remembered. Each number moves trust and familiarity of both."""
-
-    handover_rivalry: Annotated[Unit, means("rivalry lost by a polite hand-over")] = 0.05
-    handover_trust: Annotated[Unit, means("trust gained by a polite hand-over")] = 0.05
-    handover_familiarity: Annotated[Unit, means("familiarity gained by a polite hand-over")] = 0.05
-    chat_trust: Annotated[Unit, means("trust gained by a chat")] = 0.02
-    chat_familiarity: Annotated[Unit, means("familiarity gained by a chat")] = 0.05
-    chat_failure_trust: Annotated[Unit, means("trust lost by a chat that fails")] = 0.02
-    meal_radius: Annotated[Side, means("within how many tiles a meal is shared; diagonals count as one")] = 2
-    meal_memory_ticks: Annotated[Ticks, means("within how many ticks a meal is shared")] = 15
-    meal_trust: Annotated[Unit, means("trust gained by a shared meal")] = 0.03
-    meal_familiarity: Annotated[Unit, means("familiarity gained by a shared meal")] = 0.08
-    help_trust: Annotated[Unit, means("trust gained by covering for a late colleague")] = 0.1
-    takeover_trust: Annotated[Unit, means("trust gained by taking an absent colleague's shift")] = 0.15
-    meeting_trust: Annotated[Unit, means("trust gained by coming together at a meeting")] = 0.05
-    meeting_familiarity: Annotated[Unit, means("familiarity gained by coming together at a meeting")] = 0.1
-
-
-class EmploymentRules(Words):
-    """Punctuality."""
-
-    grace_ticks: Annotated[Ticks, means("within how many ticks of the start an arrival is on time")] = 5
-    absent_cutoff: Annotated[
-        Ticks, means("after how many ticks one counts as absent; at least `grace_ticks`")
-    ] = 30
-
-
 class Perturbation(Words):
     """Something that befalls the town for a while; chance may decide whether and when."""
 
@@ -302,44 +211,6 @@ class Meeting(Perturbation):
         Side, means("within how many tiles of the place one is there; diagonals count as one")
     ] = 2
     agents: Annotated[list[Name], means("who is invited, two at least; empty: everybody")] = []
-
-
-class Rules(Words):
-    """Every constant of the town."""
-
-    ticks_per_day: Annotated[SomeTicks, means("length of a day")] = 1440
-    day_start_tick: Annotated[
-        Ticks, means("time of day at the first tick of an episode; less than `ticks_per_day`")
-    ] = 0
-    epsilon: Annotated[Unit, means("how often the scripted policy takes a random legal action")] = 0.02
-    needs: Annotated[NeedRules, means("needs and fainting")] = NeedRules()
-    queues: Annotated[QueueRules, means("lines and offers")] = QueueRules()
-    conflict: Annotated[ConflictRules, means("how bad a quarrel is")] = ConflictRules()
-    rivalry: Annotated[RivalryRules, means("how quarrels are remembered")] = RivalryRules()
-    relationships: Annotated[RelationshipRules, means("how kindness is remembered")] = RelationshipRules()
-    employment: Annotated[EmploymentRules, means("punctuality")] = EmploymentRules()
-
-
-class Rewards(Words):
-    """Every coefficient of the reward; all zero makes a town that pays nothing."""
-
-    survival: Annotated[Amount, means("paid per tick alive")] = 0.01
-    wages: Annotated[Amount, means("paid per unit of money earned")] = 1.0
-    punctuality_bonus: Annotated[Amount, means("paid once per shift, for arriving in time")] = 0.2
-    lateness: Annotated[Amount, means("taken per late tick, times the job's `lateness_penalty`")] = 1.0
-    satisfaction: Annotated[Amount, means("paid per unit of need gained on completion")] = 1.0
-    hunger_deficit: Annotated[Amount, means("taken per tick, times the square of what hunger lacks to 1")] = (
-        0.03
-    )
-    hygiene_deficit: Annotated[Amount, means("the same for what hygiene lacks")] = 0.02
-    energy_deficit: Annotated[Amount, means("the same for what energy lacks")] = 0.02
-    conflict_penalty: Annotated[Amount, means("taken from both parties, times intensity")] = 0.1
-    faint_penalty: Annotated[Amount, means("taken for fainting")] = 1.0
-    clip_per_tick: Annotated[
-        float,
-        Field(gt=0, le=1_000_000, allow_inf_nan=False),
-        means("no reward of a tick is greater, nor less than its negative"),
-    ] = 1.0
 
 
 class Scenario(Words):

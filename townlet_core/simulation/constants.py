@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
-from townlet_core.scenario.model import Meeting, Perturbation, Rewards, Rules, Scenario
+from townlet_core.scenario.model import Meeting, Perturbation, Scenario
+from townlet_core.scenario.rules import Rewards, Rules
 from townlet_core.simulation.paths import NOWHERE, distances_to, ways_along, ways_to_kinds
 from townlet_core.simulation.state import BORDER, EMPTY, NOBODY, OBJECT_CELL, WALL, record
 from townlet_core.vocab import EVENTS, MAP_SIZE, UTILITIES

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.scenario.model import MAX_AGENTS, MAX_OBJECTS
+from townlet_core.scenario.values import MAX_AGENTS, MAX_OBJECTS
 from townlet_core.vocab import EVENTS, REWARD_TERMS
 
 NOBODY = -1
