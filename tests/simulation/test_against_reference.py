@@ -31,3 +31,8 @@ def test_the_compiled_town_tells_the_same_story_as_the_reference(seed: int) -> N
 def test_towns_of_a_batch_that_is_played_in_parallel_tell_the_same_story(seed: int) -> None:
     some = (0, MANY_TOWNS // 2, MANY_TOWNS - 1)
     play_both(random_scenario(seed), seed, MANY_TOWNS, some, first_town=3)
+
+
+def test_a_town_that_nobody_lives_in_is_over_after_a_tick() -> None:
+    for seed in range(8):
+        play_both(random_scenario(seed).model_copy(update={"agents": [], "meetings": []}), seed, 2, range(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,7 +82,7 @@ class Towns:
         """Write what everybody sees into the caller's buffers, or the batch's own, and return them."""
         into = self._observations if into is None else into
         observe = tick.observe_few if len(self.state.towns) < MANY_TOWNS else tick.observe_many
-        maps = into.map.reshape(*into.map.shape[:2], -1)
+        maps = into.map.reshape(*into.map.shape[:2], math.prod(MAP_SHAPE))
         observe(self.state, self.rules, maps, into.features, into.action_mask)
         return into
 
