@@ -9,16 +9,6 @@ import pytest
 from townlet_cli.main import run
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", type=int, default=0, help="compare this many more random towns")
-
-
-@pytest.fixture(scope="session")
-def soak(request: pytest.FixtureRequest) -> int:
-    """Return how many more random towns to compare than usual."""
-    return request.config.getoption("--soak")
-
-
 @pytest.fixture
 def townlet(monkeypatch, capsys):
     """Run a command in this process; returns exit code, stdout and stderr."""

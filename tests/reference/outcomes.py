@@ -177,7 +177,7 @@ def ends(town: ReferenceTown) -> None:
         if not agent.in_town:
             arrive_anew(town, agent)
     town.tick += 1
-    nobody = not town.here() and town.rules.needs.respawn_delay_ticks is None
+    nobody = not town.here() and (town.rules.needs.respawn_delay_ticks is None or not town.agents)
     town.over = town.tick >= town.scenario.ticks or nobody
     if town.tick >= town.scenario.ticks:
         for agent in town.here():

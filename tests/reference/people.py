@@ -104,7 +104,7 @@ class Gathering:
         return self.start_tick + self.meeting.duration_ticks
 
 
-def walking_distances(goal: tuple[int, int], floor: set[tuple[int, int]]) -> dict[tuple[int, int], int]:
+def walking_distances(goal: tuple[int, int], floor: frozenset[tuple[int, int]]) -> dict[tuple[int, int], int]:
     """Tell for each floor tile how many steps lead to `goal`; unreachable tiles are absent."""
     steps = {goal: 0} if goal in floor else {}
     edge = deque([(*goal, 0)])
@@ -121,6 +121,8 @@ def walking_distances(goal: tuple[int, int], floor: set[tuple[int, int]]) -> dic
 def nearest(things: list[Thing], x: int, y: int) -> Thing | None:
     """Return the thing fewest steps from this tile, then of lowest index; None if none is reachable."""
     reachable = [thing for thing in things if (x, y) in thing.steps]
+    if len(reachable) < 2:
+        return reachable[0] if reachable else None
     return min(reachable, key=lambda thing: (thing.steps[x, y], thing.index), default=None)
 
 

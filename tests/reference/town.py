@@ -29,6 +29,7 @@ class ReferenceTown:
 
     def __init__(self, scenario: Scenario, seed: int, town: int) -> None:
         self.scenario, self.rules, self.seed, self.town = scenario, scenario.rules, seed, town
+        self.kind_names, self.feature_names = tuple(scenario.all_kinds), scenario.feature_names
         self.episode = -1
         self.invalid_actions = 0  # over all episodes
         self.restart()
@@ -47,7 +48,7 @@ class ReferenceTown:
             self.objects.append(Thing(index, spec.kind, kind, *spec.position, stock))
         width, height = self.scenario.size
         taken = set(self.scenario.walls) | {(thing.x, thing.y) for thing in self.objects}
-        self.floor = {(x, y) for x in range(width) for y in range(height)} - taken
+        self.floor = frozenset({(x, y) for x in range(width) for y in range(height)} - taken)
         for thing in self.objects:
             thing.steps = walking_distances((thing.x, thing.y), self.floor)
         self.agents = [self.newcomer(index) for index in range(len(self.scenario.agents))]
@@ -91,6 +92,9 @@ class ReferenceTown:
 
     def here(self) -> list[Agent]:
         return [agent for agent in self.agents if agent.in_town]
+
+    def things_of(self, kind_name: str) -> list[Thing]:
+        return [thing for thing in self.objects if thing.kind_name == kind_name]
 
     def draw(self, agent: Agent, purpose: int) -> int:
         return mix(mix(mix(self.key, self.tick), agent.index), purpose)

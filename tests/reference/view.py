@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from reference.outcomes import bond
 from reference.people import HOLDING, MOVES, USING, WAITING, Agent, Thing, nearest, within
@@ -10,54 +11,71 @@ from reference.town import ReferenceTown
 
 from townlet_core.vocab import (
     ACTION_COUNT,
+    KIND_FEATURES,
     MAP_CHANNELS,
     MAP_SIZE,
     MEETING_FEATURES,
     NEEDS,
+    NEIGHBOUR_FEATURES,
     NEIGHBOURS,
     SHIFT_STATES,
     feature_names,
 )
 
+LAST_ACTIONS = [name for name in feature_names(()) if name.startswith("last_action_")][:ACTION_COUNT]
 
-def view_map(town: ReferenceTown, agent: Agent) -> list[list[list[float]]]:
-    """Return the map, channel by channel, row by row; zeros for an agent out of town."""
-    rows = range(MAP_SIZE)
+
+def view_map(town: ReferenceTown, agent: Agent) -> list[list[list[bool]]]:
+    """Return the map, channel by channel, row by row; nothing for an agent out of town."""
+    others = [(other.x, other.y) for other in town.here() if other is not agent]
+    busy = [(thing.x, thing.y) for thing in town.objects if thing.user or thing.holder]
     if not agent.in_town:
-        return [[[0.0 for _ in rows] for _ in rows] for _ in MAP_CHANNELS]
-    left, top = agent.x - MAP_SIZE // 2, agent.y - MAP_SIZE // 2
-    others = {(other.x, other.y) for other in town.here() if other is not agent}
-    busy = {(thing.x, thing.y) for thing in town.objects if thing.user or thing.holder}
-    shows = (
-        lambda tile: tile == (agent.x, agent.y),
-        lambda tile: tile in others,
-        lambda tile: tile not in town.floor,
-        lambda tile: tile in busy,
-    )
-    return [[[float(show((left + x, top + y))) for x in rows] for y in rows] for show in shows]
+        return [window(agent.x, agent.y, []) for _ in MAP_CHANNELS]
+    return [
+        window(agent.x, agent.y, [(agent.x, agent.y)]),
+        window(agent.x, agent.y, others),
+        blocked_around(town.floor, agent.x, agent.y),
+        window(agent.x, agent.y, busy),
+    ]
+
+
+def window(x: int, y: int, marked: list[tuple[int, int]]) -> list[list[bool]]:
+    """Mark some tiles in the window around (x, y)."""
+    rows = [[False] * MAP_SIZE for _ in range(MAP_SIZE)]
+    for column, row in marked:
+        dx, dy = column - x + MAP_SIZE // 2, row - y + MAP_SIZE // 2
+        if 0 <= dx < MAP_SIZE and 0 <= dy < MAP_SIZE:
+            rows[dy][dx] = True
+    return rows
+
+
+@lru_cache(2000)
+def blocked_around(floor: frozenset[tuple[int, int]], x: int, y: int) -> list[list[bool]]:
+    """Tell what is not floor in the window around (x, y); the same all day, so it is kept."""
+    reach = range(-(MAP_SIZE // 2), MAP_SIZE // 2 + 1)
+    return [[(x + dx, y + dy) not in floor for dx in reach] for dy in reach]
 
 
 def view_features(town: ReferenceTown, agent: Agent) -> dict[str, float]:
     """Return every feature by name, in the order of vocab.feature_names."""
-    kinds = tuple(town.scenario.all_kinds)
-    names = town.scenario.feature_names
+    kinds, names = town.kind_names, town.feature_names
     if not agent.in_town:
         return dict.fromkeys(names, 0.0)
     seen = {**base(town, agent), **state(town, agent)}
     for kind in kinds:
-        seen.update({f"{kind}_{name}": value for name, value in nearest_of(town, agent, kind).items()})
+        seen.update(zip(names_of(kind, KIND_FEATURES), nearest_of(town, agent, kind), strict=True))
     others = sorted(
         (other for other in town.here() if other is not agent),
         key=lambda other: (abs(other.x - agent.x) + abs(other.y - agent.y), other.index),
     )
     for n in range(NEIGHBOURS):
         neighbour = neighbour_features(town, agent, others[n] if n < len(others) else None)
-        seen.update({f"neighbour{n}_{name}": value for name, value in neighbour.items()})
+        seen.update(zip(names_of(f"neighbour{n}", NEIGHBOUR_FEATURES), neighbour, strict=True))
     if town.scenario.price_spikes:
         seen.update({f"{kind}_price": price_of(town, agent, kind) for kind in kinds})
     if town.scenario.meetings:
         seen.update(meeting_features(town, agent))
-    assert set(seen) == set(names)
+    assert len(seen) == len(names)
     return {name: seen[name] for name in names}
 
 
@@ -96,7 +114,7 @@ def state(town: ReferenceTown, agent: Agent) -> dict[str, float]:
         "cooldown_left": remaining / cooldown if cooldown else 0.0,
         "last_action_success": float(agent.last_success),
     }
-    for action, name in enumerate(last_action_names()):
+    for action, name in enumerate(LAST_ACTIONS):
         seen[name] = float(agent.last_action == action)
     job, workplace = agent.job, agent.workplace
     distance = workplace.steps.get((agent.x, agent.y), 0) if workplace else 0
@@ -106,11 +124,6 @@ def state(town: ReferenceTown, agent: Agent) -> dict[str, float]:
     away = job and not town.is_on_shift(agent)
     seen["ticks_to_shift"] = ((job.start_tick - town.time_of_day) % day) / day if away else 0.0
     return seen
-
-
-def last_action_names() -> tuple[str, ...]:
-    names = [name for name in feature_names(()) if name.startswith("last_action_")]
-    return tuple(names[:ACTION_COUNT])
 
 
 def using_progress(agent: Agent) -> float:
@@ -133,24 +146,24 @@ def next_tile(agent: Agent, goal: tuple[int, int], steps: dict[tuple[int, int], 
     raise AssertionError("what can be reached has a next step")
 
 
-def nearest_of(town: ReferenceTown, agent: Agent, kind: str) -> dict[str, float]:
-    thing = nearest([thing for thing in town.objects if thing.kind_name == kind], agent.x, agent.y)
+@lru_cache(200)
+def names_of(prefix: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{prefix}_{name}" for name in names)
+
+
+def nearest_of(town: ReferenceTown, agent: Agent, kind: str) -> tuple[float, ...]:
+    """Return the KIND_FEATURES of the nearest object of this kind."""
+    thing = nearest(town.things_of(kind), agent.x, agent.y)
     if thing is None:
-        return dict.fromkeys(("step_x", "step_y", "distance", "free", "queue_length", "stock"), 0.0)
+        return (0.0,) * len(KIND_FEATURES)
     dx, dy = step_towards(agent, thing)
     distance, waiting, stock = thing.steps[agent.x, agent.y], len(thing.line), thing.stock or 0
-    return {
-        "step_x": dx,
-        "step_y": dy,
-        "distance": distance / (distance + 8),
-        "free": float(thing.user is None and thing.holder is None),
-        "queue_length": waiting / (waiting + 2),
-        "stock": stock / (stock + 4),
-    }
+    free = float(thing.user is None and thing.holder is None)
+    return dx, dy, distance / (distance + 8), free, waiting / (waiting + 2), stock / (stock + 4)
 
 
 def price_of(town: ReferenceTown, agent: Agent, kind: str) -> float:
-    thing = nearest([thing for thing in town.objects if thing.kind_name == kind], agent.x, agent.y)
+    thing = nearest(town.things_of(kind), agent.x, agent.y)
     return town.price(thing) / (town.price(thing) + 1) if thing else 0.0
 
 
@@ -166,14 +179,15 @@ def meeting_features(town: ReferenceTown, agent: Agent) -> dict[str, float]:
     return dict(zip(MEETING_FEATURES, values, strict=True))
 
 
-def neighbour_features(town: ReferenceTown, agent: Agent, other: Agent | None) -> dict[str, float]:
+def neighbour_features(town: ReferenceTown, agent: Agent, other: Agent | None) -> tuple[float, ...]:
+    """Return the NEIGHBOUR_FEATURES of one of the nearest agents."""
     if other is None:
-        return dict.fromkeys(("offset_x", "offset_y", "rivalry", "trust", "familiarity"), 0.0)
+        return (0.0,) * len(NEIGHBOUR_FEATURES)
     pair = bond(agent.index, other.index)
-    return {
-        "offset_x": within(-1.0, (other.x - agent.x) / 16, 1.0),
-        "offset_y": within(-1.0, (other.y - agent.y) / 16, 1.0),
-        "rivalry": town.rivalry.get(pair, 0.0),
-        "trust": town.trust.get(pair, 0.0),
-        "familiarity": town.familiarity.get(pair, 0.0),
-    }
+    return (
+        within(-1.0, (other.x - agent.x) / 16, 1.0),
+        within(-1.0, (other.y - agent.y) / 16, 1.0),
+        town.rivalry.get(pair, 0.0),
+        town.trust.get(pair, 0.0),
+        town.familiarity.get(pair, 0.0),
+    )

@@ -43,7 +43,7 @@ def take_actions(state: TownState, rules: TownRules, b: int, actions: np.ndarray
         possible = 0 <= action < ACTION_COUNT and (agent.legal >> action) & 1 == 1
         agent.action = action if possible else WAIT
         agent.success = possible
-        doing |= 1 << agent.action
+        doing |= 1 << int(agent.action)  # int: plain Python would shift within eight bits
         is_engaged |= agent.role != FREE
         if agent.alive:
             agent.newcomer = False

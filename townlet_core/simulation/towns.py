@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from townlet_core.simulation.observation import empty_sight
 from townlet_core.simulation.state import TownState, allocate
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
+MAP_TILES = math.prod(MAP_SHAPE)
 MANY_TOWNS = 64  # from here on, threads are worth starting
 
 
@@ -91,7 +93,7 @@ class Towns:
             self._check_buffers(into)
             self._written = into
         observe = tick.observe_few if self._shape[0] < MANY_TOWNS else tick.observe_many
-        maps = into.map.reshape(*self._shape, -1)
+        maps = into.map.reshape(*self._shape, MAP_TILES)
         observe(self.state, self.rules, self._sight, maps, into.features, into.action_mask)
         return into
 
