@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs pictures results bench
+.PHONY: help setup demo test check soak docs pictures results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ check: $(READY)  ## format, lint, types, tests: what CI runs
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: about an hour on two cores
+	$(BIN)/python tests/soak.py
 
 docs: $(READY)  ## renew the options in docs/cli.md and the keys in docs/scenarios.md
 	$(BIN)/python tests/cli/cli_reference.py
