@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, NotFiniteError
 from townlet_core.ppo.backend import threads, to_tensor, torch
 from townlet_core.ppo.config import NetworkConfig
 
@@ -80,7 +80,8 @@ def act(
     map: (N, C, H, W) float32 or uint8. features: (N, F). action_mask: (N, A) bool. uniforms: (N,) in
     [0, 1), or None for the likeliest action. Returns actions (N,) int64, their log-probabilities (N,)
     float32, values (N,) float32. A masked action is never chosen.
-    Raises InputError if an observation has no legal action or the network's numbers are not finite.
+    Raises InputError if an observation has no legal action, NotFiniteError if the policy's output is not
+    finite.
     """
     device = network.value_head.weight.device
     logits, values = network(to_tensor(map, device), to_tensor(features, device, np.float32))
@@ -92,14 +93,18 @@ def act(
 
 def check_choosable(log_probs: np.ndarray, action_mask: np.ndarray) -> None:
     if not np.isfinite(log_probs).all():
-        row = int(np.flatnonzero(~np.isfinite(log_probs).all(1))[0])
-        raise InputError(
-            f"observation {row} of {len(log_probs)}: the policy's output is not finite",
-            "check the observation and the checkpoint for NaN",
-        )
+        raise output_not_finite("policy", np.isfinite(log_probs).all(1))
     if not action_mask.any(1).all():
         row = int(np.flatnonzero(~action_mask.any(1))[0])
         raise InputError(f"action_mask, row {row}: no action is legal, expected at least one")
+
+
+def output_not_finite(what: str, finite: np.ndarray) -> NotFiniteError:
+    """The error that names the first observation of those that are not `finite`."""
+    return NotFiniteError(
+        f"observation {int(np.flatnonzero(~finite)[0])} of {len(finite)}: the {what}'s output is not finite",
+        "check the observation and the checkpoint for NaN",
+    )
 
 
 def draw_actions(log_probs: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
@@ -125,6 +130,7 @@ def score_actions(
     """Return the log-probabilities of recorded `actions`, and the values, as (N,) float32.
 
     Shapes are those of `act`; rows are scored in bounded pieces.
+    Raises NotFiniteError if one of them is not finite.
     """
     device = network.value_head.weight.device
     log_probs, values = np.empty(len(actions), np.float32), np.empty(len(actions), np.float32)
@@ -134,4 +140,7 @@ def score_actions(
         every = masked_log_probs(logits, to_tensor(action_mask[rows], device, np.bool_))
         chosen = every.gather(1, to_tensor(actions[rows], device, np.int64)[:, None])[:, 0]
         log_probs[rows], values[rows] = chosen.cpu().numpy(), value.cpu().numpy()
+    for what, numbers in (("policy", log_probs), ("critic", values)):
+        if not np.isfinite(numbers).all():
+            raise output_not_finite(what, np.isfinite(numbers))
     return log_probs, values

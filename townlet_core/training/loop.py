@@ -7,13 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from townlet_core.errors import RunFailed
+from townlet_core.errors import NotFiniteError, RunFailed
 from townlet_core.policy.learned import LearnedPolicy, network_for
 from townlet_core.ppo.backend import resolve_device, torch
-from townlet_core.ppo.checkpoint import Checkpoint, restore_network, restore_optimizer, save_checkpoint
+from townlet_core.ppo.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    restore_network,
+    restore_optimizer,
+    save_checkpoint,
+)
 from townlet_core.ppo.config import NetworkConfig, learning_rate_at
 from townlet_core.ppo.network import ActorCritic
-from townlet_core.ppo.statistics import EpochStats, TrainBatch
+from townlet_core.ppo.statistics import EpochStats, SkippedUpdate, TrainBatch
 from townlet_core.ppo.update import SKIPS_THAT_END_A_RUN, make_optimizer, update_policy
 from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.batch import ReplayBatch
@@ -21,6 +27,7 @@ from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import TelemetryWriter
 from townlet_core.training.batches import replay_batch, rollout_batch
+from townlet_core.training.failure import ABOUT, save_minibatch
 from townlet_core.training.feed import ReplayFeed, check_agreement
 from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
@@ -127,7 +134,8 @@ class Trainer:
         """Train until all cycles are done; each ends with a checkpoint, so that nothing before it is lost.
 
         Raises Interrupted when asked to stop, and RunFailed after three updates in a row that were not
-        finite; the last checkpoint is then the last good cycle.
+        finite, or where the network's output is not. The trainer is then back at the last checkpoint, that of
+        the last good cycle, and the minibatch, if there was one, stands in the run's folder.
         """
         settings, rewards = self.settings, []
         with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes) as log:
@@ -135,7 +143,11 @@ class Trainer:
             if self.progress.cycle == 0:
                 self._save(log, best=False)
             while self.progress.cycle < settings.cycles:
-                about = self._play_cycle(log)
+                try:
+                    about = self._play_cycle(log)
+                except NotFiniteError as error:
+                    what = f"{self.folder}: in cycle {self.progress.cycle + 1}, {error}"
+                    raise self._rolled_back(what) from error
                 rewards.append(about["reward_mean"])
                 self._finish_cycle(log, about)
         return Trained(self.progress, weights_sha256(self.network), rewards)
@@ -171,6 +183,7 @@ class Trainer:
         """Update on one batch and log every epoch of it."""
         progress, settings = self.progress, self.settings
         config = settings.ppo
+        skips: list[SkippedUpdate] = []
         if half == REPLAY_HALF:  # replay_batch has scaled the advantages already
             config = config.model_copy(update={"advantage_normalization": False})
         history = update_policy(
@@ -182,17 +195,28 @@ class Trainer:
             learning_rate_at(settings, progress.cycle / settings.cycles),
             self.stop.is_set,
             progress.skipped_in_a_row,
+            skips.append,
         )
         self.stop.check()
         seconds = (time.perf_counter() - began) / len(history)
         for stats in history:
             self._tell(stats, about, data_mode, seconds, log)
         if self.progress.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
-            raise RunFailed(
-                f"{self.folder}: loss or gradient was not finite {SKIPS_THAT_END_A_RUN} times in a row in "
-                f"cycle {progress.cycle + 1}; the last good checkpoint is that of cycle {progress.cycle}",
-                "lower --learning-rate or --max-grad-norm and start again",
+            place = {"cycle": progress.cycle + 1, "data_mode": data_mode}
+            saved = save_minibatch(self.folder, place, batch, skips[-1], self.network)
+            raise self._rolled_back(
+                f"{saved}: holds the minibatch whose loss or gradient was not finite "
+                f"{SKIPS_THAT_END_A_RUN} times in a row in cycle {progress.cycle + 1}",
+                f"{self.folder / ABOUT} says what in it was not; ",
             )
+
+    def _rolled_back(self, what: str, hint: str = "") -> RunFailed:
+        """Go back to the last checkpoint and return the error that ends the run."""
+        self.resume(load_checkpoint(self.folder))
+        return RunFailed(
+            f"{what}; rolled back to the checkpoint of cycle {self.progress.cycle}",
+            f"{hint}if the data is sound, lower --learning-rate or --max-grad-norm and start again",
+        )
 
     def _tell(
         self, stats: EpochStats, about: dict[str, Any], data_mode: str, seconds: float, log: TelemetryWriter
