@@ -108,6 +108,19 @@ def train(
     hidden_size: Annotated[
         int | None, typer.Option(help="Width of the network's layers.", rich_help_panel=PPO)
     ] = None,
+    normalise_observations: Annotated[
+        bool | None,
+        typer.Option(
+            help="Count features in standard deviations from their running mean.", rich_help_panel=PPO
+        ),
+    ] = None,
+    normalise_returns: Annotated[
+        bool | None,
+        typer.Option(
+            help="Let the critic predict returns in standard deviations from their running mean.",
+            rich_help_panel=PPO,
+        ),
+    ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Step size of Adam.", rich_help_panel=PPO)
     ] = None,

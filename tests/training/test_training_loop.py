@@ -45,6 +45,20 @@ def test_the_same_network_and_optimiser_go_through_all_cycles(tmp_path):
     assert {state["step"].item() for state in optimizer.state.values()} == {32.0}
 
 
+def test_statistics_count_every_transition_and_the_look_around_leaves_the_towns_as_they_were(tmp_path):
+    trainer = trainer_of(
+        tmp_path,
+        settings_of(source="rollout", cycles=2, normalise_observations=True, normalise_returns=True),
+    )
+    before = trainer.rollout.dump()
+    trainer._look_around()
+    assert trainer.rollout.dump() == before
+    trainer.run()
+    learned = 2 * trainer.rollout.frames.actions.size
+    # Two looks around, one by the run itself, were one rollout each.
+    assert trainer.network.returns.count == trainer.network.observations.count == learned * 2
+
+
 def test_the_network_that_learns_is_the_one_that_acts(tmp_path):
     # After an update the log-probabilities of the next rollout are those of the updated network.
     trainer = trainer_of(tmp_path, settings_of(source="rollout", cycles=2))

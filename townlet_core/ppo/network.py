@@ -9,6 +9,7 @@ import numpy as np
 from townlet_core.errors import InputError, NotFiniteError
 from townlet_core.ppo.backend import threads, to_tensor, torch
 from townlet_core.ppo.config import NetworkConfig
+from townlet_core.ppo.normalisers import RunningStatistics
 
 MASKED_LOGIT = -1e9  # finite, so that 0 · log 0 is 0 and not NaN; exp of it is exactly 0
 SCORE_ROWS = 8192  # observations per forward pass when many are scored; bounds the memory
@@ -19,9 +20,17 @@ class ActorCritic(torch.nn.Module):
 
     The flattened map and the features each pass a hidden layer, are concatenated, and pass another; all
     are ReLU. Weights are orthogonal (gain √2 hidden, 0.01 policy, 1 value) and depend on `seed` alone.
+    Where asked for, features are counted in deviations from their running mean, and so are the value head's
+    predictions from that of the returns; what comes in and out is in the units of the town all the same.
     """
 
-    def __init__(self, config: NetworkConfig, seed: int) -> None:
+    def __init__(
+        self,
+        config: NetworkConfig,
+        seed: int,
+        normalise_observations: bool = False,
+        normalise_returns: bool = False,
+    ) -> None:
         super().__init__()
         width = config.hidden_size
         self.config = config
@@ -30,6 +39,8 @@ class ActorCritic(torch.nn.Module):
         self.trunk = uninitialised(2 * width, width)
         self.policy_head = uninitialised(width, config.action_count)
         self.value_head = uninitialised(width, 1)
+        self.observations = RunningStatistics(config.feature_count) if normalise_observations else None
+        self.returns = RunningStatistics(1) if normalise_returns else None
         self.initialise(seed)
 
     def initialise(self, seed: int) -> None:
@@ -48,10 +59,55 @@ class ActorCritic(torch.nn.Module):
 
         map: (N, C, H, W) float32 or uint8. features: (N, F) float32.
         """
+        if self.observations is not None:
+            features = self.observations.normalise(features)
         seen = torch.relu(self.map_layer(map.flatten(1).float()))
         felt = torch.relu(self.feature_layer(features))
         hidden = torch.relu(self.trunk(torch.cat((seen, felt), dim=1)))
-        return self.policy_head(hidden).float(), self.value_head(hidden).float().squeeze(1)
+        values = self.value_head(hidden).float().squeeze(1)
+        if self.returns is not None:
+            values = values * self.returns.std.float() + self.returns.mean.float()
+        return self.policy_head(hidden).float(), values
+
+    @torch.no_grad()
+    def take_in_observations(self, features: np.ndarray) -> None:
+        """Add features (N, F) to the statistics.
+
+        From the second time on the feature layer moves along, so that the policy stays as it is:
+
+            W ← W σ_new / σ_old      b ← b + W_new (μ_new − μ_old) / σ_new
+        """
+        if self.observations is None:
+            return
+        fresh, mean, std = not self.observations.count, self.observations.mean.clone(), self.observations.std
+        self.observations.take_in(features)
+        if fresh:
+            return
+        layer, new = self.feature_layer, self.observations
+        weight = layer.weight.double() * (new.std / std)
+        layer.weight.copy_(weight)
+        layer.bias.copy_(layer.bias.double() + weight @ ((new.mean - mean) / new.std))
+
+    @torch.no_grad()
+    def take_in_returns(self, returns: np.ndarray) -> None:
+        """Add returns (N,) to the statistics.
+
+        From the second time on the value head moves along, so that every value stays as it is:
+
+            w ← w σ_old / σ_new      b ← (b σ_old + μ_old − μ_new) / σ_new
+
+        Source: van Hasselt et al. 2016, arXiv:1602.07714 (Pop-Art), eq. 3, with all returns so far in the
+        place of a moving average.
+        """
+        if self.returns is None:
+            return
+        fresh, mean, std = not self.returns.count, self.returns.mean.clone(), self.returns.std
+        self.returns.take_in(returns[:, None])
+        if fresh:
+            return
+        head, new = self.value_head, self.returns
+        head.weight.copy_(head.weight.double() * (std / new.std))
+        head.bias.copy_((head.bias.double() * std + mean - new.mean) / new.std)
 
 
 def uninitialised(inputs: int, outputs: int) -> torch.nn.Linear:

@@ -162,8 +162,10 @@ def normalise(advantages: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
 def backpropagate(network: ActorCritic, columns: list[torch.Tensor], config: PPOConfig) -> torch.Tensor:
     """Add the minibatch's gradient to the parameters, in pieces of micro_batch rows, and return its losses.
 
-    Each piece counts by its share of the rows, so the sum is the gradient of the whole.
+    Each piece counts by its share of the rows, so the sum is the gradient of the whole. Where the network
+    keeps statistics of the returns, the value loss counts in their standard deviations.
     """
+    unit = network.returns.std.float() if network.returns is not None else None
     count = len(columns[0])
     size = config.micro_batch or count
     losses = torch.zeros(len(PPOLoss._fields), dtype=torch.float64, device=columns[0].device)
@@ -171,6 +173,8 @@ def backpropagate(network: ActorCritic, columns: list[torch.Tensor], config: PPO
     for map, features, action_mask, actions, old_log_probs, old_values, advantages, returns in pieces:
         with torch.autocast(map.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits, values = network(map, features)
+        if unit is not None:
+            values, old_values, returns = values / unit, old_values / unit, returns / unit
         judged = (action_mask, actions, old_log_probs, old_values, advantages, returns)
         loss = ppo_loss(logits, values, *judged, config)
         share = len(map) / count

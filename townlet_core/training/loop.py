@@ -26,7 +26,7 @@ from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import TelemetryWriter
-from townlet_core.training.batches import replay_batch, rollout_batch
+from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
 from townlet_core.training.failure import ABOUT, save_minibatch
 from townlet_core.training.feed import ReplayFeed, check_agreement
 from townlet_core.training.records import describe_replay, epoch_record
@@ -92,7 +92,12 @@ class Trainer:
         self.event_counts = dataset.event_counts() if dataset and dataset.config.events else None
         self.scenario_name = scenario.name if scenario else "recordings"
         self.device = resolve_device(settings.device)
-        network = ActorCritic(self._network_config(scenario, dataset), settings.seed)
+        network = ActorCritic(
+            self._network_config(scenario, dataset),
+            settings.seed,
+            settings.normalise_observations,
+            settings.normalise_returns,
+        )
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
@@ -142,6 +147,7 @@ class Trainer:
             log.truncate_to(self.progress.log_offset)
             if self.progress.cycle == 0:
                 self._save(log, best=False)
+                self._look_around()
             while self.progress.cycle < settings.cycles:
                 try:
                     about = self._play_cycle(log)
@@ -151,6 +157,19 @@ class Trainer:
                 rewards.append(about["reward_mean"])
                 self._finish_cycle(log, about)
         return Trained(self.progress, weights_sha256(self.network), rewards)
+
+    def _look_around(self) -> None:
+        """Begin statistics before anything is learned: from recordings, or a rollout that is taken back."""
+        if self.network.observations is None and self.network.returns is None:
+            return
+        if self.feed:
+            recorded = ReplayFeed(self.feed.dataset, self.feed.transitions).take()
+            first_statistics(self.network, recorded, self.settings.gamma)
+        elif self.rollout:
+            before = self.rollout.dump()
+            self.rollout.play(LearnedPolicy(self.network), self.stop)
+            first_statistics(self.network, [self.rollout.frames], self.settings.gamma)
+            self.rollout.restore(before, STATE_FILE)
 
     def _play_cycle(self, log: TelemetryWriter) -> dict[str, Any]:
         """Learn from recordings, then from live towns; return what the last data was like."""
@@ -184,6 +203,8 @@ class Trainer:
         progress, settings = self.progress, self.settings
         config = settings.ppo
         skips: list[SkippedUpdate] = []
+        self.network.take_in_observations(batch.features)
+        self.network.take_in_returns(batch.returns)
         if half == REPLAY_HALF:  # replay_batch has scaled the advantages already
             config = config.model_copy(update={"advantage_normalization": False})
         history = update_policy(

@@ -54,6 +54,12 @@ class TrainingSettings(PPOConfig, BaseSettings):
     capture_towns: int | None = Field(
         None, ge=1, le=4096, description="Towns recorded if no recordings are given; by default a few."
     )
+    normalise_observations: bool = Field(
+        False, description="Count features in standard deviations from their running mean."
+    )
+    normalise_returns: bool = Field(
+        False, description="Let the critic predict returns in standard deviations from their running mean."
+    )
     hidden_size: int = Field(256, ge=1, le=8192, description="Width of the network's layers.")
     ppo_log: Path | None = Field(None, description="Telemetry file; by default RUN/telemetry.jsonl.")
     log_every: int = Field(1, ge=1, description="Write every n-th telemetry record.")
