@@ -34,6 +34,7 @@ from townlet_core.training.rollout import STATE_FILE, Rollout
 from townlet_core.training.run import LOG, now
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
+from townlet_core.training.warm_start import Cloned, clone_epoch
 
 REPLAY_HALF, ROLLOUT_HALF = 0, 1  # coordinates of chance: the two updates of a cycle shuffle apart
 
@@ -49,6 +50,7 @@ class Progress(NamedTuple):
     replay_position: tuple[int, int] = (0, 0)
     best_reward: float | None = None  # highest mean reward of a rollout
     threads: int = 0  # of torch; another number gives other bits
+    cloned: dict[str, float] | None = None  # the last epoch of the warm start; its fields are those of Cloned
 
 
 class Reports(NamedTuple):
@@ -57,6 +59,7 @@ class Reports(NamedTuple):
     record: Callable[[dict[str, Any]], Any] = lambda record: None
     batch: Callable[[ReplayBatch], Any] = lambda batch: None
     cycle: Callable[[], Any] = lambda: None
+    cloned: Callable[[Cloned], Any] = lambda cloned: None
     warning: Callable[[str], Any] = lambda message: None
 
 
@@ -86,7 +89,9 @@ class Trainer:
         self.reports = reports
         self.progress = Progress(threads=torch.get_num_threads())
         self.rollout = Rollout(scenario, settings) if scenario and settings.source != "replay" else None
-        self.feed = ReplayFeed(dataset, settings.replay_transitions) if dataset else None
+        self.dataset = dataset
+        fed = dataset if settings.source != "rollout" else None
+        self.feed = ReplayFeed(fed, settings.replay_transitions) if fed else None
         if dataset and self.rollout:
             check_agreement(dataset, self.rollout.towns)
         self.event_counts = dataset.event_counts() if dataset and dataset.config.events else None
@@ -146,8 +151,10 @@ class Trainer:
         with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes) as log:
             log.truncate_to(self.progress.log_offset)
             if self.progress.cycle == 0:
-                self._save(log, best=False)
-                self._look_around()
+                if self.progress.cloned is None:
+                    self._save(log, best=False)
+                    self._look_around()
+                self._warm_up(log)
             while self.progress.cycle < settings.cycles:
                 try:
                     about = self._play_cycle(log)
@@ -162,14 +169,33 @@ class Trainer:
         """Begin statistics before anything is learned: from recordings, or a rollout that is taken back."""
         if self.network.observations is None and self.network.returns is None:
             return
-        if self.feed:
-            recorded = ReplayFeed(self.feed.dataset, self.feed.transitions).take()
+        if self.dataset:
+            recorded = ReplayFeed(self.dataset, self.settings.replay_transitions).take()
             first_statistics(self.network, recorded, self.settings.gamma)
         elif self.rollout:
             before = self.rollout.dump()
             self.rollout.play(LearnedPolicy(self.network), self.stop)
             first_statistics(self.network, [self.rollout.frames], self.settings.gamma)
             self.rollout.restore(before, STATE_FILE)
+
+    def _warm_up(self, log: TelemetryWriter) -> None:
+        """Imitate the recordings if that is asked for; every epoch of it ends with a checkpoint."""
+        if self.settings.warm_start == "none":
+            return
+        assert self.dataset is not None  # a warm start opens recordings in every mode
+        done = int(self.progress.cloned["epoch"]) if self.progress.cloned else 0
+        for epoch in range(done, self.settings.warm_start_epochs):
+            try:
+                cloned = clone_epoch(
+                    self.network, self.optimizer, self.dataset, self.settings, epoch, self.stop
+                )
+            except NotFiniteError as error:
+                raise self._rolled_back(
+                    f"{self.folder}: in epoch {epoch + 1} of the warm start, {error}"
+                ) from error
+            self.progress = self.progress._replace(cloned=cloned._asdict())
+            self._save(log, best=False)
+            self.reports.cloned(cloned)
 
     def _play_cycle(self, log: TelemetryWriter) -> dict[str, Any]:
         """Learn from recordings, then from live towns; return what the last data was like."""
