@@ -1,6 +1,9 @@
 """Does it learn? Train from nothing over seeds, evaluate, and write docs/results.md with every figure.
 
 python -m benchmarks.learning [--cycles 10] [--seeds 5] [--scenario queue_conflict] [--output docs/results.md]
+
+With --normalisation it compares running statistics of observations and returns instead of the modes, and
+writes a page only where --output says so.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,18 +29,30 @@ from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 
 # What is compared: a name for the page, and the settings that make it.
-MODES: dict[str, dict[str, str]] = {
+MODES: dict[str, dict[str, Any]] = {
     "mixed": {"source": "mixed"},
     "mixed, V-trace": {"source": "mixed", "replay_correction": "vtrace"},
     "rollout": {"source": "rollout"},
+}
+NORMALISATION: dict[str, dict[str, Any]] = {
+    f"{mode}{name}": {"source": mode, **settings}
+    for mode in ("mixed", "rollout")
+    for name, settings in (
+        ("", {}),
+        (", observations", {"normalise_observations": True}),
+        (", returns", {"normalise_returns": True}),
+        (", both", {"normalise_observations": True, "normalise_returns": True}),
+    )
 }
 SHOWN = ("return", "conflicts", "intensity", "need_hygiene", "gini")
 EVALUATION_SEED = 1000
 
 
-def train_once(scenario: Scenario, mode: str, seed: int, cycles: int) -> tuple[list[float], Trainer]:
+def train_once(
+    scenario: Scenario, chosen: dict[str, Any], seed: int, cycles: int
+) -> tuple[list[float], Trainer]:
     """Train in a folder that is thrown away. Returns each rollout's mean reward, and the trainer."""
-    settings = TrainingSettings(scenario=scenario.name, seed=seed, cycles=cycles, **MODES[mode])
+    settings = TrainingSettings(scenario=scenario.name, seed=seed, cycles=cycles, **chosen)
     rewards: dict[int, float] = {}
 
     def note(record: dict) -> None:
@@ -58,16 +74,18 @@ def show(estimate: Estimate, digits: int = 4) -> str:
     return f"{estimate.mean:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
-def measure(scenario: Scenario, cycles: int, seeds: int, episodes: int) -> list[str]:
+def measure(
+    scenario: Scenario, modes: dict[str, dict[str, Any]], cycles: int, seeds: int, episodes: int
+) -> list[str]:
     """Train every mode over the seeds and return the page's lines about one scenario."""
     lines = [f"## {scenario.name}", ""]
     curves: dict[str, np.ndarray] = {}
     finals: dict[str, list[dict[str, Estimate]]] = {}
-    for mode in MODES:
+    for mode, chosen in modes.items():
         runs, finals[mode] = [], []
         for seed in range(seeds):
             began = time.perf_counter()
-            rewards, trainer = train_once(scenario, mode, seed, cycles)
+            rewards, trainer = train_once(scenario, chosen, seed, cycles)
             runs.append(rewards)
             policy = LearnedPolicy(trainer.network)
             finals[mode].append(evaluate(scenario, policy, episodes, EVALUATION_SEED))
@@ -132,9 +150,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--scenario", nargs="+", default=["queue_conflict"])
-    parser.add_argument("--output", type=Path, default=Path("docs/results.md"))
+    parser.add_argument("--normalisation", action="store_true")
+    parser.add_argument("--output", type=Path)
     wanted = parser.parse_args()
+    page = wanted.output or (None if wanted.normalisation else Path("docs/results.md"))
+    modes = NORMALISATION if wanted.normalisation else MODES
     command = f"python -m benchmarks.learning --cycles {wanted.cycles} --seeds {wanted.seeds}"
+    command += " --normalisation" * wanted.normalisation
     lines = [
         "# Does it learn?",
         "",
@@ -145,8 +167,9 @@ def main() -> None:
         "",
     ]
     for name in wanted.scenario:
-        lines += measure(load_scenario(name), wanted.cycles, wanted.seeds, wanted.episodes)
-    io.write_file(wanted.output, "\n".join(lines).encode())
+        lines += measure(load_scenario(name), modes, wanted.cycles, wanted.seeds, wanted.episodes)
+    if page:
+        io.write_file(page, "\n".join(lines).encode())
     print("\n".join(lines))
 
 

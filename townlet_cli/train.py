@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from townlet_core.scenario.model import Scenario
     from townlet_core.training.loop import Trained
     from townlet_core.training.settings import TrainingSettings
+    from townlet_core.training.warm_start import Cloned
 
 # Help texts repeat those of TrainingSettings, so that --help needs no pydantic; a test compares them.
 PPO, DATA, RUN = "PPO", "Data", "Run"
@@ -105,8 +106,31 @@ def train(
             help="Towns recorded if no recordings are given; by default a few.", rich_help_panel=DATA
         ),
     ] = None,
+    warm_start: Annotated[
+        Literal["none", "bc"] | None,
+        typer.Option(
+            help="Before PPO, imitate the recordings (behaviour cloning), or do not.", rich_help_panel=DATA
+        ),
+    ] = None,
+    warm_start_epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes over the recordings in a warm start.", rich_help_panel=DATA),
+    ] = None,
     hidden_size: Annotated[
         int | None, typer.Option(help="Width of the network's layers.", rich_help_panel=PPO)
+    ] = None,
+    normalise_observations: Annotated[
+        bool | None,
+        typer.Option(
+            help="Count features in standard deviations from their running mean.", rich_help_panel=PPO
+        ),
+    ] = None,
+    normalise_returns: Annotated[
+        bool | None,
+        typer.Option(
+            help="Let the critic predict returns in standard deviations from their running mean.",
+            rich_help_panel=PPO,
+        ),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Step size of Adam.", rich_help_panel=PPO)
@@ -200,8 +224,11 @@ def train(
     settings, sources = resolve_settings(given, config)
     settings = with_absolute_paths(settings)
     recordings = settings.replay_manifest or settings.replay_sample
-    if settings.source == "rollout" and recordings:
-        raise InputError("--mode rollout learns from live towns only, and recordings were given", "use mixed")
+    if not settings.uses_recordings and recordings:
+        raise InputError(
+            "--mode rollout learns from live towns only, and recordings were given",
+            "use mixed, or --warm-start bc",
+        )
     plan = None if settings.source == "replay" and recordings else load_scenario(settings.scenario)
     _start(settings, sources, plan, output, force, as_json)
 
@@ -279,7 +306,13 @@ def _train(
             note_first_compilation()
         done = checkpoint.state["cycle"] if checkpoint else 0
         with progress("training", settings.cycles - done) as advance:
-            reports = Reports(_show_record, _show_batch, advance, warn)
+            reports = Reports(
+                _show_record,
+                _show_batch,
+                advance,
+                lambda cloned: _show_cloned(cloned, settings, folder),
+                warn,
+            )
             trainer = Trainer(settings, folder, plan, dataset, stop, reports)
             if checkpoint:
                 trainer.resume(checkpoint)
@@ -289,7 +322,7 @@ def _train(
 
 def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | None) -> ReplayDataset | None:
     """Open the recordings, made by the scripted policy now if none were given; None for live towns only."""
-    if settings.source == "rollout":
+    if not settings.uses_recordings:
         return None
     from townlet_core.training.feed import PREFIX, open_dataset, record_script
 
@@ -320,6 +353,22 @@ def _show_batch(batch: ReplayBatch) -> None:
         detail(f"replay batch of {len(batch.names)} samples, {batch.transitions} transitions: {stats}")
 
 
+def _show_cloned(cloned: Cloned, settings: TrainingSettings, folder: Path) -> None:
+    """Tell every epoch of a warm start to who wants details, and the last one to all and to run.json."""
+    from townlet_core.training.run import note_warm_start
+
+    text = (
+        f"warm start, epoch {cloned.epoch} of {settings.warm_start_epochs}: foretells "
+        f"{cloned.held_out_accuracy:.1%} of the actions in {cloned.held_out_samples} held-out samples; the "
+        f"commonest action alone, {cloned.majority_accuracy:.1%}"
+    )
+    if cloned.epoch < settings.warm_start_epochs:
+        detail(text)
+        return
+    note(text)
+    note_warm_start(folder, cloned._asdict())
+
+
 def _report(
     settings: TrainingSettings, folder: Path, plan: Scenario | None, result: Trained, as_json: bool
 ) -> None:
@@ -332,6 +381,7 @@ def _report(
                 "cycles": result.progress.cycle,
                 "steps": result.progress.steps,
                 "reward_mean": result.rewards,
+                "warm_start": result.progress.cloned,
                 "weights_sha256": result.weights_sha256,
             }
         )

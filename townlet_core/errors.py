@@ -43,6 +43,10 @@ class ShapeError(InputError):
     """Arrays that belong together disagree in length or shape."""
 
 
+class NotFiniteError(InputError):
+    """A network's output is NaN or infinite: its weights or what it saw are."""
+
+
 class MissingError(TownletError):
     """Something needed is not there: a file, a folder, a library."""
 

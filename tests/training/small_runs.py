@@ -31,11 +31,11 @@ def trainer_of(
     """Build a trainer as the command does, or resume one from its folder."""
     scenario = None if settings.replay_manifest else load_scenario(settings.scenario)
     manifests = settings.replay_manifest
-    if settings.source != "rollout" and not manifests:
+    if settings.uses_recordings and not manifests:
         manifests = (folder / "samples" / f"{PREFIX}_manifest.json",)
         if not manifests[0].exists():
             record_script(scenario, settings, folder / "samples")
-    dataset = open_dataset(settings, manifests) if settings.source != "rollout" else None
+    dataset = open_dataset(settings, manifests) if settings.uses_recordings else None
     trainer = Trainer(settings, folder, scenario, dataset, stop or StopRequest(), reports or Reports())
     if resume:
         trainer.resume(load_checkpoint(folder))

@@ -59,6 +59,19 @@ def test_stopping_at_any_poll_and_resuming_changes_nothing(tmp_path, straight, p
     assert (result.weights_sha256, told(tmp_path)) == straight
 
 
+@pytest.mark.parametrize("source", ["rollout", "mixed"])
+def test_running_statistics_go_on_where_they_were(tmp_path, source):
+    settings = settings_of(source=source, normalise_observations=True, normalise_returns=True)
+    straight = trainer_of(tmp_path / "a", settings).run().weights_sha256
+    for polls in (20, 120):  # before the first cycle, and in a later one
+        with pytest.raises(Interrupted):
+            trainer_of(tmp_path / "b", settings, StopAfter(polls), resume=polls > 20).run()
+    resumed = trainer_of(tmp_path / "b", settings, resume=True)
+    assert resumed.progress.cycle == 1
+    assert resumed.run().weights_sha256 == straight
+    assert told(tmp_path / "b") == told(tmp_path / "a")
+
+
 @pytest.mark.parametrize("writes", range(1, 40, 3))
 def test_a_disk_that_fails_at_any_write_loses_no_finished_cycle(tmp_path, straight, writes, monkeypatch):
     trainer = trainer_of(tmp_path, settings_of())

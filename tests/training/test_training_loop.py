@@ -45,6 +45,20 @@ def test_the_same_network_and_optimiser_go_through_all_cycles(tmp_path):
     assert {state["step"].item() for state in optimizer.state.values()} == {32.0}
 
 
+def test_statistics_count_every_transition_and_the_look_around_leaves_the_towns_as_they_were(tmp_path):
+    trainer = trainer_of(
+        tmp_path,
+        settings_of(source="rollout", cycles=2, normalise_observations=True, normalise_returns=True),
+    )
+    before = trainer.rollout.dump()
+    trainer._look_around()
+    assert trainer.rollout.dump() == before
+    trainer.run()
+    learned = 2 * trainer.rollout.frames.actions.size
+    # Two looks around, one by the run itself, were one rollout each.
+    assert trainer.network.returns.count == trainer.network.observations.count == learned * 2
+
+
 def test_the_network_that_learns_is_the_one_that_acts(tmp_path):
     # After an update the log-probabilities of the next rollout are those of the updated network.
     trainer = trainer_of(tmp_path, settings_of(source="rollout", cycles=2))
@@ -91,8 +105,9 @@ def test_numbers_that_are_not_finite_end_the_run_and_keep_the_last_good_checkpoi
             trainer.feed.take = lambda: [b._replace(rewards=np.full_like(b.rewards, 1e30)) for b in take()]
 
     trainer.reports = Reports(cycle=poison)
-    with pytest.raises(RunFailed, match="not finite 3 times in a row in cycle 3"):
+    with pytest.raises(RunFailed, match=r"not_finite\.npz.*in cycle 3; rolled back to .* cycle 2"):
         trainer.run()
+    assert weights_sha256(trainer.network) == good[-1]
     assert load_checkpoint(tmp_path).about.weights_sha256 == good[-1]
     assert [record["skipped_updates"] for record in read_log(tmp_path)[-2:]] == [2, 1]
 

@@ -257,8 +257,17 @@ def decode_contents(folder: Path, contents: dict[str, bytes], warnings: list[str
 
 
 def restore_network(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> ActorCritic:
-    """Build the network that was saved. Raises InputError if the weights do not fit state.json's network."""
-    network = ActorCritic(checkpoint.about.network, seed=0)
+    """Build the network that was saved, with its running statistics if it had any.
+
+    Raises InputError if the weights do not fit state.json's network.
+    """
+    statistics = {name.partition(".")[0] for name in checkpoint.weights}
+    network = ActorCritic(
+        checkpoint.about.network,
+        seed=0,
+        normalise_observations="observations" in statistics,
+        normalise_returns="returns" in statistics,
+    )
     try:
         network.load_state_dict(checkpoint.weights)
     except RuntimeError as error:

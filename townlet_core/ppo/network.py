@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, NotFiniteError
 from townlet_core.ppo.backend import threads, to_tensor, torch
 from townlet_core.ppo.config import NetworkConfig
+from townlet_core.ppo.normalisers import RunningStatistics
 
 MASKED_LOGIT = -1e9  # finite, so that 0 · log 0 is 0 and not NaN; exp of it is exactly 0
 SCORE_ROWS = 8192  # observations per forward pass when many are scored; bounds the memory
@@ -19,9 +20,17 @@ class ActorCritic(torch.nn.Module):
 
     The flattened map and the features each pass a hidden layer, are concatenated, and pass another; all
     are ReLU. Weights are orthogonal (gain √2 hidden, 0.01 policy, 1 value) and depend on `seed` alone.
+    Where asked for, features are counted in deviations from their running mean, and so are the value head's
+    predictions from that of the returns; what comes in and out is in the units of the town all the same.
     """
 
-    def __init__(self, config: NetworkConfig, seed: int) -> None:
+    def __init__(
+        self,
+        config: NetworkConfig,
+        seed: int,
+        normalise_observations: bool = False,
+        normalise_returns: bool = False,
+    ) -> None:
         super().__init__()
         width = config.hidden_size
         self.config = config
@@ -30,6 +39,8 @@ class ActorCritic(torch.nn.Module):
         self.trunk = uninitialised(2 * width, width)
         self.policy_head = uninitialised(width, config.action_count)
         self.value_head = uninitialised(width, 1)
+        self.observations = RunningStatistics(config.feature_count) if normalise_observations else None
+        self.returns = RunningStatistics(1) if normalise_returns else None
         self.initialise(seed)
 
     def initialise(self, seed: int) -> None:
@@ -48,10 +59,55 @@ class ActorCritic(torch.nn.Module):
 
         map: (N, C, H, W) float32 or uint8. features: (N, F) float32.
         """
+        if self.observations is not None:
+            features = self.observations.normalise(features)
         seen = torch.relu(self.map_layer(map.flatten(1).float()))
         felt = torch.relu(self.feature_layer(features))
         hidden = torch.relu(self.trunk(torch.cat((seen, felt), dim=1)))
-        return self.policy_head(hidden).float(), self.value_head(hidden).float().squeeze(1)
+        values = self.value_head(hidden).float().squeeze(1)
+        if self.returns is not None:
+            values = values * self.returns.std.float() + self.returns.mean.float()
+        return self.policy_head(hidden).float(), values
+
+    @torch.no_grad()
+    def take_in_observations(self, features: np.ndarray) -> None:
+        """Add features (N, F) to the statistics.
+
+        From the second time on the feature layer moves along, so that the policy stays as it is:
+
+            W ← W σ_new / σ_old      b ← b + W_new (μ_new − μ_old) / σ_new
+        """
+        if self.observations is None:
+            return
+        fresh, mean, std = not self.observations.count, self.observations.mean.clone(), self.observations.std
+        self.observations.take_in(features)
+        if fresh:
+            return
+        layer, new = self.feature_layer, self.observations
+        weight = layer.weight.double() * (new.std / std)
+        layer.weight.copy_(weight)
+        layer.bias.copy_(layer.bias.double() + weight @ ((new.mean - mean) / new.std))
+
+    @torch.no_grad()
+    def take_in_returns(self, returns: np.ndarray) -> None:
+        """Add returns (N,) to the statistics.
+
+        From the second time on the value head moves along, so that every value stays as it is:
+
+            w ← w σ_old / σ_new      b ← (b σ_old + μ_old − μ_new) / σ_new
+
+        Source: van Hasselt et al. 2016, arXiv:1602.07714 (Pop-Art), eq. 3, with all returns so far in the
+        place of a moving average.
+        """
+        if self.returns is None:
+            return
+        fresh, mean, std = not self.returns.count, self.returns.mean.clone(), self.returns.std
+        self.returns.take_in(returns[:, None])
+        if fresh:
+            return
+        head, new = self.value_head, self.returns
+        head.weight.copy_(head.weight.double() * (std / new.std))
+        head.bias.copy_((head.bias.double() * std + mean - new.mean) / new.std)
 
 
 def uninitialised(inputs: int, outputs: int) -> torch.nn.Linear:
@@ -80,7 +136,8 @@ def act(
     map: (N, C, H, W) float32 or uint8. features: (N, F). action_mask: (N, A) bool. uniforms: (N,) in
     [0, 1), or None for the likeliest action. Returns actions (N,) int64, their log-probabilities (N,)
     float32, values (N,) float32. A masked action is never chosen.
-    Raises InputError if an observation has no legal action or the network's numbers are not finite.
+    Raises InputError if an observation has no legal action, NotFiniteError if the policy's output is not
+    finite.
     """
     device = network.value_head.weight.device
     logits, values = network(to_tensor(map, device), to_tensor(features, device, np.float32))
@@ -92,14 +149,18 @@ def act(
 
 def check_choosable(log_probs: np.ndarray, action_mask: np.ndarray) -> None:
     if not np.isfinite(log_probs).all():
-        row = int(np.flatnonzero(~np.isfinite(log_probs).all(1))[0])
-        raise InputError(
-            f"observation {row} of {len(log_probs)}: the policy's output is not finite",
-            "check the observation and the checkpoint for NaN",
-        )
+        raise output_not_finite("policy", np.isfinite(log_probs).all(1))
     if not action_mask.any(1).all():
         row = int(np.flatnonzero(~action_mask.any(1))[0])
         raise InputError(f"action_mask, row {row}: no action is legal, expected at least one")
+
+
+def output_not_finite(what: str, finite: np.ndarray) -> NotFiniteError:
+    """The error that names the first observation of those that are not `finite`."""
+    return NotFiniteError(
+        f"observation {int(np.flatnonzero(~finite)[0])} of {len(finite)}: the {what}'s output is not finite",
+        "check the observation and the checkpoint for NaN",
+    )
 
 
 def draw_actions(log_probs: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
@@ -125,6 +186,7 @@ def score_actions(
     """Return the log-probabilities of recorded `actions`, and the values, as (N,) float32.
 
     Shapes are those of `act`; rows are scored in bounded pieces.
+    Raises NotFiniteError if one of them is not finite.
     """
     device = network.value_head.weight.device
     log_probs, values = np.empty(len(actions), np.float32), np.empty(len(actions), np.float32)
@@ -134,4 +196,7 @@ def score_actions(
         every = masked_log_probs(logits, to_tensor(action_mask[rows], device, np.bool_))
         chosen = every.gather(1, to_tensor(actions[rows], device, np.int64)[:, None])[:, 0]
         log_probs[rows], values[rows] = chosen.cpu().numpy(), value.cpu().numpy()
+    for what, numbers in (("policy", log_probs), ("critic", values)):
+        if not np.isfinite(numbers).all():
+            raise output_not_finite(what, np.isfinite(numbers))
     return log_probs, values

@@ -64,6 +64,20 @@ class MiniBatchStats(NamedTuple):
     advantage_std: float
     transitions: int
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether loss and gradient may be stepped on."""
+        return bool(np.isfinite([*self.losses, self.grad_norm, self.advantage_std]).all())
+
+
+class SkippedUpdate(NamedTuple):
+    """A minibatch that was not stepped on, because its loss or its gradient was not finite."""
+
+    epoch: int  # of the update, from 0
+    minibatch: int  # of the epoch, from 0
+    rows: np.ndarray  # (n,) int64, its rows in the TrainBatch
+    stats: MiniBatchStats
+
 
 def describe_batch(batch: TrainBatch) -> dict[str, float]:
     """Statistics of the data itself, over the rows whose numbers are all finite."""

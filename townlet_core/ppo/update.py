@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,14 @@ from townlet_core.ppo.backend import to_tensor, torch
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.losses import PPOLoss, ppo_loss
 from townlet_core.ppo.network import ActorCritic
-from townlet_core.ppo.statistics import EpochStats, MiniBatchStats, TrainBatch, describe_batch, summarise
+from townlet_core.ppo.statistics import (
+    EpochStats,
+    MiniBatchStats,
+    SkippedUpdate,
+    TrainBatch,
+    describe_batch,
+    summarise,
+)
 from townlet_core.rng import generator
 
 SKIPS_THAT_END_A_RUN = 3  # not-finite updates in a row; the caller then ends with exit code 4
@@ -34,11 +42,13 @@ def update_policy(
     learning_rate: float,
     should_stop: Callable[[], bool] = lambda: False,
     skipped_in_a_row: int = 0,
+    on_skip: Callable[[SkippedUpdate], Any] = lambda skipped: None,
 ) -> list[EpochStats]:
     """Train the network on one batch and return the statistics of each epoch.
 
     Epoch e is shuffled by the generator at (*coordinates, e): equal arguments give equal weights. An update
-    whose loss or gradient is not finite is skipped before it touches the weights. The update ends early
+    whose loss or gradient is not finite is skipped before it touches the weights or the optimiser, and
+    `on_skip` is told which. The update ends early
     when `should_stop()` says so (asked before each minibatch), when an epoch's mean KL divergence exceeds
     config.target_kl, or when SKIPS_THAT_END_A_RUN updates in a row were skipped, counting on from
     `skipped_in_a_row`; the caller finds that in the last epoch's `skipped_in_a_row`.
@@ -53,15 +63,17 @@ def update_policy(
     for epoch in range(config.num_epochs):
         done: list[MiniBatchStats] = []
         skipped, stopped = 0, False
-        for rows in shuffled_rows(len(batch.actions), config.num_mini_batches, (*coordinates, epoch)):
+        minibatches = shuffled_rows(len(batch.actions), config.num_mini_batches, (*coordinates, epoch))
+        for number, rows in enumerate(minibatches):
             if stopped := should_stop() or skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
                 break
             stats = step(network, optimizer, data, rows, config)
-            if stats is None:
-                skipped, skipped_in_a_row = skipped + 1, skipped_in_a_row + 1
-            else:
+            if stats.is_finite:
                 done.append(stats)
                 skipped_in_a_row = 0
+            else:
+                skipped, skipped_in_a_row = skipped + 1, skipped_in_a_row + 1
+                on_skip(SkippedUpdate(epoch, number, rows.numpy(), stats))
         if done or skipped:
             history.append(summarise(done, about_batch, learning_rate, skipped, skipped_in_a_row))
         if stopped or (config.target_kl and history[-1].kl_divergence > config.target_kl):
@@ -114,8 +126,8 @@ def step(
     data: list[torch.Tensor],
     rows: torch.Tensor,
     config: PPOConfig,
-) -> MiniBatchStats | None:
-    """Take one optimiser step on these rows, or none and return None if anything is not finite."""
+) -> MiniBatchStats:
+    """Take one optimiser step on these rows, or none if anything is not finite; the statistics say which."""
     rows = rows.to(data[0].device)
     *inputs, advantages, returns = (column.index_select(0, rows) for column in data)
     std = spread(advantages)
@@ -126,10 +138,10 @@ def step(
     grad_norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
     # The one read from the device per minibatch. It has to come before the step.
     numbers = torch.stack((*losses.double(), grad_norm.double(), std.double())).tolist()
-    if not np.isfinite(numbers).all():
-        return None
-    optimizer.step()
-    return MiniBatchStats(numbers[:-2], numbers[-2], numbers[-1], len(rows))
+    stats = MiniBatchStats(numbers[:-2], numbers[-2], numbers[-1], len(rows))
+    if stats.is_finite:
+        optimizer.step()
+    return stats
 
 
 def spread(advantages: torch.Tensor) -> torch.Tensor:
@@ -150,8 +162,10 @@ def normalise(advantages: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
 def backpropagate(network: ActorCritic, columns: list[torch.Tensor], config: PPOConfig) -> torch.Tensor:
     """Add the minibatch's gradient to the parameters, in pieces of micro_batch rows, and return its losses.
 
-    Each piece counts by its share of the rows, so the sum is the gradient of the whole.
+    Each piece counts by its share of the rows, so the sum is the gradient of the whole. Where the network
+    keeps statistics of the returns, the value loss counts in their standard deviations.
     """
+    unit = network.returns.std.float() if network.returns is not None else None
     count = len(columns[0])
     size = config.micro_batch or count
     losses = torch.zeros(len(PPOLoss._fields), dtype=torch.float64, device=columns[0].device)
@@ -159,6 +173,8 @@ def backpropagate(network: ActorCritic, columns: list[torch.Tensor], config: PPO
     for map, features, action_mask, actions, old_log_probs, old_values, advantages, returns in pieces:
         with torch.autocast(map.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits, values = network(map, features)
+        if unit is not None:
+            values, old_values, returns = values / unit, old_values / unit, returns / unit
         judged = (action_mask, actions, old_log_probs, old_values, advantages, returns)
         loss = ppo_loss(logits, values, *judged, config)
         share = len(map) / count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -91,6 +92,23 @@ def replay_batch(
         spread = max(float(whole.advantages.std()), SMALLEST_STD)
         whole = whole._replace(advantages=whole.advantages / np.float32(spread))
     return whole, OffPolicy(mean, ess_fraction(mean, square))
+
+
+def first_statistics(
+    network: ActorCritic, seen: Sequence[ReplayBatch] | Sequence[Frames], gamma: float
+) -> None:
+    """Begin the network's statistics with features, and with returns in which no critic has a part."""
+    features, returns = [], []
+    for data in seen:
+        lanes = (len(data.actions), -1)
+        lived = data.alive.reshape(lanes) if isinstance(data, Frames) else np.ones(data.actions.shape, bool)
+        rewards = data.rewards.reshape(lanes)
+        nothing = np.zeros((len(rewards) + 1, rewards.shape[1]), np.float32)
+        dones = (data.terminations | data.truncations).reshape(lanes)
+        returns.append(advantages(rewards, nothing, dones, gamma, 1.0)[lived])
+        features.append(data.features.reshape(*lived.shape, -1)[lived])
+    network.take_in_observations(np.concatenate(features))
+    network.take_in_returns(np.concatenate(returns))
 
 
 def _judge(

@@ -44,7 +44,18 @@ def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> Rep
         )
     )
     check_trainable(dataset)
+    if settings.warm_start == "bc":
+        check_cloneable(dataset)
     return dataset
+
+
+def check_cloneable(dataset: ReplayDataset) -> None:
+    """Raise InputError if the recordings are too few to imitate some and judge by others."""
+    if dataset.sample_count < 2:
+        raise InputError(
+            "--warm-start bc: found 1 recorded sample, expected at least 2: some to imitate, one to judge by",
+            "capture more towns with --towns, or leave --warm-start out",
+        )
 
 
 def check_agreement(dataset: ReplayDataset, towns: Towns) -> None:

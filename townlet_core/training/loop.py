@@ -7,26 +7,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from townlet_core.errors import RunFailed
+from townlet_core.errors import NotFiniteError, RunFailed
 from townlet_core.policy.learned import LearnedPolicy, network_for
 from townlet_core.ppo.backend import resolve_device, torch
-from townlet_core.ppo.checkpoint import Checkpoint, restore_network, restore_optimizer, save_checkpoint
+from townlet_core.ppo.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    restore_network,
+    restore_optimizer,
+    save_checkpoint,
+)
 from townlet_core.ppo.config import NetworkConfig, learning_rate_at
 from townlet_core.ppo.network import ActorCritic
-from townlet_core.ppo.statistics import EpochStats, TrainBatch
+from townlet_core.ppo.statistics import EpochStats, SkippedUpdate, TrainBatch
 from townlet_core.ppo.update import SKIPS_THAT_END_A_RUN, make_optimizer, update_policy
 from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import TelemetryWriter
-from townlet_core.training.batches import replay_batch, rollout_batch
+from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
+from townlet_core.training.failure import ABOUT, save_minibatch
 from townlet_core.training.feed import ReplayFeed, check_agreement
 from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
 from townlet_core.training.run import LOG, now
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
+from townlet_core.training.warm_start import Cloned, clone_epoch
 
 REPLAY_HALF, ROLLOUT_HALF = 0, 1  # coordinates of chance: the two updates of a cycle shuffle apart
 
@@ -42,6 +50,7 @@ class Progress(NamedTuple):
     replay_position: tuple[int, int] = (0, 0)
     best_reward: float | None = None  # highest mean reward of a rollout
     threads: int = 0  # of torch; another number gives other bits
+    cloned: dict[str, float] | None = None  # the last epoch of the warm start; its fields are those of Cloned
 
 
 class Reports(NamedTuple):
@@ -50,6 +59,7 @@ class Reports(NamedTuple):
     record: Callable[[dict[str, Any]], Any] = lambda record: None
     batch: Callable[[ReplayBatch], Any] = lambda batch: None
     cycle: Callable[[], Any] = lambda: None
+    cloned: Callable[[Cloned], Any] = lambda cloned: None
     warning: Callable[[str], Any] = lambda message: None
 
 
@@ -79,13 +89,20 @@ class Trainer:
         self.reports = reports
         self.progress = Progress(threads=torch.get_num_threads())
         self.rollout = Rollout(scenario, settings) if scenario and settings.source != "replay" else None
-        self.feed = ReplayFeed(dataset, settings.replay_transitions) if dataset else None
+        self.dataset = dataset
+        fed = dataset if settings.source != "rollout" else None
+        self.feed = ReplayFeed(fed, settings.replay_transitions) if fed else None
         if dataset and self.rollout:
             check_agreement(dataset, self.rollout.towns)
         self.event_counts = dataset.event_counts() if dataset and dataset.config.events else None
         self.scenario_name = scenario.name if scenario else "recordings"
         self.device = resolve_device(settings.device)
-        network = ActorCritic(self._network_config(scenario, dataset), settings.seed)
+        network = ActorCritic(
+            self._network_config(scenario, dataset),
+            settings.seed,
+            settings.normalise_observations,
+            settings.normalise_returns,
+        )
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
@@ -127,18 +144,58 @@ class Trainer:
         """Train until all cycles are done; each ends with a checkpoint, so that nothing before it is lost.
 
         Raises Interrupted when asked to stop, and RunFailed after three updates in a row that were not
-        finite; the last checkpoint is then the last good cycle.
+        finite, or where the network's output is not. The trainer is then back at the last checkpoint, that of
+        the last good cycle, and the minibatch, if there was one, stands in the run's folder.
         """
         settings, rewards = self.settings, []
         with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes) as log:
             log.truncate_to(self.progress.log_offset)
             if self.progress.cycle == 0:
-                self._save(log, best=False)
+                if self.progress.cloned is None:
+                    self._save(log, best=False)
+                    self._look_around()
+                self._warm_up(log)
             while self.progress.cycle < settings.cycles:
-                about = self._play_cycle(log)
+                try:
+                    about = self._play_cycle(log)
+                except NotFiniteError as error:
+                    what = f"{self.folder}: in cycle {self.progress.cycle + 1}, {error}"
+                    raise self._rolled_back(what) from error
                 rewards.append(about["reward_mean"])
                 self._finish_cycle(log, about)
         return Trained(self.progress, weights_sha256(self.network), rewards)
+
+    def _look_around(self) -> None:
+        """Begin statistics before anything is learned: from recordings, or a rollout that is taken back."""
+        if self.network.observations is None and self.network.returns is None:
+            return
+        if self.dataset:
+            recorded = ReplayFeed(self.dataset, self.settings.replay_transitions).take()
+            first_statistics(self.network, recorded, self.settings.gamma)
+        elif self.rollout:
+            before = self.rollout.dump()
+            self.rollout.play(LearnedPolicy(self.network), self.stop)
+            first_statistics(self.network, [self.rollout.frames], self.settings.gamma)
+            self.rollout.restore(before, STATE_FILE)
+
+    def _warm_up(self, log: TelemetryWriter) -> None:
+        """Imitate the recordings if that is asked for; every epoch of it ends with a checkpoint."""
+        if self.settings.warm_start == "none":
+            return
+        assert self.dataset is not None  # a warm start opens recordings in every mode
+        done = int(self.progress.cloned["epoch"]) if self.progress.cloned else 0
+        for epoch in range(done, self.settings.warm_start_epochs):
+            try:
+                cloned = clone_epoch(
+                    self.network, self.optimizer, self.dataset, self.settings, epoch, self.stop
+                )
+            except NotFiniteError as error:
+                raise self._rolled_back(
+                    f"{self.folder}: in epoch {epoch + 1} of the warm start, {error}"
+                ) from error
+            self.progress = self.progress._replace(cloned=cloned._asdict())
+            self._save(log, best=False)
+            self.reports.cloned(cloned)
 
     def _play_cycle(self, log: TelemetryWriter) -> dict[str, Any]:
         """Learn from recordings, then from live towns; return what the last data was like."""
@@ -171,6 +228,9 @@ class Trainer:
         """Update on one batch and log every epoch of it."""
         progress, settings = self.progress, self.settings
         config = settings.ppo
+        skips: list[SkippedUpdate] = []
+        self.network.take_in_observations(batch.features)
+        self.network.take_in_returns(batch.returns)
         if half == REPLAY_HALF:  # replay_batch has scaled the advantages already
             config = config.model_copy(update={"advantage_normalization": False})
         history = update_policy(
@@ -182,17 +242,28 @@ class Trainer:
             learning_rate_at(settings, progress.cycle / settings.cycles),
             self.stop.is_set,
             progress.skipped_in_a_row,
+            skips.append,
         )
         self.stop.check()
         seconds = (time.perf_counter() - began) / len(history)
         for stats in history:
             self._tell(stats, about, data_mode, seconds, log)
         if self.progress.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
-            raise RunFailed(
-                f"{self.folder}: loss or gradient was not finite {SKIPS_THAT_END_A_RUN} times in a row in "
-                f"cycle {progress.cycle + 1}; the last good checkpoint is that of cycle {progress.cycle}",
-                "lower --learning-rate or --max-grad-norm and start again",
+            place = {"cycle": progress.cycle + 1, "data_mode": data_mode}
+            saved = save_minibatch(self.folder, place, batch, skips[-1], self.network)
+            raise self._rolled_back(
+                f"{saved}: holds the minibatch whose loss or gradient was not finite "
+                f"{SKIPS_THAT_END_A_RUN} times in a row in cycle {progress.cycle + 1}",
+                f"{self.folder / ABOUT} says what in it was not; ",
             )
+
+    def _rolled_back(self, what: str, hint: str = "") -> RunFailed:
+        """Go back to the last checkpoint and return the error that ends the run."""
+        self.resume(load_checkpoint(self.folder))
+        return RunFailed(
+            f"{what}; rolled back to the checkpoint of cycle {self.progress.cycle}",
+            f"{hint}if the data is sound, lower --learning-rate or --max-grad-norm and start again",
+        )
 
     def _tell(
         self, stats: EpochStats, about: dict[str, Any], data_mode: str, seconds: float, log: TelemetryWriter

@@ -93,11 +93,15 @@ def _lane_sums(rewards: np.ndarray, lived: np.ndarray) -> np.ndarray:
 
 
 def _describe_rewards(rewards: np.ndarray, sums: np.ndarray) -> dict[str, float]:
-    """Sum up rewards: each transition's, and each sample's sum."""
+    """Sum up rewards, each transition's and each sample's sum, over those that are finite."""
+    count = len(sums)
+    rewards, sums = rewards[np.isfinite(rewards)], sums[np.isfinite(sums)]
+    if not len(sums):
+        rewards, sums = np.zeros(1), np.zeros(1)
     return {
         "reward_mean": float(rewards.mean()),
         "reward_std": float(rewards.std()),
-        "baseline_sample_count": len(sums),
+        "baseline_sample_count": count,
         "baseline_reward_mean": float(rewards.mean()),
         "baseline_reward_sum": float(rewards.sum()),
         "baseline_reward_sum_mean": float(sums.mean()),

@@ -32,8 +32,8 @@ class Rollout:
         before = Counters(self.towns.state)
         collect(self.towns, policy, self.frames, stop.check)
         about = describe_rollout(self.frames, self.towns.feature_names, before, Counters(self.towns.state))
-        ended = self._count_returns(self.frames)
-        if len(ended):
+        ended = [total for total in self._count_returns(self.frames) if np.isfinite(total)]
+        if ended:
             about["episode_return_mean"] = float(np.mean(ended))
         return about
 

@@ -117,6 +117,11 @@ def note_status_of(folder: Path) -> Iterator[None]:
     _note_end(folder, FINISHED, None)
 
 
+def note_warm_start(folder: Path, cloned: dict[str, float]) -> None:
+    """Write how well the warm start imitates."""
+    io.write_json(folder / RUN, {**io.read_json(folder / RUN), "warm_start": cloned})
+
+
 def _note_end(folder: Path, status: str, reason: str | None) -> None:
     about = io.read_json(folder / RUN)
     io.write_json(folder / RUN, {**about, "status": status, "reason": reason, "ended": now()})

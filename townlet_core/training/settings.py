@@ -47,12 +47,24 @@ class TrainingSettings(PPOConfig, BaseSettings):
     replay_correction: Literal["self_imitation", "vtrace"] = Field(
         "self_imitation", description="How recordings, which another policy made, are learned from."
     )
+    warm_start: Literal["none", "bc"] = Field(
+        "none", description="Before PPO, imitate the recordings (behaviour cloning), or do not."
+    )
+    warm_start_epochs: int = Field(
+        20, ge=1, le=100_000, description="Passes over the recordings in a warm start."
+    )
     streaming: bool = Field(False, description="Read recordings when they are due, in bounded memory.")
     capture_dir: Path | None = Field(
         None, description="Where recordings are made if none are given; by default RUN/samples."
     )
     capture_towns: int | None = Field(
         None, ge=1, le=4096, description="Towns recorded if no recordings are given; by default a few."
+    )
+    normalise_observations: bool = Field(
+        False, description="Count features in standard deviations from their running mean."
+    )
+    normalise_returns: bool = Field(
+        False, description="Let the critic predict returns in standard deviations from their running mean."
     )
     hidden_size: int = Field(256, ge=1, le=8192, description="Width of the network's layers.")
     ppo_log: Path | None = Field(None, description="Telemetry file; by default RUN/telemetry.jsonl.")
@@ -71,6 +83,11 @@ class TrainingSettings(PPOConfig, BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what resolve_settings has merged; the environment is one of its sources."""
         return (init_settings,)
+
+    @property
+    def uses_recordings(self) -> bool:
+        """Whether recordings are needed: for the cycles, or for the warm start before them."""
+        return self.source != "rollout" or self.warm_start == "bc"
 
     @property
     def ppo(self) -> PPOConfig:

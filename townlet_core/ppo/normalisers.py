@@ -1,0 +1,56 @@
+"""Running mean and variance of what a network sees and predicts: part of its weights, so of checkpoints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from townlet_core.ppo.backend import torch
+
+SMALLEST_VARIANCE = 1e-8  # below it a number counts as constant and keeps its unit
+LONGEST = 10.0  # standard deviations; a feature that was nearly constant can't drown the others
+
+
+class RunningStatistics(torch.nn.Module):
+    """Mean and variance of `size` numbers over all rows taken in so far; 0 and 1 before the first.
+
+    Buffers, all float64: mean (size,), squares (size,), the summed squared deviations, and count ().
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        for name in ("mean", "squares"):
+            self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.mean: torch.Tensor
+        self.squares: torch.Tensor
+        self.count: torch.Tensor
+
+    @property
+    def std(self) -> torch.Tensor:
+        """Standard deviations (size,) float64; 1 where there is none to speak of."""
+        variance = self.squares / self.count.clamp(min=1)
+        return torch.where(variance > SMALLEST_VARIANCE, variance, 1.0).sqrt()
+
+    def normalise(self, rows: torch.Tensor) -> torch.Tensor:
+        """Count rows (N, size) float32 in deviations from the mean, at most LONGEST of them."""
+        deviations = (rows - self.mean.float()) / self.std.float()
+        return deviations.clamp(-LONGEST, LONGEST)
+
+    def take_in(self, rows: np.ndarray) -> None:
+        """Add rows (N, size) to the statistics; those with a number that is not finite are left out.
+
+            mean ← mean + δ n / (m + n)      squares ← squares + squares' + δ² m n / (m + n)
+
+        with m rows so far, n new ones, and δ the new mean minus the old.
+        Source: Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115, eq. 2.1.
+        """
+        rows = rows[np.isfinite(rows).all(1)].astype(np.float64)
+        if not len(rows):
+            return
+        new = torch.from_numpy(rows.mean(0)).to(self.mean.device)
+        squares = torch.from_numpy(np.square(rows - rows.mean(0)).sum(0)).to(self.mean.device)
+        total = self.count + len(rows)
+        gap = new - self.mean
+        self.squares += squares + gap.square() * self.count * len(rows) / total
+        self.mean += gap * len(rows) / total
+        self.count.copy_(total)

@@ -1,0 +1,70 @@
+"""What is kept of a minibatch that could not be learned from: its arrays, and what in them was not finite."""
+
+from __future__ import annotations
+
+import io as memory
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from townlet_core import io
+from townlet_core.ppo.losses import PPOLoss
+from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.statistics import SkippedUpdate, TrainBatch
+
+ARRAYS, ABOUT = "not_finite.npz", "not_finite.json"
+
+
+def save_minibatch(
+    folder: Path, place: dict[str, Any], batch: TrainBatch, skipped: SkippedUpdate, network: ActorCritic
+) -> Path:
+    """Write the rows of a skipped minibatch, and beside them what was not finite; returns the arrays' path.
+
+    place: where in the run it was. The arrays are the columns of TrainBatch, and `rows`, their places in it.
+    """
+    columns = {name: column[skipped.rows] for name, column in batch._asdict().items()}
+    buffer = memory.BytesIO()
+    np.savez(buffer, allow_pickle=False, rows=skipped.rows, **columns)
+    about = {
+        **place,
+        "epoch": skipped.epoch + 1,
+        "minibatch": skipped.minibatch + 1,
+        "transitions": len(skipped.rows),
+        "not_finite": {
+            "columns": count_bad(columns),
+            "weights": count_bad({name: as_array(tensor) for name, tensor in network.state_dict().items()}),
+            "numbers": [name for name, number in told(skipped).items() if not np.isfinite(number)],
+        },
+        "largest_weight": max(largest(as_array(tensor)) for tensor in network.state_dict().values()),
+        "numbers": {name: writable(number) for name, number in told(skipped).items()},
+    }
+    io.write_file(folder / ARRAYS, buffer.getvalue())
+    io.write_json(folder / ABOUT, about)
+    return folder / ARRAYS
+
+
+def as_array(tensor: Any) -> np.ndarray:
+    return np.asarray(tensor.detach().cpu().numpy())
+
+
+def count_bad(arrays: dict[str, np.ndarray]) -> dict[str, int]:
+    """How many numbers of each array are NaN or infinite; arrays without any are left out."""
+    counts = {name: int((~np.isfinite(array)).sum()) for name, array in arrays.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+def largest(array: np.ndarray) -> float:
+    """The largest size of a finite number."""
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
+
+
+def told(skipped: SkippedUpdate) -> dict[str, float]:
+    """The losses and the gradient by name, in the order in which they are computed."""
+    losses = dict(zip(PPOLoss._fields, skipped.stats.losses, strict=True))
+    return {**losses, "grad_norm": skipped.stats.grad_norm, "advantage_std": skipped.stats.advantage_std}
+
+
+def writable(number: float) -> float | str:
+    """JSON has no NaN: what is not finite is written as a word."""
+    return number if np.isfinite(number) else str(number)
