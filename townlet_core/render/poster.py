@@ -143,7 +143,7 @@ def _agent_list(scene: Scene, most: int) -> Image.Image:
     marks = agent_marks(scene)
     for i, agent in enumerate(listed):
         _agent(draw, agent, marks[agent.id].upper(), look.agent_colour(i), doing(scene, i), i * _ROW)
-    left = 196.0 * SMOOTH
+    left = _SIDE * SMOOTH - draw.textlength("  ".join(look.NEEDS), font(11 * SMOOTH))
     for name, colour in look.NEEDS.items():
         _text(draw, (left, (len(listed) * _ROW + 2) * SMOOTH), name, colour, 11 * SMOOTH)
         left += draw.textlength(name + "  ", font(11 * SMOOTH))
