@@ -13,6 +13,7 @@ KNOWN = [
     (errors.ScenarioError("a.yaml:1:2: odd", "look closer"), 2),
     (errors.SampleError("a.npz: odd", "look closer"), 2),
     (errors.ShapeError("odd lengths", "look closer"), 2),
+    (errors.NotFiniteError("odd numbers", "look closer"), 2),
     (errors.MissingError("torch is not installed", "look closer"), 3),
     (errors.RunFailed("not finite", "look closer"), 4),
     (errors.DiskError("a.npz: No space left on device", "look closer"), 5),
