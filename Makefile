@@ -50,8 +50,9 @@ pictures: $(READY)  ## play the bundled scenarios and paint docs/pictures
 			--moments $$moments --output docs/pictures/$$name.png --force; \
 	done
 
-results: $(READY)  ## train over seeds and write docs/results.md
+results: $(READY)  ## train over seeds and write docs/results.md and docs/cartpole.md
 	$(BIN)/python -m benchmarks.learning
+	$(BIN)/python -m benchmarks.cartpole
 
 bench: $(READY)  ## measure against peers; ONLY=NAME for one of simulation, ppo, replay, telemetry, cli
 	$(BIN)/python -m benchmarks $(ONLY)

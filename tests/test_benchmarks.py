@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import cartpole
 from benchmarks.figures import Figure, in_turn, rate
 from benchmarks.peers import worker
 
@@ -104,3 +105,8 @@ def test_a_worker_that_dies_is_an_error_and_not_a_figure(tmp_path):
         pytest.raises(RuntimeError, match="ended without an answer"),
     ):
         ask(number=1)
+
+
+def test_the_learner_balances_a_pole_that_nobody_here_invented():
+    network = cartpole.train(seed=0, steps=20 * 2048)
+    assert cartpole.evaluate(network, seed=0, episodes=20).mean() > 150  # chance reaches about 22
