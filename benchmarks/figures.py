@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from townlet_cli.console import out, safe, table
 
-LESS_IS_BETTER = ("ms", "ns")  # units of durations; all others are rates
+LESS_IS_BETTER = ("s", "ms", "µs", "ns", "kB")  # units of durations and sizes; all others are rates
 
 Measure = Callable[[], float]  # measures once; more than 0
 
@@ -50,7 +50,7 @@ class Figure(NamedTuple):
         }
 
     def times_as_fast_as(self, other: float | None) -> float | None:
-        """Return how many times as fast we are, for rates and for durations."""
+        """Return how many times as fast we are, for rates and for durations (or how many times as small)."""
         if other is None:
             return None
         return other / self.value if self.unit in LESS_IS_BETTER else self.value / other

@@ -22,9 +22,13 @@ ENVIRONMENT = HOME / ".venv"
 CONSTRAINTS = HOME / "requirements.txt"
 WORKERS = HOME / "workers"
 PACKAGES = {
+    "magent2": ("magent2",),
     "pettingzoo": ("pettingzoo[butterfly,sisl]",),
+    "pufferlib": ("pufferlib",),
     "stable_baselines3": ("torch", "stable-baselines3"),
 }
+# Peers that need other versions of what the rest use: an environment and pins of their own.
+APART = {"pufferlib": (ENVIRONMENT / "pufferlib", HOME / "requirements-pufferlib.txt")}
 
 Ask = Callable[..., float]  # a request's fields in, units per second out
 
@@ -52,26 +56,29 @@ def worker(command: list[str]) -> Iterator[Ask]:
         assert answers is not None
 
         def ask(**request: Any) -> float:
-            print(json.dumps(request), file=questions, flush=True)
+            with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+                print(json.dumps(request), file=questions, flush=True)
             answer = answers.readline()
             if not answer:
                 raise RuntimeError(f"the worker ended without an answer: {' '.join(command)}")
             return float(json.loads(answer))
 
         yield ask
-        questions.close()  # the worker ends with its input
+        with contextlib.suppress(BrokenPipeError):  # it ended before
+            questions.close()  # the worker ends with its input
 
 
 def _environment(name: str) -> str | None:
     """Return the Python in which a peer is installed, or None, and say why."""
-    python = str(ENVIRONMENT / "bin" / "python")
-    pins = sha256(CONSTRAINTS.read_bytes()).hexdigest()[:16]
-    installed = ENVIRONMENT / f"{name}-{pins}"  # an empty file, made when all is there
+    environment, constraints = APART.get(name, (ENVIRONMENT, CONSTRAINTS))
+    python = str(environment / "bin" / "python")
+    pins = sha256(constraints.read_bytes()).hexdigest()[:16]
+    installed = environment / f"{name}-{pins}"  # an empty file, made when all is there
     if installed.exists():
         return python
-    note(f"installing {name} into {ENVIRONMENT}, once")
-    install = [python, "-m", "pip", "install", "--quiet", "-c", str(CONSTRAINTS), *PACKAGES[name]]
-    for command in ([sys.executable, "-m", "venv", str(ENVIRONMENT)], install):
+    note(f"installing {name} into {environment}, once")
+    install = [python, "-m", "pip", "install", "--quiet", "-c", str(constraints), *PACKAGES[name]]
+    for command in ([sys.executable, "-m", "venv", str(environment)], install):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             last = (done.stderr.strip() or "no message").splitlines()[-1]

@@ -1,76 +1,81 @@
-"""Simulation: agent-steps per second of whole towns under random actions, with and without observations."""
+"""Simulation: agent-steps per second of whole towns under random actions, and what one small town costs."""
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 from functools import partial
 
 import numba
 import numpy as np
 
+from benchmarks import one_town
 from benchmarks.figures import Effort, Figure, Measure, in_turn, rate
 from benchmarks.peers import Ask, peer
-from benchmarks.town import make_town
+from benchmarks.town import make_town, player
+from townlet_cli.console import warn
 from townlet_core.simulation.state import AGENT
 from townlet_core.simulation.towns import MANY_TOWNS, Towns
-from townlet_core.vocab import ACTION_COUNT
 
 BATCHES = (1, 16, 256, 4096)  # towns
-PEERS = ("pursuit", "knights-archers-zombies")
+PEERS = {  # the name of each, its worker, and its environment there
+    "PufferLib warehouse": ("pufferlib", "warehouse"),
+    "PufferLib snake": ("pufferlib", "snake"),
+    "MAgent2 battle": ("magent2", "battle"),
+    "PettingZoo pursuit": ("pettingzoo", "pursuit"),
+    "PettingZoo knights-archers-zombies": ("pettingzoo", "knights-archers-zombies"),
+}
 SMALLEST_COPY = 1 << 18  # bytes; less measures the call
-DRAWN_TICKS = 32  # random actions are drawn beforehand, and used again and again
 
 
 def measure(effort: Effort) -> list[Figure]:
-    """Measure every batch size on every thread count that makes a difference to it."""
+    """Measure every batch size on every thread count that makes a difference to it, then one town."""
     figures = []
-    with peer("pettingzoo", effort.full) as ask:
+    with contextlib.ExitStack() as open_workers:
+        workers = {worker for worker, _ in PEERS.values()}
+        asks = {worker: open_workers.enter_context(peer(worker, effort.full)) for worker in sorted(workers)}
+        peers = _peers_that_work(asks)
         for count in BATCHES if effort.full else BATCHES[:2]:
             for threads in effort.threads if count >= MANY_TOWNS else (1,):
-                figures += [_figure(count, threads, observed, ask, effort) for observed in (True, False)]
-    return figures
+                figures += [_figure(count, threads, observed, peers, effort) for observed in (True, False)]
+    return [*figures, *one_town.measure(effort)]
 
 
-def _figure(count: int, threads: int, observed: bool, ask: Ask | None, effort: Effort) -> Figure:
+def _peers_that_work(asks: dict[str, Ask | None]) -> dict[str, Ask]:
+    """Start every peer once; one that fails is named, and missing from then on."""
+    working = {}
+    for name, (worker, environment) in PEERS.items():
+        ask = asks[worker]
+        if ask is None:
+            continue
+        try:
+            ask(environment=environment, towns=1, seconds=0)
+        except RuntimeError as error:
+            warn(f"{name} does not run, so its figures are missing: {error}")
+        else:
+            working[name] = partial(ask, environment=environment)
+    return working
+
+
+def _figure(count: int, threads: int, observed: bool, peers: dict[str, Ask], effort: Effort) -> Figure:
     towns = Towns(make_town(), count)
     measures = {"ours": player(towns, threads, observed, effort.seconds)}
     written = bytes_written(towns, observed)
     measures["limit"] = copier(written * towns.state.agents.size, written, threads, effort.seconds)
-    if ask and observed:
-        for name in PEERS:
-            measures[name] = partial(ask, environment=name, seconds=effort.seconds)
+    if observed:
+        for name, ask in peers.items():
+            measures[name] = partial(ask, towns=count, seconds=effort.seconds)
     medians = in_turn(effort.rounds, measures)
-    faster = max((name for name in PEERS if name in medians), key=medians.__getitem__, default=None)
+    fastest = max((name for name in PEERS if name in medians), key=medians.__getitem__, default=None)
     return Figure(
         name=f"{count} town{'s' if count > 1 else ''}, {'with' if observed else 'without'} observations",
         value=medians["ours"],
         unit="agent-steps/s",
         threads=threads,
-        peer=f"PettingZoo {faster}, one process" if faster else None,
-        peer_value=medians[faster] if faster else None,
+        peer=f"{fastest}, one process" if fastest else None,
+        peer_value=medians[fastest] if fastest else None,
         limit=f"memcpy of {written} bytes per agent-step",
         limit_value=medians["limit"],
     )
-
-
-def player(towns: Towns, threads: int, observed: bool, seconds: float) -> Measure:
-    """Return what plays the towns for a while and says how many agent-steps per second that was."""
-    shape = (DRAWN_TICKS, *towns.state.agents.shape)
-    turns = itertools.cycle(np.random.default_rng(0).integers(0, ACTION_COUNT, shape))
-    seen = towns.empty_observations(np.uint8)
-
-    def tick() -> None:
-        towns.step(next(turns))
-        if towns.over_count:
-            towns.restart(towns.state.towns["over"].copy())
-        if observed:
-            towns.observe(seen)
-
-    def play() -> float:
-        numba.set_num_threads(threads)
-        return rate(tick, towns.state.agents.size, seconds)
-
-    return play
 
 
 def bytes_written(towns: Towns, observed: bool) -> int:

@@ -1,18 +1,27 @@
-"""The town that is measured: eight agents, shaped like town_day, and nobody faints while it is played."""
+"""The town that is measured, and how towns are played: at random, from one episode to the next."""
 
 from __future__ import annotations
 
+import itertools
+
+import numba
+import numpy as np
+
+from benchmarks.figures import Measure, rate
 from townlet_core.scenario.model import AgentSpec, Grid, Job, ObjectSpec, Scenario
 from townlet_core.scenario.rules import NeedRules, Rules
+from townlet_core.simulation.towns import Towns
+from townlet_core.vocab import ACTION_COUNT
 
 AGENTS = 8
 SIDE = 48  # tiles
+DRAWN_TICKS = 32  # random actions are drawn beforehand, and used again and again
 # How many of each kind; they stand on a lattice, seven tiles apart.
 KINDS = {"bed": 8, "fridge": 2, "stove": 2, "shower": 3, "checkout": 4, "bench": 6}
 
 
 def make_town() -> Scenario:
-    """Return a town of 25 objects and seven jobs; slow needs keep everybody acting all day."""
+    """Return a town of 25 objects and seven jobs, like town_day; with slow needs nobody faints all day."""
     kinds = [kind for kind, count in KINDS.items() for _ in range(count)]
     objects = [
         ObjectSpec(id=f"{kind}_{n}", kind=kind, position=(6 + n % 6 * 7, 6 + n // 6 * 9))
@@ -43,3 +52,23 @@ def make_town() -> Scenario:
         jobs=jobs,
         rules=Rules(day_start_tick=360, needs=needs),
     )
+
+
+def player(towns: Towns, threads: int, observed: bool, seconds: float) -> Measure:
+    """Return what plays the towns for a while and says how many agent-steps per second that was."""
+    shape = (DRAWN_TICKS, *towns.state.agents.shape)
+    turns = itertools.cycle(np.random.default_rng(0).integers(0, ACTION_COUNT, shape))
+    seen = towns.empty_observations(np.uint8)
+
+    def tick() -> None:
+        towns.step(next(turns))
+        if towns.over_count:
+            towns.restart(towns.state.towns["over"].copy())
+        if observed:
+            towns.observe(seen)
+
+    def play() -> float:
+        numba.set_num_threads(threads)
+        return rate(tick, towns.state.agents.size, seconds)
+
+    return play

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cartpole
+from benchmarks import cartpole, simulation
 from benchmarks.figures import Figure, in_turn, rate
+from benchmarks.one_town import seconds_to_first_line
 from benchmarks.peers import worker
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,6 +63,8 @@ def test_ratios_say_how_many_times_as_fast_we_are_for_rates_and_durations():
     assert (steps["ratio_to_peer"], steps["ratio_to_limit"]) == (3.0, 0.5)
     start = Figure("start", 300.0, "ms", 1, "peer", 600.0, "limit", 30.0).row()
     assert (start["ratio_to_peer"], start["ratio_to_limit"]) == (2.0, 0.1)
+    size = Figure("size", 2.0, "kB", 1, "peer", 6.0).row()
+    assert size["ratio_to_peer"] == 3.0
     alone = Figure("alone", 300.0, "ms", 1).row()
     assert (alone["ratio_to_peer"], alone["ratio_to_limit"]) == (None, None)
 
@@ -110,3 +113,32 @@ def test_a_worker_that_dies_is_an_error_and_not_a_figure(tmp_path):
 def test_the_learner_balances_a_pole_that_nobody_here_invented():
     network = cartpole.train(seed=0, steps=20 * 2048)
     assert cartpole.evaluate(network, seed=0, episodes=20).mean() > 150  # chance reaches about 22
+
+
+def test_a_peer_that_does_not_run_is_named_and_the_others_are_measured(monkeypatch, capsys):
+    def fail(**request):
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(simulation, "PEERS", {"Bad": ("a", "x"), "Good": ("b", "y"), "Missing": ("c", "z")})
+    working = simulation._peers_that_work({"a": fail, "b": lambda **request: 7.0, "c": None})
+    assert {name: ask(towns=1, seconds=1) for name, ask in working.items()} == {"Good": 7.0}
+    assert "Bad does not run, so its figures are missing: out of order" in capsys.readouterr().err
+
+
+def test_a_dead_worker_may_be_asked_again_and_closed():
+    with worker([sys.executable, "-c", "pass"]) as ask:
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="ended without an answer"):
+                ask(number=1)
+
+
+def test_a_process_without_a_first_line_is_an_error_and_not_a_figure():
+    assert seconds_to_first_line("print(1)") > 0
+    with pytest.raises(RuntimeError, match="ended before its first line"):
+        seconds_to_first_line("pass")
+
+
+def test_the_memory_of_a_town_is_that_of_its_state_and_the_same_each_time():
+    (row,) = {simulation.one_town._memory() for _ in range(2)}
+    assert row.unit == "kB"
+    assert 1 < row.value < 10  # docs/benchmarks.md counts 1000 bytes; a town of 8 is to stay below 10

@@ -14,8 +14,8 @@ from serve import rate, serve
 ENVIRONMENTS: dict[str, Any] = {}
 
 
-def measure(environment: str, seconds: float) -> float:
-    """Play on from where the last call stopped."""
+def measure(environment: str, towns: int, seconds: float) -> float:
+    """Play on from where the last call stopped; one environment, as it plays one at a time."""
     if not ENVIRONMENTS:
         ENVIRONMENTS["pursuit"] = pursuit_v5.parallel_env()
         ENVIRONMENTS["knights-archers-zombies"] = knights_archers_zombies_v11.parallel_env()
