@@ -63,7 +63,7 @@ def capture(
         num_towns=towns,
         seed=plan.seed if seed is None else seed,
         agent=agent,
-        epsilon=plan.rules.epsilon if epsilon is None else epsilon,
+        epsilon=1.0 if policy == "random" else plan.rules.epsilon if epsilon is None else epsilon,
         prefix=prefix,
         compress=compress,
     )
@@ -78,9 +78,9 @@ def capture(
         from townlet_core.policy.scripted import ScriptedPolicy
 
         critic, source = open_network(score, plan, settings.seed)
-        acting = ScoredPolicy(ScriptedPolicy(plan, 1.0 if policy == "random" else epsilon), critic)
+        acting = ScoredPolicy(ScriptedPolicy(plan, settings.epsilon), critic)
         settings = settings._replace(value_source=source)
-    note_first_compilation()
+    note_first_compilation(towns)
     with progress(f"capturing {plan.name}", settings.ticks * towns) as advance:
         result = run_capture(plan, acting, settings, folder, advance)
     _report(plan, settings, result, as_json, f"townlet train {shlex.quote(scenario)} --mode mixed")
@@ -88,12 +88,12 @@ def capture(
         _check(plan, result)
 
 
-def note_first_compilation() -> None:
-    """Say why the first tick after an installation takes a while."""
-    from townlet_core.simulation.compiled import is_compiled
+def note_first_compilation(num_towns: int = 1) -> None:
+    """Say why the first tick after an installation takes a while; many towns have code of their own."""
+    from townlet_core.simulation.towns import is_compiled_for
 
-    if not is_compiled():
-        note("compiling the rules of the town; once per version, about half a minute …")
+    if not is_compiled_for(num_towns):
+        note("compiling the rules of the town, once per version; this takes about a minute …")
 
 
 def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json: bool, then: str) -> None:

@@ -11,7 +11,7 @@ from townlet_cli.scenario_new import new, schema
 from townlet_core.errors import MissingError, ScenarioError, TownletError
 
 if TYPE_CHECKING:
-    from townlet_core.scenario.model import Scenario
+    from townlet_core.scenario.model import Meeting, Scenario
 
 scenario_app = typer.Typer(help="List, show, validate and begin scenarios.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -67,6 +67,7 @@ def show_scenario(
         out.print(f"  {safe(mark)}  {safe(kind)}: {safe(ids)}")
     _print_agents(scenario, agent_marks(scene))
     _print_jobs(scenario)
+    _print_perturbations(scenario)
     _print_expectations(scenario)
 
 
@@ -132,6 +133,26 @@ def _print_jobs(scenario: Scenario) -> None:
         figures = (f"{n:g}" for n in (job.start_tick, job.end_tick, job.wage_rate, job.lateness_penalty))
         jobs.add_row(safe(name), safe(job.workplace), *figures)
     out.print(jobs)
+
+
+def _print_perturbations(scenario: Scenario) -> None:
+    rows = [
+        *(("outage", outage.kind or f"all {outage.utility}", outage) for outage in scenario.outages),
+        *(("price spike", f"{spike.kind} × {spike.factor:g}", spike) for spike in scenario.price_spikes),
+        *(("meeting", _meeting_words(meeting), meeting) for meeting in scenario.meetings),
+    ]
+    if not rows:
+        return
+    perturbations = table("\nPerturbations", "what", "of", "from tick", "for ticks", "probability")
+    for what, about, row in rows:
+        start = " to ".join(str(end) for end in dict.fromkeys(row.start_range))
+        perturbations.add_row(what, safe(about), start, str(row.duration_ticks), f"{row.probability:g}")
+    out.print(perturbations)
+
+
+def _meeting_words(meeting: Meeting) -> str:
+    where = meeting.place if isinstance(meeting.place, str) else "{},{}".format(*meeting.place)
+    return f"{', '.join(meeting.agents) or 'everybody'} at {where}"
 
 
 def _print_expectations(scenario: Scenario) -> None:

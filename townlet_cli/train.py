@@ -303,7 +303,7 @@ def _train(
         for warning in dataset.warnings if dataset else ():
             warn(warning)
         if plan:
-            note_first_compilation()
+            note_first_compilation(settings.num_towns)
         done = checkpoint.state["cycle"] if checkpoint else 0
         with progress("training", settings.cycles - done) as advance:
             reports = Reports(

@@ -1,5 +1,6 @@
 """What people get wrong with `townlet capture`: one sentence, its exit code, and nothing touched."""
 
+import json
 import subprocess
 import sys
 
@@ -165,3 +166,10 @@ def test_a_town_without_agents_is_refused_with_the_way_out(refused, tmp_path):
 def test_a_number_out_of_range_is_wrong_usage(refused, scenario, tmp_path, options):
     lines = refused(2, scenario(), *options, "--output", tmp_path / "out")
     assert options[0].removeprefix("--") in lines[0]
+
+
+def test_a_random_capture_says_that_everything_was_chance(townlet, scenario, tmp_path):
+    assert townlet("capture", scenario(), "--policy", "random", "--output", tmp_path / "c")[0] == 0
+    [sample] = (tmp_path / "c").glob("*_anna_*.json")
+    meta = json.loads(sample.read_text())
+    assert meta["capture"]["epsilon"] == 1.0

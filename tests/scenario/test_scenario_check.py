@@ -274,3 +274,7 @@ def test_what_is_expected_is_a_total_of_a_capture(metric, line):
 def test_an_agent_whose_name_has_dots_has_metrics_like_any_other():
     agents = [{"id": "a.b", "position": (0, 0)}]
     assert found(agents=agents, expect={"a.b.reward_sum": (0, 1)}) == []
+
+
+def test_a_name_of_dots_alone_would_be_another_folder():
+    assert found(name="..") == ["name: found '..', expected more than dots: folders are called by it"]

@@ -35,6 +35,24 @@ def test_show_draws_walls_objects_and_agents(townlet, tmp_path):
     assert "  B  bench: b1\n  E  bed: bed1\n" in out
 
 
+def test_show_lists_what_befalls_the_town(townlet, tmp_path):
+    (tmp_path / "t.yaml").write_text(
+        "name: t\nticks: 30\ngrid: {size: [4, 4]}\nobjects: [{id: b1, kind: fridge, position: [1, 1]}]\n"
+        "agents: [{id: ann, position: [3, 3]}, {id: abe, position: [3, 2]}]\n"
+        "outages: [{kind: fridge, start_tick: [2, 9], duration_ticks: 4, probability: 0.5}]\n"
+        "price_spikes: [{kind: fridge, factor: 3, start_tick: 7, duration_ticks: 5}]\n"
+        "meetings: [{place: [0, 0], start_tick: 8, duration_ticks: 6}]\n"
+    )
+    _, out, _ = townlet("scenario", "show", tmp_path / "t.yaml")
+    rows = [" ".join(line.split()) for line in out.splitlines()]
+    for row in (
+        "outage fridge 2 to 9 4 0.5",
+        "price spike fridge × 3 7 5 1",
+        "meeting everybody at 0,0 8 6 1",
+    ):
+        assert row in rows
+
+
 def test_show_escapes_what_the_file_says(townlet, tmp_path):
     (tmp_path / "t.yaml").write_text(ESCAPES)
     _, out, _ = townlet("scenario", "show", tmp_path / "t.yaml")

@@ -98,6 +98,8 @@ def _check_layout(layout: str) -> Found:
 
 def _check_ids(scenario: Scenario) -> Found:
     """An object and an agent may share an id; two of the same sort may not."""
+    if not scenario.name.strip("."):
+        yield ("name",), f"found '{scenario.name}', expected more than dots: folders are called by it"
     groups = {"objects": [o.id for o in scenario.objects], "agents": [a.id for a in scenario.agents]}
     for group, ids in groups.items():
         first: dict[str, int] = {}

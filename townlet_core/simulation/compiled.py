@@ -57,8 +57,8 @@ def wrapping() -> AbstractContextManager:
     return np.errstate(over="ignore") if config.DISABLE_JIT else nullcontext()
 
 
-def is_compiled() -> bool:
-    """Whether kernels of this version are on disk already, so that the first tick need not be waited for."""
+def is_compiled(function: str) -> bool:
+    """Whether a kernel of this version is on disk already, so that its first call need not be waited for."""
     # os.walk, unlike rglob, finds nothing in a folder that may not be read.
     kept = (name for _, _, names in os.walk(CACHE_FOLDER) for name in names)
-    return bool(config.DISABLE_JIT) or any(name.endswith(".nbc") for name in kept)
+    return bool(config.DISABLE_JIT) or any(f".{function}-" in name and name.endswith(".nbc") for name in kept)

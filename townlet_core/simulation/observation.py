@@ -94,8 +94,8 @@ def observe_town(
     time_sin, time_cos = math.sin(angle), math.cos(angle)
     progress = state.towns[b].tick / rules.constants[0].ticks
     prices_at = KINDS_AT + rules.kinds.shape[0] * PER_KIND + NEIGHBOURS * PER_NEIGHBOUR
-    place_everybody(state, rules, b, sight.crowd[b])
-    show_things(state, b, sight.things[b])
+    _place_everybody(state, rules, b, sight.crowd[b])
+    _show_things(state, b, sight.things[b])
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         for action in range(ACTION_COUNT):
@@ -127,7 +127,7 @@ def _see_things(rules: TownRules, x: int, y: int, out: np.ndarray) -> None:
 
 
 @rule
-def place_everybody(state: TownState, rules: TownRules, b: int, crowd: np.ndarray) -> None:
+def _place_everybody(state: TownState, rules: TownRules, b: int, crowd: np.ndarray) -> None:
     """Note where everybody stands and what each one holds or uses. crowd: (ceil(A / 8),) CROWD."""
     for j in range(state.agents.shape[1]):
         agent = state.agents[b, j]
@@ -141,7 +141,7 @@ def place_everybody(state: TownState, rules: TownRules, b: int, crowd: np.ndarra
 
 
 @rule
-def show_things(state: TownState, b: int, things: np.ndarray) -> None:
+def _show_things(state: TownState, b: int, things: np.ndarray) -> None:
     """Work out the features of every object once, for all who see it. things: (O,) THING."""
     for o in range(state.objects.shape[1]):
         thing = state.objects[b, o]

@@ -10,7 +10,7 @@ import numpy as np
 from townlet_core.errors import InputError, ShapeError
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation import tick
-from townlet_core.simulation.compiled import wrapping
+from townlet_core.simulation.compiled import is_compiled, wrapping
 from townlet_core.simulation.constants import found
 from townlet_core.simulation.events import describe_events
 from townlet_core.simulation.observation import empty_sight
@@ -19,6 +19,11 @@ from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 MAP_TILES = math.prod(MAP_SHAPE)
 MANY_TOWNS = 64  # from here on, threads are worth starting
+
+
+def is_compiled_for(num_towns: int) -> bool:
+    """Whether a batch of this size can be played at once; else its first tick waits for the compiler."""
+    return is_compiled("play_few" if num_towns < MANY_TOWNS else "play_many")
 
 
 class Observations(NamedTuple):
