@@ -15,7 +15,7 @@ from townlet_core.policy.needs import live_by_needs
 from townlet_core.policy.walking import approach, is_legal, step_anywhere, walk
 from townlet_core.rng import DRAW_EXPLORE, DRAW_EXPLORE_ACTION, draw_unit
 from townlet_core.scenario.model import VERBS, Scenario, ScheduleEntry
-from townlet_core.simulation.compiled import kernel, rule, wrapping
+from townlet_core.simulation.compiled import call, kernel, rule, wrapping
 from townlet_core.simulation.constants import TownRules, open_floor
 from townlet_core.simulation.paths import distances_to
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState, record
@@ -56,7 +56,7 @@ class ScriptedPolicy:
     """Decide for every agent of a batch of towns. Remembers where each agent is in its schedule."""
 
     def __init__(self, scenario: Scenario, epsilon: float | None = None) -> None:
-        self.epsilon = scenario.rules.epsilon if epsilon is None else epsilon
+        self.epsilon = float(scenario.rules.epsilon if epsilon is None else epsilon)
         self.script = _write_script(scenario)
         self.memory = np.zeros((0, 0), MEMORY)
 
@@ -68,7 +68,8 @@ class ScriptedPolicy:
         actions = np.zeros(batch, np.int64)
         log_probs = np.zeros(batch, np.float32)
         with wrapping():
-            decide(towns.state, towns.rules, self.script, self.memory, self.epsilon, actions, log_probs)
+            state, chosen = (towns.state, towns.rules), (actions, log_probs)
+            call(decide, *state, self.script, self.memory, self.epsilon, *chosen)
         return Choice(actions, log_probs, self.values(seen))
 
     def values(self, seen: Observations) -> np.ndarray:

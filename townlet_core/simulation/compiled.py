@@ -24,6 +24,7 @@ _SOURCES = [*sorted(_CORE.glob("simulation/*.py")), *sorted(_CORE.glob("policy/*
 _CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 _DIGEST = sha256(b"".join(path.read_bytes() for path in _SOURCES) + numba.__version__.encode()).hexdigest()
 CACHE_FOLDER = _CACHE_HOME / "townlet" / f"kernels-{_DIGEST[:16]}"
+_ENTRIES: dict[tuple[Any, Any], Callable[..., Any]] = {}
 
 _RULE_OPTIONS: dict[str, Any] = {"_nrt": False, "error_model": "numpy", "forceinline": True}
 
@@ -50,6 +51,19 @@ def kernel(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
             config.CACHE_DIR = before
 
     return decorate
+
+
+def call(function: Any, *arguments: Any, kind: Any = None) -> Any:
+    """Call a kernel whose arguments always have the same types, or the same for each `kind` of call.
+
+    Called by itself, a kernel asks for the type of every array of a town, which takes several times as long
+    as a tick of a small one. So types are asked for once, and what was compiled for them is kept.
+    """
+    entry = _ENTRIES.get((function, kind))
+    if entry is None:
+        entry = function if config.DISABLE_JIT else function.compile(tuple(map(numba.typeof, arguments)))
+        _ENTRIES[function, kind] = entry
+    return entry(*arguments)
 
 
 def wrapping() -> AbstractContextManager:

@@ -10,7 +10,7 @@ import numpy as np
 from townlet_core.errors import InputError, ShapeError
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation import tick
-from townlet_core.simulation.compiled import is_compiled, wrapping
+from townlet_core.simulation.compiled import call, is_compiled, wrapping
 from townlet_core.simulation.constants import found
 from townlet_core.simulation.events import describe_events
 from townlet_core.simulation.observation import empty_sight
@@ -86,7 +86,7 @@ class Towns:
             )
         play = tick.play_few if len(actions) < MANY_TOWNS else tick.play_many
         with wrapping():
-            self.over_count = play(self.state, self.rules, actions)
+            self.over_count = call(play, self.state, self.rules, actions)
 
     def observe(self, into: Observations | None = None) -> Observations:
         """Write what everybody sees into the caller's buffers, or the batch's own, and return them.
@@ -99,7 +99,8 @@ class Towns:
             self._written = into
         observe = tick.observe_few if self._shape[0] < MANY_TOWNS else tick.observe_many
         maps = into.map.reshape(*self._shape, MAP_TILES)
-        observe(self.state, self.rules, self._sight, maps, into.features, into.action_mask)
+        seen = (maps, into.features, into.action_mask)
+        call(observe, self.state, self.rules, self._sight, *seen, kind=maps.dtype)
         return into
 
     def empty_observations(self, map_type: type = np.float32) -> Observations:
@@ -115,8 +116,8 @@ class Towns:
         """Refuse what the compiled code would write beside."""
         for name, given, own in zip(Observations._fields, into, self._observations, strict=True):
             types = (own.dtype, np.dtype(np.uint8)) if name == "map" else (own.dtype,)
-            if given.shape != own.shape or given.dtype not in types or not given.flags.c_contiguous:
-                expected = f"{' or '.join(map(str, types))} {own.shape}, contiguous"
+            if given.shape != own.shape or given.dtype not in types or not given.flags.carray:
+                expected = f"{' or '.join(map(str, types))} {own.shape}, contiguous, aligned, writeable"
                 raise ShapeError(
                     f"observations: {name}: found {given.dtype} {given.shape}, expected {expected}"
                 )
