@@ -59,7 +59,7 @@ def empty_calls(towns: Towns, observed: bool, seconds: float) -> Measure:
     seen = towns.empty_observations(np.uint8)
 
     def call() -> None:
-        _do_nothing(towns.state, towns.rules, actions)
+        _do_nothing(towns.state, towns.rules, towns._boards, actions, 1)
         if observed:
             _see_nothing(towns.state, towns.rules, towns._sight, *seen)
 
@@ -67,7 +67,7 @@ def empty_calls(towns: Towns, observed: bool, seconds: float) -> Measure:
 
 
 @numba.njit
-def _do_nothing(state: Any, rules: Any, actions: np.ndarray) -> int:
+def _do_nothing(state: Any, rules: Any, boards: np.ndarray, actions: np.ndarray, shares: int) -> int:
     return 0
 
 

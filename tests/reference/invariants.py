@@ -175,12 +175,12 @@ def who_stands_where(towns: Towns) -> dict[str, np.ndarray]:
     state, floor = towns.state, towns.rules.floor
     b, i = state.agents["alive"].nonzero()
     y, x = state.agents["y"][b, i] + BORDER, state.agents["x"][b, i] + BORDER
-    cell = np.broadcast_to(floor, state.cell.shape).copy()
+    cell = np.repeat(floor[None], len(state.towns), axis=0)
     cell[b, y, x] = AGENT_CELL + i
     return {
         "agents stand on open floor": floor[y, x] == EMPTY,
         "agents have a tile each": (cell != floor).sum(axis=(1, 2)) == state.agents["alive"].sum(axis=1),
-        "cells hold what stands there": state.cell == cell,
+        "boards are cleared": np.full(len(cell), (towns._boards == floor).all()),
     }
 
 

@@ -15,7 +15,6 @@ ALL = slice(None)
 SPOILT = {
     "agents stand on open floor": ("agents", "x", 0, 0),
     "agents have a tile each": ("agents", "x", ALL, 5),
-    "cells hold what stands there": ("cell", None, (4, 7), 1),
     "hunger is in range": ("agents", "hunger", 0, 1.01),
     "wallets are not negative": ("agents", "wallet", 2, -0.01),
     "stock is not negative": ("objects", "stock", 0, -2),
@@ -85,6 +84,13 @@ def test_a_spoilt_state_is_noticed(quarrel: tuple[Towns, Watch], noticed: str) -
     array = getattr(towns.state, name)[:1]
     (array[field] if field else array)[0, ...][where] = value
     with pytest.raises(AssertionError, match=noticed):
+        watch.check("now")
+
+
+def test_who_is_left_on_a_board_is_noticed(quarrel: tuple[Towns, Watch]) -> None:
+    towns, watch = quarrel
+    towns._boards[0, 4, 7] = 1
+    with pytest.raises(AssertionError, match="boards are cleared"):
         watch.check("now")
 
 

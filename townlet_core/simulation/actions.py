@@ -76,7 +76,7 @@ def _draw_serving_order(state: TownState, b: int) -> None:
 
 
 @rule
-def find_legal_actions(state: TownState, rules: TownRules, b: int) -> None:
+def find_legal_actions(state: TownState, rules: TownRules, b: int, board: np.ndarray) -> None:
     """Write every agent's `legal` bits for the tick to come."""
     perturb_objects(state, rules, b)
     for i in range(state.agents.shape[1]):
@@ -86,7 +86,7 @@ def find_legal_actions(state: TownState, rules: TownRules, b: int) -> None:
             if agent.role != FREE:
                 legal |= 1 << RELEASE
             if agent.role != USING:
-                moves_and_chat, is_beside_object = _look_around(state, b, agent.x, agent.y)
+                moves_and_chat, is_beside_object = _look_around(board, agent.x, agent.y)
                 legal |= moves_and_chat
                 if is_beside_object and agent.role == FREE and object_to_join(state, rules, b, i) != NOBODY:
                     legal |= 1 << REQUEST
@@ -96,19 +96,19 @@ def find_legal_actions(state: TownState, rules: TownRules, b: int) -> None:
 
 
 @rule
-def _look_around(state: TownState, b: int, x: int, y: int) -> tuple[int, bool]:
+def _look_around(board: np.ndarray, x: int, y: int) -> tuple[int, bool]:
     """Return the bits of moves, which need an empty tile, and of chat, which needs company on one of eight.
 
     And whether an object stands beside the tile.
     """
-    cell, row, column = state.cell, y + BORDER, x + BORDER
-    north, south = cell[b, row - 1, column], cell[b, row + 1, column]
-    west, east = cell[b, row, column - 1], cell[b, row, column + 1]
+    row, column = y + BORDER, x + BORDER
+    north, south = board[row - 1, column], board[row + 1, column]
+    west, east = board[row, column - 1], board[row, column + 1]
     legal = (north == EMPTY) << NORTH | (east == EMPTY) << EAST
     legal |= (south == EMPTY) << SOUTH | (west == EMPTY) << WEST
     company = is_agent(north) | is_agent(east) | is_agent(south) | is_agent(west)
-    company |= is_agent(cell[b, row - 1, column - 1]) | is_agent(cell[b, row - 1, column + 1])
-    company |= is_agent(cell[b, row + 1, column - 1]) | is_agent(cell[b, row + 1, column + 1])
+    company |= is_agent(board[row - 1, column - 1]) | is_agent(board[row - 1, column + 1])
+    company |= is_agent(board[row + 1, column - 1]) | is_agent(board[row + 1, column + 1])
     return legal | company << CHAT, (north | east | south | west) >= OBJECT_CELL
 
 
@@ -124,7 +124,7 @@ def object_to_join(state: TownState, rules: TownRules, b: int, i: int) -> int:
     agent = state.agents[b, i]
     best = NOBODY
     for d in range(4):
-        o = int(state.cell[b, agent.y + STEP_Y[d] + BORDER, agent.x + STEP_X[d] + BORDER]) - OBJECT_CELL
+        o = int(rules.floor[agent.y + STEP_Y[d] + BORDER, agent.x + STEP_X[d] + BORDER]) - OBJECT_CELL
         if o >= 0 and (best == NOBODY or o < best) and _may_join(state, rules, b, i, o):
             best = o
     return best

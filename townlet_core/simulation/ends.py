@@ -9,7 +9,7 @@ from townlet_core.simulation.actions import find_legal_actions
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.events import ARRIVAL, FAINT, emit
-from townlet_core.simulation.movement import enter_tile, leave_tile
+from townlet_core.simulation.movement import clear_board, enter_tile, leave_tile
 from townlet_core.simulation.perturbations import NEVER, draw_perturbations
 from townlet_core.simulation.queues import give_up
 from townlet_core.simulation.state import BORDER, EMPTY, FREE, NOBODY, TownState
@@ -17,19 +17,19 @@ from townlet_core.vocab import PRE, WAIT
 
 
 @rule
-def end_tick(state: TownState, rules: TownRules, b: int) -> None:
+def end_tick(state: TownState, rules: TownRules, b: int, board: np.ndarray) -> None:
     """Take the fainted out, let newcomers in, count the tick, and end the episode when it is over."""
     town = state.towns[b]
     constants = rules.constants[0]
     for i in range(state.agents.shape[1]):
         if state.agents[b, i].fainted:
-            _faint(state, rules, b, i)
+            _faint(state, rules, b, i, board)
     time_is_up = town.tick + 1 >= constants.ticks
     expected = 0
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         if not agent.alive and agent.respawn_tick != NOBODY and agent.respawn_tick <= town.tick:
-            _arrive(state, rules, b, i)
+            _arrive(state, rules, b, i, board)
         expected += agent.alive or agent.respawn_tick != NOBODY
         agent.truncated = time_is_up and agent.alive and not agent.newcomer
     town.over = time_is_up or expected == 0
@@ -37,15 +37,15 @@ def end_tick(state: TownState, rules: TownRules, b: int) -> None:
     town.clock += 1
     if town.clock == constants.ticks_per_day:
         town.clock = 0
-    find_legal_actions(state, rules, b)
+    find_legal_actions(state, rules, b, board)
 
 
 @rule
-def _faint(state: TownState, rules: TownRules, b: int, i: int) -> None:
+def _faint(state: TownState, rules: TownRules, b: int, i: int, board: np.ndarray) -> None:
     agent = state.agents[b, i]
     if agent.role != FREE:
         give_up(state, b, i)
-    leave_tile(state, b, i)
+    leave_tile(state, b, i, board)
     for o in range(state.objects.shape[1]):
         if state.objects[b, o].last_user == i:
             state.objects[b, o].last_user = NOBODY
@@ -57,15 +57,15 @@ def _faint(state: TownState, rules: TownRules, b: int, i: int) -> None:
 
 
 @rule
-def _arrive(state: TownState, rules: TownRules, b: int, i: int) -> None:
+def _arrive(state: TownState, rules: TownRules, b: int, i: int, board: np.ndarray) -> None:
     spec = rules.agents[i]
-    if state.cell[b, spec.y + BORDER, spec.x + BORDER] == EMPTY:
-        _settle(state, rules, b, i)
+    if board[spec.y + BORDER, spec.x + BORDER] == EMPTY:
+        _settle(state, rules, b, i, board)
         emit(state, b, ARRIVAL, NOBODY, i, NOBODY)
 
 
 @rule
-def _settle(state: TownState, rules: TownRules, b: int, i: int) -> None:
+def _settle(state: TownState, rules: TownRules, b: int, i: int, board: np.ndarray) -> None:
     """Put a new person into place i, as the scenario describes it, with nothing remembered."""
     spec = rules.agents[i]
     agent = state.agents[b, i]
@@ -86,7 +86,7 @@ def _settle(state: TownState, rules: TownRules, b: int, i: int) -> None:
     agent.cooldown_until = 0
     agent.last_meal_tick = NEVER
     agent.respawn_tick = NOBODY
-    enter_tile(state, b, i, spec.x, spec.y)
+    enter_tile(state, b, i, spec.x, spec.y, board)
     for j in range(state.agents.shape[1]):
         state.rivalry[b, i, j] = state.rivalry[b, j, i] = 0.0
         state.trust[b, i, j] = state.trust[b, j, i] = 0.0
@@ -98,7 +98,9 @@ def _settle(state: TownState, rules: TownRules, b: int, i: int) -> None:
 
 
 @rule
-def restart_town(state: TownState, rules: TownRules, b: int, seed: np.uint64, episode: int) -> None:
+def restart_town(
+    state: TownState, rules: TownRules, b: int, board: np.ndarray, seed: np.uint64, episode: int
+) -> None:
     """Begin an episode: everybody and everything as the scenario says."""
     town = state.towns[b]
     town.episode = episode
@@ -107,9 +109,6 @@ def restart_town(state: TownState, rules: TownRules, b: int, seed: np.uint64, ep
     town.clock = rules.constants[0].day_start_tick % rules.constants[0].ticks_per_day
     town.over = town.has_rivals = False
     town.event_count = 0
-    for y in range(rules.floor.shape[0]):
-        for x in range(rules.floor.shape[1]):
-            state.cell[b, y, x] = rules.floor[y, x]
     for o in range(state.objects.shape[1]):
         thing = state.objects[b, o]
         thing.user = thing.holder = thing.last_user = NOBODY
@@ -126,5 +125,6 @@ def restart_town(state: TownState, rules: TownRules, b: int, seed: np.uint64, ep
         agent.terms[:] = 0.0
         agent.fainted = agent.terminated = agent.truncated = False
         agent.conflict_events = agent.conflict_intensity = 0.0
-        _settle(state, rules, b, i)
-    find_legal_actions(state, rules, b)
+        _settle(state, rules, b, i, board)
+    find_legal_actions(state, rules, b, board)
+    clear_board(state, b, board)

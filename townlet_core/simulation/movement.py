@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from townlet_core.simulation.compiled import rule
 from townlet_core.simulation.paths import STEP_X, STEP_Y
 from townlet_core.simulation.state import AGENT_CELL, BORDER, EMPTY, TownState
@@ -9,7 +11,7 @@ from townlet_core.vocab import NORTH, WEST
 
 
 @rule
-def move_agents(state: TownState, b: int) -> None:
+def move_agents(state: TownState, b: int, board: np.ndarray) -> None:
     """Step every mover onto its tile, in serving order, if that is still free."""
     for place in range(state.order.shape[1]):
         i = state.order[b, place]
@@ -17,21 +19,43 @@ def move_agents(state: TownState, b: int) -> None:
         if NORTH <= agent.action <= WEST:
             d = agent.action - NORTH
             x, y = agent.x + STEP_X[d], agent.y + STEP_Y[d]
-            agent.success = state.cell[b, y + BORDER, x + BORDER] == EMPTY
-            leave_tile(state, b, i)
-            enter_tile(state, b, i, x if agent.success else agent.x, y if agent.success else agent.y)
+            agent.success = board[y + BORDER, x + BORDER] == EMPTY
+            leave_tile(state, b, i, board)
+            x, y = (x, y) if agent.success else (agent.x, agent.y)
+            enter_tile(state, b, i, x, y, board)
 
 
 @rule
-def enter_tile(state: TownState, b: int, i: int, x: int, y: int) -> None:
+def enter_tile(state: TownState, b: int, i: int, x: int, y: int, board: np.ndarray) -> None:
     """Put agent i on a free tile."""
     agent = state.agents[b, i]
     agent.x, agent.y = x, y
-    state.cell[b, y + BORDER, x + BORDER] = AGENT_CELL + i
+    board[y + BORDER, x + BORDER] = AGENT_CELL + i
 
 
 @rule
-def leave_tile(state: TownState, b: int, i: int) -> None:
+def leave_tile(state: TownState, b: int, i: int, board: np.ndarray) -> None:
     """Take agent i off its tile."""
     agent = state.agents[b, i]
-    state.cell[b, agent.y + BORDER, agent.x + BORDER] = EMPTY
+    board[agent.y + BORDER, agent.x + BORDER] = EMPTY
+
+
+@rule
+def fill_board(state: TownState, b: int, board: np.ndarray) -> None:
+    """Put everybody in town on the board, where until now nobody stands.
+
+    board: (H + 2, W + 2) uint8, as TownRules.floor. All towns that a thread plays share one, which stays in
+    the nearest cache; a board for each town did not.
+    """
+    for i in range(state.agents.shape[1]):
+        agent = state.agents[b, i]
+        if agent.alive:
+            board[agent.y + BORDER, agent.x + BORDER] = AGENT_CELL + i
+
+
+@rule
+def clear_board(state: TownState, b: int, board: np.ndarray) -> None:
+    """Take everybody off the board again, for the next town."""
+    for i in range(state.agents.shape[1]):
+        if state.agents[b, i].alive:
+            leave_tile(state, b, i, board)

@@ -142,7 +142,6 @@ class TownState(NamedTuple):
     rivalry: np.ndarray  # (B, A, A) float64 in [0, 1], symmetric, diagonal 0
     trust: np.ndarray  # (B, A, A) float64 in [-1, 1], symmetric, diagonal 0
     familiarity: np.ndarray  # (B, A, A) float64 in [-1, 1], symmetric, diagonal 0
-    cell: np.ndarray  # (B, H + 2, W + 2) uint8 what stands on each tile and on the border of wall around them
     order_key: np.ndarray  # (B, A) uint64 drawn for the last tick; who has the least is served first
     order: np.ndarray  # (B, A) int16 agents in serving order of the last tick
     events: np.ndarray  # (B, E) EVENT of the last tick
@@ -157,7 +156,7 @@ def events_per_tick(agents: int, perturbations: int) -> int:
     return 12 * agents + perturbations * (1 + agents)
 
 
-def allocate(towns: int, agents: int, objects: int, width: int, height: int, perturbations: int) -> TownState:
+def allocate(towns: int, agents: int, objects: int, perturbations: int) -> TownState:
     """Make zeroed arrays for a batch; ends.restart_town fills them."""
     shape = (towns, agents, agents)
     return TownState(
@@ -169,7 +168,6 @@ def allocate(towns: int, agents: int, objects: int, width: int, height: int, per
         np.zeros(shape),
         np.zeros(shape),
         np.zeros(shape),
-        np.zeros((towns, height + 2 * BORDER, width + 2 * BORDER), np.uint8),
         np.zeros((towns, agents), np.uint64),
         np.zeros((towns, agents), np.int16),
         np.zeros((towns, events_per_tick(agents, perturbations)), EVENT),

@@ -12,7 +12,7 @@ from townlet_core.simulation.constants import TownRules
 from townlet_core.simulation.employment import run_shifts
 from townlet_core.simulation.ends import end_tick, restart_town
 from townlet_core.simulation.meetings import hold_meetings
-from townlet_core.simulation.movement import move_agents
+from townlet_core.simulation.movement import clear_board, fill_board, move_agents
 from townlet_core.simulation.needs import decay_needs
 from townlet_core.simulation.observation import Sight, observe_town
 from townlet_core.simulation.queues import serve_queues
@@ -22,10 +22,11 @@ from townlet_core.simulation.state import TownState
 
 
 @rule
-def play_tick(state: TownState, rules: TownRules, b: int, actions: np.ndarray) -> None:
+def play_tick(state: TownState, rules: TownRules, b: int, board: np.ndarray, actions: np.ndarray) -> None:
     """Play one tick of town b. actions: (A,) integers, any value."""
+    fill_board(state, b, board)
     take_actions(state, rules, b, actions)
-    move_agents(state, b)
+    move_agents(state, b, board)
     serve_queues(state, rules, b)
     use_objects(state, rules, b)
     decay_needs(state, rules, b)
@@ -33,29 +34,49 @@ def play_tick(state: TownState, rules: TownRules, b: int, actions: np.ndarray) -
     hold_meetings(state, rules, b)
     remember(state, rules, b)
     pay_rewards(state, rules, b)
-    end_tick(state, rules, b)
+    end_tick(state, rules, b, board)
+    clear_board(state, b, board)
+
+
+@rule
+def play_share(
+    state: TownState, rules: TownRules, boards: np.ndarray, actions: np.ndarray, share: int, shares: int
+) -> int:
+    """Play one tick of one share of the towns, on a board of its own, and return how many are over."""
+    over = 0
+    first, end = share_of(state.towns.shape[0], share, shares)
+    for b in range(first, end):
+        play_tick(state, rules, b, boards[share], actions[b])
+        over += state.towns[b].over
+    return over
+
+
+@rule
+def share_of(towns: int, share: int, shares: int) -> tuple[int, int]:
+    """Return the first town of a share, and the first after it."""
+    return towns * share // shares, towns * (share + 1) // shares
 
 
 # Two kernels of each kind: starting threads costs more than a tick of a few towns.
 
 
 @kernel()
-def play_few(state: TownState, rules: TownRules, actions: np.ndarray) -> int:
-    """Play one tick of every town, and return how many are over. actions: (B, A)."""
+def play_few(state: TownState, rules: TownRules, boards: np.ndarray, actions: np.ndarray, shares: int) -> int:
+    """Play one tick of every town, in so many shares, and return how many are over. actions: (B, A)."""
     over = 0
-    for b in range(state.towns.shape[0]):
-        play_tick(state, rules, b, actions[b])
-        over += state.towns[b].over
+    for share in range(shares):
+        over += play_share(state, rules, boards, actions, share, shares)
     return over
 
 
 @kernel(parallel=True)
-def play_many(state: TownState, rules: TownRules, actions: np.ndarray) -> int:
-    """Do what play_few does, on all threads."""
+def play_many(
+    state: TownState, rules: TownRules, boards: np.ndarray, actions: np.ndarray, shares: int
+) -> int:
+    """Do what play_few does, each share on a thread."""
     over = 0
-    for b in numba.prange(state.towns.shape[0]):
-        play_tick(state, rules, b, actions[b])
-        over += state.towns[b].over
+    for share in numba.prange(shares):
+        over += play_share(state, rules, boards, actions, share, shares)
     return over
 
 
@@ -88,8 +109,10 @@ def observe_many(
 
 
 @kernel()
-def restart_towns(state: TownState, rules: TownRules, chosen: np.ndarray, seed: np.uint64) -> None:
+def restart_towns(
+    state: TownState, rules: TownRules, boards: np.ndarray, chosen: np.ndarray, seed: np.uint64
+) -> None:
     """Begin the next episode of each chosen town. chosen: (B,) bool."""
     for b in range(state.towns.shape[0]):
         if chosen[b]:
-            restart_town(state, rules, b, seed, state.towns[b].episode + 1)
+            restart_town(state, rules, b, boards[0], seed, state.towns[b].episode + 1)

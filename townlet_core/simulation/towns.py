@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
 from townlet_core.errors import InputError, ShapeError
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation import tick
-from townlet_core.simulation.compiled import call, is_compiled, wrapping
+from townlet_core.simulation.compiled import call, config, is_compiled, wrapping
 from townlet_core.simulation.constants import found
 from townlet_core.simulation.events import describe_events
 from townlet_core.simulation.observation import empty_sight
@@ -52,14 +53,13 @@ class Towns:
         self.object_ids = [thing.id for thing in scenario.objects]
         self.feature_names = scenario.feature_names
         self.rules = found(scenario)
-        width, height = scenario.size
         perturbations = len(scenario.outages) + len(scenario.price_spikes) + len(scenario.meetings)
-        self.state: TownState = allocate(
-            num_towns, len(self.agent_ids), len(self.object_ids), width, height, perturbations
-        )
+        self.state: TownState = allocate(num_towns, len(self.agent_ids), len(self.object_ids), perturbations)
         self.state.towns["town"] = np.arange(first_town, first_town + num_towns)
         self.state.towns["episode"] = -1
         self._sight = empty_sight(num_towns, len(self.agent_ids), len(self.object_ids))
+        threads = min(num_towns, config.NUMBA_NUM_THREADS)
+        self._boards = np.repeat(self.rules.floor[None], threads, axis=0)  # with nobody on them between ticks
         self._shape = self.state.agents.shape
         self._observations = self._written = self.empty_observations()
         self.restart()
@@ -69,7 +69,7 @@ class Towns:
         if chosen is None:
             chosen = np.ones(len(self.state.towns), bool)
         with wrapping():
-            tick.restart_towns(self.state, self.rules, chosen, np.uint64(self.seed))
+            tick.restart_towns(self.state, self.rules, self._boards, chosen, np.uint64(self.seed))
         self.over_count = int(self.state.towns["over"].sum())
 
     def step(self, actions: np.ndarray) -> None:
@@ -84,9 +84,11 @@ class Towns:
             raise InputError(
                 "an episode is over; call restart(towns.state.towns['over']) before the next step"
             )
-        play = tick.play_few if len(actions) < MANY_TOWNS else tick.play_many
+        play, shares = tick.play_few, 1
+        if len(actions) >= MANY_TOWNS:
+            play, shares = tick.play_many, min(numba.get_num_threads(), len(self._boards))
         with wrapping():
-            self.over_count = call(play, self.state, self.rules, actions)
+            self.over_count = call(play, self.state, self.rules, self._boards, actions, shares)
 
     def observe(self, into: Observations | None = None) -> Observations:
         """Write what everybody sees into the caller's buffers, or the batch's own, and return them.
