@@ -39,7 +39,7 @@ TIME_AT = BASE_FEATURES.index("time_sin")
 SHIFT_AT = BASE_FEATURES.index("shift_pre")
 LAST_ACTION_AT = STATE_AT + STATE_FEATURES.index("last_action_wait")
 WORK_AT = STATE_AT + STATE_FEATURES.index("work_step_x")
-OFFSET_SCALE = 16  # tiles at which an offset feature reaches one
+OFFSET_SCALE = np.float32(16)  # tiles at which an offset feature reaches one
 assert NEIGHBOURS == 3  # _see_others keeps this many
 
 # Agents are looked at in blocks of eight, in float32: what one vector instruction takes.
@@ -51,6 +51,8 @@ CROWD = record(
         ("held_x", np.float32, (LANES,)),  # where what they hold or use stands; FAR if they do not
         ("held_y", np.float32, (LANES,)),
         ("rank", np.float32, (LANES,)),  # seen from one of them: steps · 256 + index; FAR for nobody
+        ("offset_x", np.float32, (LANES,)),  # features of who is looked at from there
+        ("offset_y", np.float32, (LANES,)),
         ("tile", np.float32, (LANES,)),  # which tiles of the map they are on
         ("held_tile", np.float32, (LANES,)),
     ]
@@ -175,19 +177,21 @@ def _see_others(
             second, passed = min(second, passed), max(second, passed)
             third = min(third, passed)
     at = KINDS_AT + rules.kinds.shape[0] * PER_KIND
-    _feel_neighbour(state, b, i, first, out, at)
-    _feel_neighbour(state, b, i, second, out, at + PER_NEIGHBOUR)
-    _feel_neighbour(state, b, i, third, out, at + 2 * PER_NEIGHBOUR)
+    _feel_neighbour(state, b, i, crowd, first, out, at)
+    _feel_neighbour(state, b, i, crowd, second, out, at + PER_NEIGHBOUR)
+    _feel_neighbour(state, b, i, crowd, third, out, at + 2 * PER_NEIGHBOUR)
 
 
 @rule
 def _look(block: np.record, index: np.float32, x: np.float32, y: np.float32) -> None:
-    """Rank the agents of a block, seen from a tile, and find the tiles of the map that they are on.
+    """Rank the agents of a block, seen from a tile, and note how far and on which tiles of the map they are.
 
     What is out of sight, and oneself, goes to the middle of the channel `self`, which is marked anyway.
     """
     for lane in range(LANES):
         east, south = block.x[lane] - x, block.y[lane] - y
+        block.offset_x[lane] = min(max(east, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
+        block.offset_y[lane] = min(max(south, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
         steps = abs(east) + abs(south)
         is_other = steps > 0
         block.rank[lane] = steps * RANK_STEP + (index + np.float32(lane)) if is_other else FAR
@@ -199,13 +203,14 @@ def _look(block: np.record, index: np.float32, x: np.float32, y: np.float32) -> 
 
 
 @rule
-def _feel_neighbour(state: TownState, b: int, i: int, rank: np.float32, out: np.ndarray, at: int) -> None:
+def _feel_neighbour(
+    state: TownState, b: int, i: int, crowd: np.ndarray, rank: np.float32, out: np.ndarray, at: int
+) -> None:
     if rank >= FAR:
         return
     j = int(rank) % 256
-    agent, other = state.agents[b, i], state.agents[b, j]
-    out[at] = min(max(other.x - agent.x, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
-    out[at + 1] = min(max(other.y - agent.y, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
+    out[at] = crowd[j // LANES].offset_x[j % LANES]
+    out[at + 1] = crowd[j // LANES].offset_y[j % LANES]
     out[at + 2] = state.rivalry[b, i, j]
     out[at + 3] = state.trust[b, i, j]
     out[at + 4] = state.familiarity[b, i, j]
