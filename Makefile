@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check soak docs pictures results bench
+.PHONY: help setup demo test check soak soak-resume docs pictures results bench
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv and install townlet into it
 
@@ -20,23 +21,28 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@echo "compiling the rules of the town, once"
-	@$(BIN)/townlet -q capture observation_baseline --output $(VENV)/first-capture --force >/dev/null
+	@$(BIN)/python tests/compile_kernels.py
 	@touch $@
 
 demo: $(READY)  ## capture, train, watch and evaluate queue_conflict in ./demo
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
-test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest
+test: $(READY)  ## run the tests, on all cores
+	$(BIN)/python tests/compile_kernels.py
+	$(BIN)/python -m pytest $(CORES)
 
 check: $(READY)  ## format, lint, types, tests: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python tests/compile_kernels.py
+	$(BIN)/python -m pytest $(CORES)
 
 soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: about an hour on two cores
 	$(BIN)/python tests/soak.py
+
+soak-resume: $(READY)  ## kill 100 training runs anywhere, resume them, compare how they end: some minutes
+	$(BIN)/python tests/kill_soak.py
 
 docs: $(READY)  ## renew the options in docs/cli.md and the keys in docs/scenarios.md
 	$(BIN)/python tests/cli/cli_reference.py

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
 from townlet_cli.main import run
+
+# Small networks lose more by waiting for a second thread than they gain, and every core has tests to run.
+# Tests that compare bits over thread counts say how many they want; commands in other processes inherit this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

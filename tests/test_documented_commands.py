@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,18 +15,13 @@ def commands_of(page: str) -> list[str]:
     return [line for line in lines if line.startswith("townlet ")]
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess:
-    words = [sys.executable, "-m", "townlet_cli", *shlex.split(command)[1:]]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
-
-
-def test_every_command_of_the_tutorial_runs_in_order(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+def test_every_command_of_the_tutorial_runs_in_order(townlet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     commands = commands_of("docs/tutorial.md")
     assert len(commands) >= 17
     for command in commands:
-        done = run(command, tmp_path)
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        code, _, said = townlet(*shlex.split(command)[1:])
+        assert code == 0, f"{command}\n{said}"
 
 
 def test_the_town_of_the_tutorial_is_drawn_and_its_mistakes_are_reported_as_shown(

@@ -161,7 +161,7 @@ def test_another_version_of_the_scenario_is_refused(queue, tmp_path):
 
 
 def test_a_scenario_is_a_bundled_name_and_never_a_path(queue, tmp_path, hungry):
-    with pytest.raises(InputError, match=r"hungry\.yaml', which does not come with Townlet"):
+    with pytest.raises(InputError, match="', which does not come with Townlet"):
         film_of(with_capture(queue, tmp_path, scenario=str(hungry)))
 
 
