@@ -70,6 +70,21 @@ def test_a_second_writer_is_refused_with_the_pid_of_the_first(tmp_path):
     assert BusyError.exit_code == 73
 
 
+def test_who_takes_a_folder_over_removes_the_files_that_a_killed_writer_left_unfinished(tmp_path):
+    for name in (".a.txt.0123abcd.tmp", "a.tmp", ".hidden"):
+        (tmp_path / name).touch()
+    with io.lock_folder(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", ".lock", "a.tmp"]
+
+
+def test_a_new_log_is_flushed_into_its_folder(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(io, "sync_folder", flushed.append)
+    for _ in range(2):
+        os.close(io.open_append(tmp_path / "logs" / "a.jsonl"))
+    assert flushed == [tmp_path, tmp_path / "logs"]
+
+
 def test_each_new_folder_is_flushed_into_the_one_above_it(tmp_path, monkeypatch):
     flushed = []
     monkeypatch.setattr(io, "sync_folder", flushed.append)

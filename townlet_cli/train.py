@@ -387,10 +387,10 @@ def _report(
         )
         return
     if result.rewards:
-        first, last = result.rewards[0], result.rewards[-1]
+        done, rewards = result.progress.cycle, result.rewards
         out.print(
-            f"{result.progress.cycle} cycles, {result.progress.steps:,} transitions; "
-            f"mean reward {first:.4f} in the first cycle, {last:.4f} in the last"
+            f"{done} cycles, {result.progress.steps:,} transitions; mean reward "
+            f"{rewards[0]:.4f} in cycle {done - len(rewards) + 1}, {rewards[-1]:.4f} in cycle {done}"
         )
     out.print(f"run: {safe(folder)}")
     out.print(f"telemetry: {safe(log)}")

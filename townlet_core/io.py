@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -23,6 +24,7 @@ from townlet_core.errors import BusyError, DiskError, InputError, MissingError
 
 MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some kB
 LOCK_NAME = ".lock"
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -169,9 +171,14 @@ def rename_folder(temporary: Path, final: Path) -> None:
 
 def open_append(path: Path) -> int:
     """Open a log for appending and return its descriptor. The caller closes it with os.close."""
+    path = Path(path)
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        _create_folder(path.parent)
+        is_new = not path.exists()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        if is_new:
+            sync_folder(path.parent)
+        return descriptor
     except OSError as error:
         raise disk_error(error, path) from error
 
@@ -240,10 +247,11 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """Hold the one writer's lock of a folder for the length of a `with` block.
 
     Raises BusyError at once, naming the holder's pid and command, if another process holds it. The kernel
-    drops the lock when the holder dies, however it dies.
+    drops the lock when the holder dies, however it dies; the next holder removes its unfinished files.
     """
+    folder = Path(folder)
     make_folder(folder)
-    path = Path(folder) / LOCK_NAME
+    path = folder / LOCK_NAME
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -259,6 +267,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
             ) from error
         os.ftruncate(descriptor, 0)
         write_all(descriptor, f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000].encode())
+        for name in filter(TEMPORARY.fullmatch, list_folder(folder)):
+            remove(folder / name)
         yield
         os.ftruncate(descriptor, 0)
     finally:

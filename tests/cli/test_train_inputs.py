@@ -111,6 +111,18 @@ def test_a_folder_that_is_taken_is_refused_and_stays(townlet, tmp_path):
         assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
 
 
+def test_a_run_that_was_killed_before_it_began_is_begun_with_the_same_command(townlet, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in (".lock", "config.yaml", ".config.sources.json.0123abcd.tmp"):
+        (run / name).touch()
+    code, _, stderr = townlet("train", "--resume", run)
+    assert code == 2
+    assert "no run that began" in stderr
+    assert "the command that was to begin this one" in stderr
+    assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0
+
+
 def test_a_second_writer_is_refused_with_the_pid_of_the_first(townlet, tmp_path):
     run = tmp_path / "run"
     assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numba
 import numpy as np
 
+from townlet_core import __version__
 from townlet_core.errors import MissingError
 
 try:
@@ -25,6 +27,17 @@ def resolve_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise MissingError("device is cuda, but torch finds no GPU here", "use --device cpu or --device auto")
     return torch.device(name)
+
+
+def versions() -> dict[str, str]:
+    """Whose change may change bits: ours, the libraries that compute, the instructions torch takes here."""
+    return {
+        "townlet": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 @contextmanager

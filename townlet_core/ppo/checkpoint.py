@@ -15,10 +15,9 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
-import townlet_core
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError
-from townlet_core.ppo.backend import torch
+from townlet_core.ppo.backend import torch, versions
 from townlet_core.ppo.config import NetworkConfig
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.weights import decode, encode, weights_sha256
@@ -89,7 +88,7 @@ def save_checkpoint(
     Raises DiskError where the disk refuses; what was there before is then still there and still named.
     """
     about = StateFile(
-        versions={"townlet": townlet_core.__version__, "torch": torch.__version__},
+        versions=versions(),
         network=network.config,
         weights_sha256=weights_sha256(network),
         state=state,
@@ -102,7 +101,8 @@ def save_checkpoint(
     }
     checkpoints = Path(checkpoints)
     pointer = write_generation(checkpoints, contents)
-    for name in (LATEST, BEST) if best else (LATEST,):
+    # The latest last: what is begun again after a crash here names the best once more.
+    for name in (BEST, LATEST) if best else (LATEST,):
         io.write_json(checkpoints / name, pointer.model_dump())
     prune(checkpoints, keep)
     return checkpoints / pointer.generation

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from townlet_core.errors import NotFiniteError, RunFailed
 from townlet_core.policy.learned import LearnedPolicy, network_for
-from townlet_core.ppo.backend import resolve_device, torch
+from townlet_core.ppo.backend import resolve_device, torch, versions
 from townlet_core.ppo.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -50,6 +50,7 @@ class Progress(NamedTuple):
     replay_position: tuple[int, int] = (0, 0)
     best_reward: float | None = None  # highest mean reward of a rollout
     threads: int = 0  # of torch; another number gives other bits
+    device: str = "cpu"
     cloned: dict[str, float] | None = None  # the last epoch of the warm start; its fields are those of Cloned
 
 
@@ -87,7 +88,8 @@ class Trainer:
         self.folder = folder
         self.stop = stop
         self.reports = reports
-        self.progress = Progress(threads=torch.get_num_threads())
+        self.device = resolve_device(settings.device)
+        self.progress = Progress(threads=torch.get_num_threads(), device=self.device.type)
         self.rollout = Rollout(scenario, settings) if scenario and settings.source != "replay" else None
         self.dataset = dataset
         fed = dataset if settings.source != "rollout" else None
@@ -96,7 +98,6 @@ class Trainer:
             check_agreement(dataset, self.rollout.towns)
         self.event_counts = dataset.event_counts() if dataset and dataset.config.events else None
         self.scenario_name = scenario.name if scenario else "recordings"
-        self.device = resolve_device(settings.device)
         network = ActorCritic(
             self._network_config(scenario, dataset),
             settings.seed,
@@ -127,13 +128,14 @@ class Trainer:
         restore_optimizer(checkpoint, self.optimizer)
         state = checkpoint.state
         progress = Progress(**{**state, "replay_position": tuple(state["replay_position"])})
-        for what, then, here in (
-            ("torch threads", progress.threads, torch.get_num_threads()),
-            ("torch", checkpoint.about.versions["torch"], torch.__version__),
-        ):
-            if then != here:
-                self.reports.warning(f"{what}: was {then}, now {here}; the continuation is not bit-exact")
-        self.progress = progress
+        then = {**checkpoint.about.versions, "torch threads": progress.threads, "device": progress.device}
+        here = {**versions(), "torch threads": torch.get_num_threads(), "device": self.device.type}
+        for what in here:
+            if then.get(what) != here[what]:
+                self.reports.warning(
+                    f"{what}: was {then.get(what)}, now {here[what]}; the continuation is not bit-exact"
+                )
+        self.progress = progress._replace(threads=torch.get_num_threads(), device=self.device.type)
         if self.feed:
             self.feed.position = progress.replay_position
         if self.rollout:
@@ -194,8 +196,8 @@ class Trainer:
                     f"{self.folder}: in epoch {epoch + 1} of the warm start, {error}"
                 ) from error
             self.progress = self.progress._replace(cloned=cloned._asdict())
+            self.reports.cloned(cloned)  # before it is saved: a crash in between tells it again
             self._save(log, best=False)
-            self.reports.cloned(cloned)
 
     def _play_cycle(self, log: TelemetryWriter) -> dict[str, Any]:
         """Learn from recordings, then from live towns; return what the last data was like."""

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import io as memory
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import numba
-import numpy as np
 from ruamel.yaml import YAML
 
-from townlet_core import __version__, io
+from townlet_core import io
 from townlet_core.errors import InputError, Interrupted
-from townlet_core.ppo.backend import torch
+from townlet_core.ppo.backend import torch, versions
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.training.settings import TrainingSettings, config_yaml, resolve_settings
 
 CONFIG, SOURCES, RUN, LOG = "config.yaml", "config.sources.json", "run.json", "telemetry.jsonl"
+FIRST_FILES = (io.LOCK_NAME, CONFIG, SOURCES)  # then RUN, and it has begun
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 
 
@@ -30,6 +31,7 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Pat
     """Name a new run: the given folder, or runs/<scenario>-s<seed>-<n> with the first free n.
 
     Raises InputError if the folder is taken. With `force`, an old run there is removed; anything else is not.
+    A folder that holds no more than the first files of a run, which was killed while it wrote them, is free.
     """
     if output is None:
         n = 1
@@ -39,8 +41,12 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Pat
     if force and (output / RUN).is_file():
         with io.lock_folder(output):
             io.remove(output)
-    io.refuse_existing(output, force=False)
+    io.refuse_existing(output, force=output.is_dir() and not _has_begun(output))
     return output
+
+
+def _has_begun(folder: Path) -> bool:
+    return not all(name in FIRST_FILES or io.TEMPORARY.fullmatch(name) for name in io.list_folder(folder))
 
 
 def begin_run(
@@ -58,14 +64,7 @@ def begin_run(
         "scenario": scenario.name if scenario else None,
         "scenario_sha256": scenario_sha256(scenario) if scenario else None,
         "command": sys.argv,
-        "versions": {
-            "townlet": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "numba": numba.__version__,
-        },
-        "torch_threads": torch.get_num_threads(),
+        **_machine(),
         "git": _git_commit(),
         "started": now(),
         "ended": None,
@@ -81,7 +80,8 @@ def reopen_run(folder: Path, cycles: int | None) -> TrainingSettings:
     """
     if not (folder / RUN).is_file():
         raise InputError(
-            f"{folder}: has no {RUN}, so it is not a run", "give a run directory of `townlet train`"
+            f"{folder}: has no {RUN}, so it is no run that began",
+            "give a run directory of `townlet train`, or the command that was to begin this one",
         )
     settings, _ = resolve_settings(
         {} if cycles is None else {"cycles": cycles}, folder / CONFIG, environment=False
@@ -98,7 +98,8 @@ def note_resumed(folder: Path, scenario: Scenario | None, cycle: int, cycles: in
             f"{folder}: the scenario has changed since the run began",
             "restore the scenario file, or start a new run",
         )
-    resumed = [*about.get("resumed", []), {"at": now(), "after_cycle": cycle, "cycles": cycles}]
+    resumption = {"at": now(), "after_cycle": cycle, "cycles": cycles, **_machine()}
+    resumed = [*about.get("resumed", []), resumption]
     io.write_json(folder / RUN, {**about, "resumed": resumed, "status": RUNNING, "ended": None})
 
 
@@ -112,7 +113,7 @@ def note_status_of(folder: Path) -> Iterator[None]:
         reason = f"{type(error).__name__}: {error}"
         _note_end(folder, INTERRUPTED if interrupted else FAILED, reason)
         if isinstance(error, Interrupted):
-            error.hint = f"continue with: townlet train --resume {folder}"
+            error.hint = f"continue with: townlet train --resume {shlex.quote(str(folder))}"
         raise
     _note_end(folder, FINISHED, None)
 
@@ -125,6 +126,14 @@ def note_warm_start(folder: Path, cloned: dict[str, float]) -> None:
 def _note_end(folder: Path, status: str, reason: str | None) -> None:
     about = io.read_json(folder / RUN)
     io.write_json(folder / RUN, {**about, "status": status, "reason": reason, "ended": now()})
+
+
+def _machine() -> dict[str, Any]:
+    """What decides, besides settings and seed, whether bits are equal."""
+    return {
+        "versions": {"python": platform.python_version(), **versions()},
+        "torch_threads": torch.get_num_threads(),
+    }
 
 
 def now() -> str:
