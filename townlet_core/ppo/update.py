@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from townlet_core.errors import InputError, ShapeError
 from townlet_core.ppo.backend import to_tensor, torch
+from townlet_core.ppo.by_hand import ByHand
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.losses import PPOLoss, ppo_loss
 from townlet_core.ppo.network import ActorCritic
@@ -56,6 +58,11 @@ def update_policy(
     """
     check_batch(batch, network)
     data = on_device(batch, network.value_head.weight.device)
+    gradient: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    if data[0].is_cpu and config.precision == "fp32":
+        gradient = ByHand(network, data, config).backpropagate
+    else:
+        gradient = partial(backpropagate, network, data, config)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     about_batch = describe_batch(batch)
@@ -67,7 +74,7 @@ def update_policy(
         for number, rows in enumerate(minibatches):
             if stopped := should_stop() or skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
                 break
-            stats = step(network, optimizer, data, rows, config)
+            stats = step(network, optimizer, data, rows, config, gradient)
             if stats.is_finite:
                 done.append(stats)
                 skipped_in_a_row = 0
@@ -126,15 +133,15 @@ def step(
     data: list[torch.Tensor],
     rows: torch.Tensor,
     config: PPOConfig,
+    gradient: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> MiniBatchStats:
     """Take one optimiser step on these rows, or none if anything is not finite; the statistics say which."""
     rows = rows.to(data[0].device)
-    *inputs, advantages, returns = (column.index_select(0, rows) for column in data)
+    advantages = data[6].index_select(0, rows)
     std = spread(advantages)
     if config.advantage_normalization:
         advantages = normalise(advantages, std)
-    optimizer.zero_grad(set_to_none=True)
-    losses = backpropagate(network, [*inputs, advantages, returns], config)
+    losses = gradient(rows, advantages)
     grad_norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
     # The one read from the device per minibatch. It has to come before the step.
     numbers = torch.stack((*losses.double(), grad_norm.double(), std.double())).tolist()
@@ -159,25 +166,34 @@ def normalise(advantages: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
     return (advantages - advantages.mean()) / torch.where(std == 0, torch.ones_like(std), std)
 
 
-def backpropagate(network: ActorCritic, columns: list[torch.Tensor], config: PPOConfig) -> torch.Tensor:
-    """Add the minibatch's gradient to the parameters, in pieces of micro_batch rows, and return its losses.
+def backpropagate(
+    network: ActorCritic,
+    data: list[torch.Tensor],
+    config: PPOConfig,
+    rows: torch.Tensor,
+    advantages: torch.Tensor,
+) -> torch.Tensor:
+    """Make the parameters' gradients those of a minibatch; returns its losses, one for each of PPOLoss.
 
-    Each piece counts by its share of the rows, so the sum is the gradient of the whole. Where the network
-    keeps statistics of the returns, the value loss counts in their standard deviations.
+    rows: (n,) of the batch. advantages: (n,), ready for use. It is done in pieces of micro_batch rows; each
+    counts by its share of the rows, so the sum is the gradient of the whole. Where the network keeps
+    statistics of the returns, the value loss counts in their standard deviations.
     """
     unit = network.returns.std.float() if network.returns is not None else None
-    count = len(columns[0])
-    size = config.micro_batch or count
-    losses = torch.zeros(len(PPOLoss._fields), dtype=torch.float64, device=columns[0].device)
-    pieces = zip(*(column.split(size) for column in columns), strict=True)
-    for map, features, action_mask, actions, old_log_probs, old_values, advantages, returns in pieces:
+    for parameter in network.parameters():
+        parameter.grad = None
+    losses = torch.zeros(len(PPOLoss._fields), dtype=torch.float64, device=rows.device)
+    size = config.micro_batch or len(rows)
+    for piece, advantage in zip(rows.split(size), advantages.split(size), strict=True):
+        map, features, mask, actions, old_log_probs, old_values, _, returns = (
+            column.index_select(0, piece) for column in data
+        )
         with torch.autocast(map.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits, values = network(map, features)
         if unit is not None:
             values, old_values, returns = values / unit, old_values / unit, returns / unit
-        judged = (action_mask, actions, old_log_probs, old_values, advantages, returns)
-        loss = ppo_loss(logits, values, *judged, config)
-        share = len(map) / count
+        loss = ppo_loss(logits, values, mask, actions, old_log_probs, old_values, advantage, returns, config)
+        share = len(piece) / len(rows)
         (loss.total * share).backward()
         losses += share * torch.stack([part.detach().double() for part in loss])
     return losses

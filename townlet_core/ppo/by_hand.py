@@ -1,0 +1,156 @@
+"""The gradient of the PPO loss written out by hand: what autograd finds, without its copies and its graph.
+
+`update.backpropagate` says the same in few lines, and is what this is tested against.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from townlet_core.ppo.backend import torch
+from townlet_core.ppo.config import PPOConfig
+from townlet_core.ppo.judgement import judge
+from townlet_core.ppo.layers import Weights, pass_forward, read_weights
+from townlet_core.ppo.losses import PPOLoss
+from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.ones import Picked, add_rows, find_ones, pick
+
+PIECE = 2048  # rows that pass the network together: what they need stays near the processor
+
+
+class ByHand:
+    """Gradients for one update on the CPU in fp32; what does not change in it is made once.
+
+    The map layer adds up rows of its weights where maps are zeros and ones, and multiplies otherwise.
+    """
+
+    def __init__(self, network: ActorCritic, data: list[torch.Tensor], config: PPOConfig) -> None:
+        map, features, mask, actions, old_log_probs, old_values, _, returns = data
+        self.network, self.config = network, config
+        self.maps = map.flatten(1)
+        self.ones = find_ones(map.numpy())
+        if network.observations is not None:
+            features = network.observations.normalise(features)
+        self.features = features
+        self.value_shift = 0.0
+        if network.returns is not None:  # then the critic's numbers count in standard deviations
+            std, mean = network.returns.std.float(), network.returns.mean.float()
+            old_values, returns, self.value_shift = old_values / std, returns / std, (mean / std).item()
+        self.judged = (mask, actions, old_log_probs, old_values, returns)
+        self.size = min(config.micro_batch or PIECE, PIECE, len(map))
+        self.buffers = torch.empty(4, self.size, network.config.hidden_size)
+        self.gradients = Weights(*(torch.empty_like(part) for part in read_weights(network)))
+        share_gradients(network, self.gradients)
+
+    @torch.no_grad()
+    def backpropagate(self, rows: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
+        """Make the parameters' gradients those of a minibatch; returns its losses, one for each of PPOLoss.
+
+        rows: (n,) of the batch. advantages: (n,), ready for use.
+        """
+        weights = read_weights(self.network)
+        sums = np.zeros(len(PPOLoss._fields))
+        for gradient in self.gradients:
+            gradient.zero_()
+        for start in range(0, len(rows), self.size):
+            piece = slice(start, start + self.size)
+            self._add_piece(weights, rows[piece], advantages[piece], len(rows), sums)
+        self.network.map_layer.weight.grad = self.gradients.map.t().contiguous()
+        return torch.from_numpy(sums / len(rows))
+
+    def _add_piece(
+        self, weights: Weights, rows: torch.Tensor, advantages: torch.Tensor, count: int, sums: np.ndarray
+    ) -> None:
+        """Add what some rows of a minibatch of `count` have of its gradient, and of its losses to `sums`."""
+        gradients, width = self.gradients, self.network.config.hidden_size
+        of_map, of_features = slice(width), slice(width, None)  # halves of what enters the trunk
+        features, maps = self.features.index_select(0, rows), self._maps(rows)
+        seen, felt, hidden, hidden_pull = self.buffers[:, : len(rows)]
+        outputs = pass_forward(weights, maps, features, seen, felt, hidden)
+
+        pull = self._judge(outputs, rows, advantages, count, sums)
+        add_products(gradients.heads, gradients.heads_bias, pull, hidden)
+        pull = pull_through(weights.heads, pull, hidden, hidden_pull)
+        add_products(gradients.trunk[:, of_features], gradients.trunk_bias, pull, felt)
+        add_products(gradients.trunk[:, of_map], None, pull, seen)
+        # From here on `hidden` has served, and takes what pulls at the features and then at the map.
+        felt_pull = pull_through(weights.trunk[:, of_features], pull, felt, hidden)
+        add_products(gradients.feature, gradients.feature_bias, felt_pull, features)
+        seen_pull = pull_through(weights.trunk[:, of_map], pull, seen, hidden)
+        if isinstance(maps, Picked):
+            gradients.map.add_(add_rows(seen_pull, maps.maps, maps.tile_starts))
+            gradients.map_bias.add_(seen_pull.sum(0))
+        else:
+            add_products(gradients.map.t(), gradients.map_bias, seen_pull, maps)
+
+    def _maps(self, rows: torch.Tensor) -> Picked | torch.Tensor:
+        if self.ones is not None:
+            return pick(self.ones, rows.numpy(), self.maps.shape[1])
+        return self.maps.index_select(0, rows).float()
+
+    def _judge(
+        self,
+        outputs: torch.Tensor,
+        rows: torch.Tensor,
+        advantages: torch.Tensor,
+        count: int,
+        sums: np.ndarray,
+    ) -> torch.Tensor:
+        """Add the losses to `sums` and return the gradient at the outputs, (n, A + 1) float32."""
+        config, gradient = self.config, torch.empty_like(outputs)
+        mask, actions, old_log_probs, old_values, returns = (
+            column.index_select(0, rows).numpy() for column in self.judged
+        )
+        judge(
+            outputs.numpy(),
+            mask,
+            actions,
+            old_log_probs,
+            old_values,
+            returns,
+            advantages.numpy(),
+            self.value_shift,
+            config.clip_param,
+            math.inf if config.value_clip is None else config.value_clip,
+            config.value_loss_coef,
+            config.entropy_coef,
+            count,
+            gradient.numpy(),
+            sums,
+        )
+        return gradient
+
+
+def add_products(
+    weight_gradient: torch.Tensor,
+    bias_gradient: torch.Tensor | None,
+    pull: torch.Tensor,
+    inputs: torch.Tensor,
+) -> None:
+    """Add a layer's gradient, given the pull at its outputs: pullᵀ · inputs, and the sum over the rows."""
+    weight_gradient.addmm_(pull.t(), inputs)
+    if bias_gradient is not None:
+        bias_gradient.add_(pull.sum(0))
+
+
+def pull_through(
+    weight: torch.Tensor, pull: torch.Tensor, inputs: torch.Tensor, out: torch.Tensor
+) -> torch.Tensor:
+    """Return the pull at a layer's inputs, which are outputs of a ReLU: none where that is at 0."""
+    torch.mm(pull, weight, out=out)
+    return torch.ops.aten.threshold_backward.grad_input(out, inputs, 0, grad_input=out)
+
+
+def share_gradients(network: ActorCritic, gradients: Weights) -> None:
+    """Make the parameters' gradients parts of these; that of the map layer is copied when it is whole."""
+    heads = (network.config.action_count, 1)
+    network.feature_layer.weight.grad, network.feature_layer.bias.grad = (
+        gradients.feature,
+        gradients.feature_bias,
+    )
+    network.trunk.weight.grad, network.trunk.bias.grad = gradients.trunk, gradients.trunk_bias
+    network.map_layer.bias.grad = gradients.map_bias
+    network.policy_head.weight.grad, network.value_head.weight.grad = gradients.heads.split(heads)
+    network.policy_head.bias.grad, network.value_head.bias.grad = gradients.heads_bias.split(heads)

@@ -1,0 +1,60 @@
+"""The network's forward pass on the CPU into given buffers: `ActorCritic.forward` without autograd."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from townlet_core.ppo.backend import torch
+from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.ones import Picked, add_rows
+
+
+class Weights(NamedTuple):
+    """Weights and biases as a pass needs them, or their gradients; float32."""
+
+    map: torch.Tensor  # (M, W), the other way round than in the network
+    feature: torch.Tensor  # (W, F)
+    trunk: torch.Tensor  # (W, 2 W), what it makes of the map first
+    heads: torch.Tensor  # (A + 1, W), the policy's and then the critic's
+    map_bias: torch.Tensor
+    feature_bias: torch.Tensor
+    trunk_bias: torch.Tensor
+    heads_bias: torch.Tensor
+
+
+def read_weights(network: ActorCritic) -> Weights:
+    """Lay the network's weights out for a pass."""
+    return Weights(
+        map=network.map_layer.weight.t().contiguous(),
+        feature=network.feature_layer.weight,
+        trunk=network.trunk.weight,
+        heads=torch.cat((network.policy_head.weight, network.value_head.weight)),
+        map_bias=network.map_layer.bias,
+        feature_bias=network.feature_layer.bias,
+        trunk_bias=network.trunk.bias,
+        heads_bias=torch.cat((network.policy_head.bias, network.value_head.bias)),
+    )
+
+
+def pass_forward(
+    weights: Weights,
+    maps: Picked | torch.Tensor,
+    features: torch.Tensor,
+    seen: torch.Tensor,
+    felt: torch.Tensor,
+    hidden: torch.Tensor,
+) -> torch.Tensor:
+    """Return logits and, in the last column, the critic's raw output, (n, A + 1) float32.
+
+    maps: their ones, or all their numbers (n, M) float32. features: (n, F). Written
+    are (n, W): seen, what the map layer makes of the maps, felt, what the feature layer does, and hidden.
+    """
+    width = seen.shape[1]
+    if isinstance(maps, Picked):
+        torch.add(add_rows(weights.map, maps.tiles, maps.map_starts), weights.map_bias, out=seen)
+    else:
+        torch.addmm(weights.map_bias, maps, weights.map, out=seen)
+    torch.addmm(weights.feature_bias, features, weights.feature.t(), out=felt)
+    torch.addmm(weights.trunk_bias, seen.relu_(), weights.trunk[:, :width].t(), out=hidden)
+    hidden.addmm_(felt.relu_(), weights.trunk[:, width:].t()).relu_()
+    return torch.addmm(weights.heads_bias, hidden, weights.heads.t())
