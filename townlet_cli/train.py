@@ -159,6 +159,13 @@ def train(
         float | None,
         typer.Option(help="Advantage estimation: 0 trusts the critic, 1 the returns.", rich_help_panel=PPO),
     ] = None,
+    bootstrap_truncations: Annotated[
+        bool | None,
+        typer.Option(
+            help="Where an episode's time is up, count on what would have followed; no: nothing follows.",
+            rich_help_panel=PPO,
+        ),
+    ] = None,
     max_grad_norm: Annotated[
         float | None,
         typer.Option(help="Gradients longer than this are shortened to it.", rich_help_panel=PPO),

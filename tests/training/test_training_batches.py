@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from small_runs import settings_of, trainer_of
 
 from townlet_core.policy.learned import LearnedPolicy
@@ -84,13 +85,22 @@ def test_on_policy_recordings_get_the_advantages_of_the_rollout(trainer):
 def test_self_imitation_keeps_what_went_better_than_expected_and_nothing_else(trainer):
     trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
     frames, config = trainer.rollout.frames, trainer.settings.ppo
-    config = config.model_copy(update={"advantage_normalization": False})
+    config = config.model_copy(update={"advantage_normalization": False, "gae_lambda": 1.0})
     data = [recorded(frames, False)]
     imitated, _ = replay_batch(data, trainer.network, config, "self_imitation")
     corrected, _ = replay_batch(data, trainer.network, config, "vtrace")  # on-policy, so this is plain GAE
     assert imitated.advantages == pytest.approx(np.maximum(corrected.advantages, 0), abs=1e-5)
-    assert imitated.returns == pytest.approx(corrected.returns, abs=1e-5)
+    assert imitated.returns == pytest.approx(imitated.old_values + imitated.advantages, abs=1e-6)
     assert (imitated.advantages == 0).any()
+
+
+def test_what_a_better_learner_has_left_behind_is_hardly_imitated(trainer):
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    data = recorded(trainer.rollout.frames, True)
+    with torch.no_grad():
+        trainer.network.value_head.bias.fill_(100)  # whatever was recorded, now it goes better
+    batch, _ = replay_batch([data], trainer.network, trainer.settings.ppo)
+    assert batch.advantages.max() == 0
 
 
 def test_recorded_advantages_are_scaled_but_not_centred(trainer):
@@ -98,8 +108,22 @@ def test_recorded_advantages_are_scaled_but_not_centred(trainer):
     batch, _ = replay_batch(
         [recorded(trainer.rollout.frames, True)], trainer.network, trainer.settings.ppo, "vtrace"
     )
-    assert batch.advantages.std() == pytest.approx(1, abs=1e-3)
+    assert np.square(batch.advantages).mean() == pytest.approx(1, abs=1e-3)
     assert abs(batch.advantages.mean()) > 0.1
+
+
+def test_a_time_limit_can_be_the_end_of_everything(trainer):
+    policy, config = LearnedPolicy(trainer.network), trainer.settings.ppo
+    trainer.rollout.play(policy, trainer.stop)
+    frames = trainer.rollout.frames
+    assert frames.truncations.any()
+    nothing_follows = frames._replace(truncation_values=np.zeros_like(frames.truncation_values))
+    finite = config.model_copy(update={"bootstrap_truncations": False})
+    assert rollout_batch(frames, finite).returns == pytest.approx(
+        rollout_batch(nothing_follows, config).returns
+    )
+    data = recorded(frames, False)
+    assert len(replay_batch([data], trainer.network, finite)[0].actions) == data.transitions
 
 
 def test_other_policies_recordings_have_a_smaller_effective_sample(trainer):

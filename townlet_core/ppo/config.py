@@ -28,6 +28,10 @@ class PPOConfig(BaseModel):
     gae_lambda: float = Field(
         0.95, ge=0, le=1, description="Advantage estimation: 0 trusts the critic, 1 the returns."
     )
+    bootstrap_truncations: bool = Field(
+        True,
+        description="Where an episode's time is up, count on what would have followed; no: nothing follows.",
+    )
     max_grad_norm: float = Field(0.5, gt=0, description="Gradients longer than this are shortened to it.")
     value_clip: float | None = Field(
         0.2, gt=0, description="How far a value may move from the recorded one; null switches the clip off."

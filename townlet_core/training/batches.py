@@ -35,7 +35,7 @@ def rollout_batch(frames: Frames, config: PPOConfig) -> TrainBatch:
         (frames.terminations | frames.truncations).reshape(lanes),
         config.gamma,
         config.gae_lambda,
-        frames.truncation_values.reshape(lanes),
+        frames.truncation_values.reshape(lanes) if config.bootstrap_truncations else None,
     ).reshape(frames.actions.shape)
     lived = frames.alive
     values = frames.values[:-1]
@@ -60,25 +60,29 @@ def replay_batch(
 ) -> tuple[TrainBatch, OffPolicy]:
     """Judge recorded transitions, which another policy chose, with the critic that is learning now.
 
-    "self_imitation": GAE of what was recorded, kept where it is positive: what went better than the critic
-    expects is imitated, nothing else, and the critic learns what really followed.
+    "self_imitation": the return that was recorded, less the critic's value, where that is positive: what went
+    better than the critic expects is imitated, nothing else, and raises the critic's value, never lowers it.
     Source: Oh et al. 2018, arXiv:1806.05635. "vtrace": advantages weighted by truncated importance ratios.
+    "none": the return less the value, as it is, for who imitates everything.
 
-    With config.advantage_normalization the advantages are scaled to a standard deviation of 1 but keep their
-    mean: it says whether the other policy is worth following, and centred at 0 nothing was learned.
+    With config.advantage_normalization the advantages are divided by the root mean square of what the critic
+    was wrong by, better or worse, but keep their mean: it says whether the other policy is worth following,
+    and once the learner does better, little is left of it.
 
     The last tick of a recording that does not end in a termination has no observation after it, so it serves
     as the bootstrap of the tick before and is not learned from itself.
     Raises InputError if that leaves nothing.
     """
     parts: list[TrainBatch] = []
+    errors: list[np.ndarray] = []
     log_rhos: list[np.ndarray] = []
     for batch in recorded:
-        terminated = batch.terminations[-1]
-        for lanes, ticks in ((terminated, len(batch.actions)), (~terminated, len(batch.actions) - 1)):
+        ended = batch.terminations[-1] if config.bootstrap_truncations else batch.dones[-1]
+        for lanes, ticks in ((ended, len(batch.actions)), (~ended, len(batch.actions) - 1)):
             if lanes.any() and ticks > 0:
-                part, rhos = _judge(batch, lanes, ticks, network, config, correction)
+                part, wrong_by, rhos = _judge(batch, lanes, ticks, network, config, correction)
                 parts.append(part)
+                errors.append(wrong_by)
                 log_rhos.append(rhos)
     if not parts:
         raise InputError(
@@ -89,8 +93,10 @@ def replay_batch(
     mean, square = float(ratios.mean()), float((ratios**2).mean())
     whole = TrainBatch(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     if config.advantage_normalization:
-        spread = max(float(whole.advantages.std()), SMALLEST_STD)
-        whole = whole._replace(advantages=whole.advantages / np.float32(spread))
+        finite = np.concatenate(errors)
+        finite = finite[np.isfinite(finite)].astype(np.float64)
+        scale = max(float(np.sqrt(np.square(finite).mean())) if len(finite) else 0.0, SMALLEST_STD)
+        whole = whole._replace(advantages=whole.advantages / np.float32(scale))
     return whole, OffPolicy(mean, ess_fraction(mean, square))
 
 
@@ -118,8 +124,11 @@ def _judge(
     network: ActorCritic,
     config: PPOConfig,
     correction: str,
-) -> tuple[TrainBatch, np.ndarray]:
-    """Make a batch of the first `ticks` ticks of some lanes; returns it and the log ratios, flat."""
+) -> tuple[TrainBatch, np.ndarray, np.ndarray]:
+    """Make a batch of the first `ticks` ticks of some lanes.
+
+    Returns it, what the critic was wrong by, and the log ratios, both flat.
+    """
 
     def flat(array: np.ndarray, rows: int = ticks) -> np.ndarray:
         chosen = array[:rows, lanes]
@@ -141,13 +150,14 @@ def _judge(
         np.concatenate([values[:ticks], after[None]]),
         batch.dones[:ticks, lanes],
         config.gamma,
-        config.gae_lambda,
     )
     if correction == "vtrace":
-        judged = vtrace(log_rhos, *outcome)
+        judged = vtrace(log_rhos, *outcome, config.gae_lambda)
+        wrong_by = judged.advantages
     else:
-        estimates = advantages(*outcome)
-        judged = VTrace(np.maximum(estimates, 0), estimates + values[:ticks])
+        wrong_by = advantages(*outcome, gae_lambda=1.0)
+        kept = wrong_by if correction == "none" else np.maximum(wrong_by, 0)
+        judged = VTrace(kept, values[:ticks] + kept)
     part = TrainBatch(
         map=flat(batch.map),
         features=flat(batch.features),
@@ -160,4 +170,4 @@ def _judge(
         returns=judged.value_targets.reshape(-1),
         rewards=flat(batch.rewards),
     )
-    return part, log_rhos.reshape(-1)
+    return part, wrong_by.reshape(-1), log_rhos.reshape(-1)

@@ -52,14 +52,14 @@ def clone_epoch(
     Equal arguments give equal weights. Raises Interrupted between two batches of samples.
     """
     held_out = held_out_samples(dataset.sample_count, settings.seed)
-    config = settings.ppo.model_copy(update={"gae_lambda": 1.0, "advantage_normalization": False})
+    config = settings.ppo.model_copy(update={"advantage_normalization": False})
     losses, sizes, kept_back = [], [], []
     counts = np.zeros(dataset.action_dim, np.int64)
     for number, (held, batch) in enumerate(split_batches(dataset, epoch, held_out)):
         kept_back.append(choose(batch, held))
         kept = choose(batch, ~held & learnable(batch))
         if kept.transitions:
-            judged, _ = replay_batch([kept], network, config)
+            judged, _ = replay_batch([kept], network, config, "none")
             losses.append(
                 clone_batch(network, optimizer, judged, config, (settings.seed, PASS, epoch, number))
             )
