@@ -5,13 +5,17 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
-from benchmarks import cartpole, simulation
+from benchmarks import cartpole, learning, simulation
+from benchmarks.curves import Curve, draw_curves
 from benchmarks.figures import Figure, in_turn, rate
 from benchmarks.one_town import seconds_to_first_line
 from benchmarks.peers import worker
+from townlet_core.evaluate import MEASURES, Estimate
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = [
@@ -142,3 +146,35 @@ def test_the_memory_of_a_town_is_that_of_its_state_and_the_same_each_time():
     (row,) = {simulation.one_town._memory() for _ in range(2)}
     assert row.unit == "kB"
     assert 1 < row.value < 10  # docs/benchmarks.md counts 1000 bytes; a town of 8 is to stay below 10
+
+
+def run_that_ended(rewards, returned, conflicts):
+    result = dict.fromkeys(MEASURES, Estimate(0.0, 0.0, 0.0))
+    result |= {"return": Estimate(returned, returned, returned), "conflicts": Estimate(conflicts, 0.0, 9.0)}
+    return learning.Run(rewards, 100, result, 3.0)
+
+
+def test_the_page_says_how_a_mode_compares_with_the_script_and_how_soon_it_was_nearly_as_good():
+    fixed = {
+        word: run_that_ended([], value, 4.0).result for word, value in (("scripted", 1.0), ("random", 0.0))
+    }
+    levels = {"scripted": 0.1, "random": 0.0}
+    runs = [run_that_ended([0.0, 0.095, 0.2], 1.5, 1.0), run_that_ended([0.0, 0.08, 0.095], 1.7, 1.0)]
+    (said,) = learning.verdicts("mixed", runs, fixed, levels)
+    assert "return above the script's, 25% of its conflicts" in said
+    assert "2 of 2 seeds, after 150 fresh agent-ticks (median; 100 to 200)" in said
+    (said,) = learning.verdicts("rollout", [run_that_ended([0.0, 0.01], 0.5, 6.0)], fixed, levels)
+    assert "return below the script's, 150% of its conflicts" in said
+    assert "0 of 1 seeds." in said
+
+
+def test_curves_are_a_picture_with_every_name_in_it():
+    x = np.arange(5) * 1000.0
+    curves = {
+        name: Curve(x, x * slope, x * slope - 1, x * slope + 1) for name, slope in (("a < b", 1), ("c", 2))
+    }
+    picture = draw_curves(curves, {"scripted": 500.0}, "ticks", "reward")
+    words = [
+        element.text for element in ElementTree.fromstring(picture).iter() if element.tag.endswith("text")
+    ]
+    assert {"a < b", "c", "scripted", "ticks", "reward"} <= set(words)

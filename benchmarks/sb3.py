@@ -1,0 +1,109 @@
+"""Stable-Baselines3's PPO on a town, from nothing, with our network, our settings and as many fresh ticks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+
+from townlet_core.envs.stable_baselines3 import TownVecEnv
+from townlet_core.policy.choice import Choice
+from townlet_core.scenario.model import Scenario
+from townlet_core.simulation.towns import Observations, Towns
+from townlet_core.training.settings import TrainingSettings
+
+
+class Trunk(BaseFeaturesExtractor):
+    """Map and features each through a layer, both together through another, as in ActorCritic."""
+
+    def __init__(self, space: Any, width: int) -> None:
+        super().__init__(space, width)
+        map_size, feature_count = (int(np.prod(space[name].shape)) for name in ("map", "features"))
+        self.map_layer = torch.nn.Sequential(torch.nn.Linear(map_size, width), torch.nn.ReLU())
+        self.feature_layer = torch.nn.Sequential(torch.nn.Linear(feature_count, width), torch.nn.ReLU())
+        self.trunk = torch.nn.Sequential(torch.nn.Linear(2 * width, width), torch.nn.ReLU())
+
+    def forward(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
+        both = (self.map_layer(seen["map"].flatten(1).float()), self.feature_layer(seen["features"]))
+        return self.trunk(torch.cat(both, 1))
+
+
+class Rewards(BaseCallback):
+    """Note the mean reward of every rollout; where nothing is to follow a time limit, call it an end."""
+
+    def __init__(self, bootstrap_truncations: bool) -> None:
+        super().__init__()
+        self.bootstrap_truncations = bootstrap_truncations
+        self.means: list[float] = []
+        self.ticks: list[float] = []
+
+    def _on_step(self) -> bool:
+        self.ticks.append(float(self.locals["rewards"].mean()))
+        if not self.bootstrap_truncations:
+            for info in self.locals["infos"]:
+                info.pop("TimeLimit.truncated", None)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.means.append(float(np.mean(self.ticks)))
+        self.ticks.clear()
+
+
+class Model:
+    """A model of Stable-Baselines3 as a policy of Townlet, so that `evaluate` plays it like any other."""
+
+    def __init__(self, model: PPO) -> None:
+        self.model = model
+
+    def act(self, towns: Towns, seen: Observations) -> Choice:
+        """Choose for the tick to come, (B, A); what is impossible acts as wait."""
+        batch = seen.features.shape[:2]
+        rows = {name: array.reshape(-1, *array.shape[2:]) for name, array in seen._asdict().items()}
+        actions, _ = self.model.predict({"map": rows["map"], "features": rows["features"]})
+        unknown = np.zeros(batch, np.float32)  # evaluate asks neither for log-probabilities nor for values
+        return Choice(actions.reshape(batch), unknown, unknown)
+
+    def values(self, seen: Observations) -> np.ndarray:
+        """Return zeros, (B, A): nobody asks."""
+        return np.zeros(seen.features.shape[:2], np.float32)
+
+
+def train(scenario: Scenario, settings: TrainingSettings, ticks: int) -> tuple[list[float], Model]:
+    """Train for settings.cycles rollouts of `ticks` ticks; returns each one's mean reward, and the policy."""
+    towns = TownVecEnv(scenario, settings.num_towns, map_type="uint8")
+    rate = settings.learning_rate
+
+    def rate_left(left: float) -> float:
+        return rate * left if settings.lr_schedule == "linear" else rate
+
+    rows = ticks * towns.num_envs
+    model = PPO(
+        "MultiInputPolicy",
+        towns,
+        n_steps=ticks,
+        batch_size=rows // settings.num_mini_batches,
+        n_epochs=settings.num_epochs,
+        learning_rate=rate_left,
+        gamma=settings.gamma,
+        gae_lambda=settings.gae_lambda,
+        clip_range=settings.clip_param,
+        clip_range_vf=settings.value_clip,
+        ent_coef=settings.entropy_coef,
+        vf_coef=settings.value_loss_coef,
+        max_grad_norm=settings.max_grad_norm,
+        policy_kwargs={
+            "features_extractor_class": Trunk,
+            "features_extractor_kwargs": {"width": settings.hidden_size},
+            "normalize_images": False,
+            "net_arch": [],
+        },
+        seed=settings.seed,
+        device="cpu",
+    )
+    noted = Rewards(settings.bootstrap_truncations)
+    model.learn(settings.cycles * rows, callback=noted)
+    return noted.means, Model(model)
