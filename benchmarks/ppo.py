@@ -1,20 +1,28 @@
-"""PPO: transitions times epochs per second of one update on given data, and advantages per transition."""
+"""PPO: an update on given data, whole cycles in live towns, and advantages, beside peers and bare network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+import numba
 import numpy as np
 import torch
 
 from benchmarks.figures import Effort, Figure, Measure, in_turn, rate
 from benchmarks.peers import Ask, peer
+from benchmarks.town import AGENTS, make_town
+from townlet_core.policy.learned import LearnedPolicy, network_for
 from townlet_core.ppo.advantages import advantages
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
+from townlet_core.training.batches import rollout_batch
+from townlet_core.training.rollout import Rollout
+from townlet_core.training.settings import TrainingSettings
+from townlet_core.training.stopping import StopRequest
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 FEATURES = 64
@@ -34,6 +42,7 @@ def measure(effort: Effort) -> list[Figure]:
         for size, transitions in sizes.items():
             for threads in effort.threads:
                 figures += _updates(size, transitions, threads, ask, effort)
+        figures += [_cycles(max(sizes.values()), threads, ask, effort) for threads in effort.threads]
         return [*figures, _advantages(max(sizes.values()), ask, effort)]
 
 
@@ -96,6 +105,11 @@ def updater(batch: TrainBatch, precision: Literal["fp32", "bf16"], seconds: floa
 
 def bare_stepper(batch: TrainBatch, precision: str, seconds: float) -> Measure:
     """Return what measures the network on one minibatch that lies ready: nothing shuffled, no PPO loss."""
+    return partial(rate, one_step(batch, precision), len(batch.actions) // PARTS, seconds)
+
+
+def one_step(batch: TrainBatch, precision: str) -> Callable[[], None]:
+    """Return a step of the bare network on the first minibatch of a batch."""
     network = ActorCritic(NETWORK, seed=0)
     optimizer = make_optimizer(network, 1e-6)
     rows = len(batch.actions) // PARTS
@@ -108,7 +122,70 @@ def bare_stepper(batch: TrainBatch, precision: str, seconds: float) -> Measure:
         (logits.mean() + values.mean()).backward()
         optimizer.step()
 
-    return lambda: rate(step, rows, seconds)
+    return step
+
+
+def _cycles(transitions: int, threads: int, ask: Ask | None, effort: Effort) -> Figure:
+    """Measure whole cycles in real towns: act, play, observe, update; the peer's world does nothing."""
+    torch.set_num_threads(threads)
+    numba.set_num_threads(threads)
+    measures: dict[str, Measure] = {
+        "ours": cycler(transitions, effort.seconds),
+        "limit": bare_cycler(transitions, effort.seconds),
+    }
+    if ask:
+        request = {"transitions": transitions, "minibatch": transitions // PARTS, "threads": threads}
+        measures[PEER] = partial(ask, what="cycle", seconds=effort.seconds, **request)
+    medians = in_turn(effort.rounds, measures)
+    return Figure(
+        name=f"end to end, {transitions:,} transitions a cycle, fp32",
+        value=medians["ours"],
+        unit="transitions/s",
+        threads=threads,
+        peer=f"{PEER}, in a world that does nothing" if ask else None,
+        peer_value=medians.get(PEER),
+        limit="the same forward passes and updates of the network alone, fp32",
+        limit_value=medians["limit"],
+    )
+
+
+def cycler(transitions: int, seconds: float) -> Measure:
+    """Return what measures our cycles, in towns of eight shaped like town_day."""
+    scenario, towns = make_town(), LANES // AGENTS
+    settings = TrainingSettings(
+        source="rollout",
+        num_towns=towns,
+        rollout_ticks=transitions // LANES,
+        num_mini_batches=PARTS,
+        device="cpu",
+    )
+    network = ActorCritic(network_for(scenario), seed=0)
+    optimizer = make_optimizer(network, settings.learning_rate)
+    rollout, policy = Rollout(scenario, settings), LearnedPolicy(network)
+
+    def cycle() -> None:
+        rollout.play(policy, StopRequest())
+        batch = rollout_batch(rollout.frames, settings.ppo)
+        update_policy(network, optimizer, batch, settings.ppo, (0,), settings.learning_rate)
+
+    return lambda: rate(cycle, transitions, seconds)
+
+
+def bare_cycler(transitions: int, seconds: float) -> Measure:
+    """Return what measures the network alone: a forward pass per tick, and the steps of an update."""
+    batch = random_batch(transitions)
+    network = ActorCritic(NETWORK, seed=0)
+    maps, features = torch.from_numpy(batch.map[:LANES]).float(), torch.from_numpy(batch.features[:LANES])
+    step, config = one_step(batch, "fp32"), PPOConfig()
+
+    def cycle() -> None:
+        with torch.inference_mode():
+            for _ in range(transitions // LANES):
+                network(maps, features)
+        for _ in range(PARTS * config.num_epochs):
+            step()
+
+    return lambda: rate(cycle, transitions, seconds)
 
 
 def _advantages(transitions: int, ask: Ask | None, effort: Effort) -> Figure:

@@ -11,7 +11,7 @@ from serve import rate, serve
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import VecEnv
 
 MAP, FEATURES, ACTIONS, WIDTH = 484, 64, 9, 256
 LANES = 256  # environments side by side, as many as agents in benchmarks/ppo.py
@@ -23,6 +23,40 @@ class Idle(gymnasium.Env):
 
     observation_space = gymnasium.spaces.Box(-10.0, 10.0, (MAP + FEATURES,), np.float32)
     action_space = gymnasium.spaces.Discrete(ACTIONS)
+
+
+class Nothing(VecEnv):
+    """As many environments as lanes, in which nothing ever happens: what a loop costs without a world."""
+
+    def __init__(self) -> None:
+        super().__init__(LANES, Idle.observation_space, Idle.action_space)
+        self.seen = np.zeros((LANES, MAP + FEATURES), np.float32)
+        self.rewards, self.dones = np.zeros(LANES, np.float32), np.zeros(LANES, bool)
+        self.infos: list[dict] = [{} for _ in range(LANES)]
+
+    def reset(self) -> np.ndarray:
+        return self.seen
+
+    def step_async(self, actions: np.ndarray) -> None:
+        pass
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict]]:
+        return self.seen, self.rewards, self.dones, self.infos
+
+    def close(self) -> None:
+        pass
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        return [None] * LANES
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        pass
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        return [None] * LANES
+
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+        return [False] * LANES
 
 
 class Trunk(BaseFeaturesExtractor):
@@ -39,12 +73,19 @@ class Trunk(BaseFeaturesExtractor):
 
 
 def measure(what: str, transitions: int, minibatch: int, threads: int, seconds: float) -> float:
-    """Measure `update` (transitions times epochs per second) or `gae` (transitions per second)."""
+    """Measure `update` (transitions times epochs per second), `gae` or `cycle` (transitions per second)."""
     torch.set_num_threads(threads)
     if transitions not in LEARNERS:
         LEARNERS[transitions] = make_learner(transitions, minibatch)
     learner = LEARNERS[transitions]
     buffer = learner.rollout_buffer
+    if what == "cycle":
+
+        def cycle() -> int:
+            learner.learn(transitions, reset_num_timesteps=True)
+            return transitions
+
+        return rate(cycle, seconds)
     if what == "gae":
         fill(buffer)
         last, dones = torch.zeros(LANES), np.zeros(LANES, bool)
@@ -67,7 +108,7 @@ def measure(what: str, transitions: int, minibatch: int, threads: int, seconds: 
 def make_learner(transitions: int, minibatch: int) -> PPO:
     learner = PPO(
         "MlpPolicy",
-        DummyVecEnv([Idle] * LANES),
+        Nothing(),
         n_steps=transitions // LANES,
         batch_size=minibatch,
         n_epochs=4,
