@@ -89,6 +89,8 @@ def round_numbers(low: float, high: float) -> list[float]:
 
 
 def thousands(value: float) -> str:
+    if not value:
+        return "0"
     return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k"
 
 
