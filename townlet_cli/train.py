@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from townlet_core.training.warm_start import Cloned
 
 # Help texts repeat those of TrainingSettings, so that --help needs no pydantic; a test compares them.
-PPO, DATA, RUN = "PPO", "Data", "Run"
+# Each option of `townlet train` stands in one of three panels of its help.
+ppo, data, run = (partial(typer.Option, rich_help_panel=panel) for panel in ("PPO", "Data", "Run"))
 
 
 def train(
@@ -31,188 +33,151 @@ def train(
         Literal["replay", "rollout", "mixed"] | None,
         typer.Option("--mode", help="Learn from recordings, from live towns, or from both in turn."),
     ] = None,
-    cycles: Annotated[
-        int | None, typer.Option(help="Training cycles; each ends with a checkpoint.", rich_help_panel=RUN)
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of weights, towns, draws and shuffles.", rich_help_panel=RUN)
-    ] = None,
+    cycles: Annotated[int | None, run(help="Training cycles; each ends with a checkpoint.")] = None,
+    seed: Annotated[int | None, run(help="Seed of weights, towns, draws and shuffles.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Run folder; by default runs/SCENARIO-sSEED-N.", rich_help_panel=RUN),
+        run(help="Run folder; by default runs/SCENARIO-sSEED-N."),
     ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Continue this run, bit for bit.", rich_help_panel=RUN)
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file with training: and ppo:.", rich_help_panel=RUN)
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a run that is in the folder.", rich_help_panel=RUN)
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object at the end.", rich_help_panel=RUN)
-    ] = False,
+    resume: Annotated[Path | None, run(help="Continue this run, bit for bit.")] = None,
+    config: Annotated[Path | None, run(help="YAML file with training: and ppo:.")] = None,
+    force: Annotated[bool, run("--force", help="Replace a run that is in the folder.")] = False,
+    as_json: Annotated[bool, run("--json", help="Print one JSON object at the end.")] = False,
     ppo_log: Annotated[
         Path | None,
-        typer.Option(help="Telemetry file; by default RUN/telemetry.jsonl.", rich_help_panel=RUN),
+        run(help="Telemetry file; by default RUN/telemetry.jsonl."),
     ] = None,
-    log_every: Annotated[
-        int | None, typer.Option(help="Write every n-th telemetry record.", rich_help_panel=RUN)
-    ] = None,
-    log_max_bytes: Annotated[
-        int | None, typer.Option(help="Rotate the telemetry file at this size.", rich_help_panel=RUN)
-    ] = None,
-    keep_checkpoints: Annotated[
-        int | None, typer.Option(help="Checkpoint generations kept.", rich_help_panel=RUN)
-    ] = None,
-    num_towns: Annotated[
-        int | None, typer.Option(help="Towns played at once in a rollout.", rich_help_panel=DATA)
-    ] = None,
+    log_every: Annotated[int | None, run(help="Write every n-th telemetry record.")] = None,
+    log_max_bytes: Annotated[int | None, run(help="Rotate the telemetry file at this size.")] = None,
+    keep_checkpoints: Annotated[int | None, run(help="Checkpoint generations kept.")] = None,
+    num_towns: Annotated[int | None, data(help="Towns played at once in a rollout.")] = None,
     rollout_ticks: Annotated[
         int | None,
-        typer.Option(help="Ticks of each rollout; by default an episode, at most 256.", rich_help_panel=DATA),
+        data(help="Ticks of each rollout; by default an episode, at most 256."),
     ] = None,
     replay_manifest: Annotated[
         list[Path] | None,
-        typer.Option(help="Manifest of recordings; may be repeated.", rich_help_panel=DATA),
+        data(help="Manifest of recordings; may be repeated."),
     ] = None,
-    replay_sample: Annotated[
-        list[Path] | None, typer.Option(help="One recorded NPZ; may be repeated.", rich_help_panel=DATA)
-    ] = None,
+    replay_sample: Annotated[list[Path] | None, data(help="One recorded NPZ; may be repeated.")] = None,
     replay_transitions: Annotated[
         int | None,
-        typer.Option(help="Recorded transitions learned from per cycle, at most.", rich_help_panel=DATA),
+        data(help="Recorded transitions learned from per cycle, at most."),
     ] = None,
     replay_correction: Annotated[
         Literal["self_imitation", "vtrace"] | None,
-        typer.Option(
-            help="How recordings, which another policy made, are learned from.", rich_help_panel=DATA
+        data(
+            help="How recordings, which another policy made, are learned from.",
         ),
     ] = None,
     streaming: Annotated[
         bool | None,
-        typer.Option(help="Read recordings when they are due, in bounded memory.", rich_help_panel=DATA),
+        data(help="Read recordings when they are due, in bounded memory."),
     ] = None,
     capture_dir: Annotated[
         Path | None,
-        typer.Option(
-            help="Where recordings are made if none are given; by default RUN/samples.", rich_help_panel=DATA
+        data(
+            help="Where recordings are made if none are given; by default RUN/samples.",
         ),
     ] = None,
     capture_towns: Annotated[
         int | None,
-        typer.Option(
-            help="Towns recorded if no recordings are given; by default a few.", rich_help_panel=DATA
+        data(
+            help="Towns recorded if no recordings are given; by default a few.",
         ),
     ] = None,
     warm_start: Annotated[
         Literal["none", "bc"] | None,
-        typer.Option(
-            help="Before PPO, imitate the recordings (behaviour cloning), or do not.", rich_help_panel=DATA
+        data(
+            help="Before PPO, imitate the recordings (behaviour cloning), or do not.",
         ),
     ] = None,
     warm_start_epochs: Annotated[
         int | None,
-        typer.Option(help="Passes over the recordings in a warm start.", rich_help_panel=DATA),
+        data(help="Passes over the recordings in a warm start."),
     ] = None,
-    hidden_size: Annotated[
-        int | None, typer.Option(help="Width of the network's layers.", rich_help_panel=PPO)
-    ] = None,
+    hidden_size: Annotated[int | None, ppo(help="Width of the network's layers.")] = None,
     normalise_observations: Annotated[
         bool | None,
-        typer.Option(
-            help="Count features in standard deviations from their running mean.", rich_help_panel=PPO
+        ppo(
+            help="Count features in standard deviations from their running mean.",
         ),
     ] = None,
     normalise_returns: Annotated[
         bool | None,
-        typer.Option(
+        ppo(
             help="Let the critic predict returns in standard deviations from their running mean.",
-            rich_help_panel=PPO,
         ),
     ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Step size of Adam.", rich_help_panel=PPO)
-    ] = None,
+    learning_rate: Annotated[float | None, ppo(help="Step size of Adam.")] = None,
     clip_param: Annotated[
         float | None,
-        typer.Option(
-            help="How far the probability ratio may move from 1 before the gain is cut.", rich_help_panel=PPO
+        ppo(
+            help="How far the probability ratio may move from 1 before the gain is cut.",
         ),
     ] = None,
-    value_loss_coef: Annotated[
-        float | None, typer.Option(help="Weight of the value loss.", rich_help_panel=PPO)
-    ] = None,
-    entropy_coef: Annotated[
-        float | None, typer.Option(help="Weight of the entropy bonus.", rich_help_panel=PPO)
-    ] = None,
+    value_loss_coef: Annotated[float | None, ppo(help="Weight of the value loss.")] = None,
+    entropy_coef: Annotated[float | None, ppo(help="Weight of the entropy bonus.")] = None,
     num_epochs: Annotated[
         int | None,
-        typer.Option("--num-epochs", "--epochs", help="Passes over each batch.", rich_help_panel=PPO),
+        ppo("--num-epochs", "--epochs", help="Passes over each batch."),
     ] = None,
-    num_mini_batches: Annotated[
-        int | None, typer.Option(help="Gradient steps per pass over the batch.", rich_help_panel=PPO)
-    ] = None,
-    gamma: Annotated[float | None, typer.Option(help="Discount per tick.", rich_help_panel=PPO)] = None,
+    num_mini_batches: Annotated[int | None, ppo(help="Gradient steps per pass over the batch.")] = None,
+    gamma: Annotated[float | None, ppo(help="Discount per tick.")] = None,
     gae_lambda: Annotated[
         float | None,
-        typer.Option(help="Advantage estimation: 0 trusts the critic, 1 the returns.", rich_help_panel=PPO),
+        ppo(help="Advantage estimation: 0 trusts the critic, 1 the returns."),
     ] = None,
     bootstrap_truncations: Annotated[
         bool | None,
-        typer.Option(
+        ppo(
             help="Where an episode's time is up, count on what would have followed; no: nothing follows.",
-            rich_help_panel=PPO,
         ),
     ] = None,
     max_grad_norm: Annotated[
         float | None,
-        typer.Option(help="Gradients longer than this are shortened to it.", rich_help_panel=PPO),
+        ppo(help="Gradients longer than this are shortened to it."),
     ] = None,
     value_clip: Annotated[
         str | None,
-        typer.Option(
+        ppo(
             help="How far a value may move from the recorded one; null switches the clip off.",
-            rich_help_panel=PPO,
             metavar="FLOAT|null",
         ),
     ] = None,
     advantage_normalization: Annotated[
         bool | None,
-        typer.Option(
+        ppo(
             help="Give the advantages of each minibatch mean 0 and standard deviation 1.",
-            rich_help_panel=PPO,
         ),
     ] = None,
     target_kl: Annotated[
         float | None,
-        typer.Option(
-            help="End the update after an epoch whose mean KL divergence exceeds this.", rich_help_panel=PPO
+        ppo(
+            help="End the update after an epoch whose mean KL divergence exceeds this.",
         ),
     ] = None,
     lr_schedule: Annotated[
         Literal["constant", "linear"] | None,
-        typer.Option(
-            help="Keep the learning rate, or lower it linearly to 0 over the run.", rich_help_panel=PPO
+        ppo(
+            help="Keep the learning rate, or lower it linearly to 0 over the run.",
         ),
     ] = None,
     micro_batch: Annotated[
         int | None,
-        typer.Option(
+        ppo(
             help="Transitions per backward pass; gradients add up to the whole minibatch's.",
-            rich_help_panel=PPO,
         ),
     ] = None,
     precision: Annotated[
         Literal["fp32", "bf16"] | None,
-        typer.Option(
-            help="Arithmetic of the network while training; the weights stay fp32.", rich_help_panel=PPO
+        ppo(
+            help="Arithmetic of the network while training; the weights stay fp32.",
         ),
     ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"] | None,
-        typer.Option(help="Where the network trains; auto takes a GPU if there is one.", rich_help_panel=PPO),
+        ppo(help="Where the network trains; auto takes a GPU if there is one."),
     ] = None,
 ) -> None:
     """Train a policy with PPO; every flag is also TOWNLET_NAME and a key of the config file."""
