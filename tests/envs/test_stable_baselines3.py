@@ -48,7 +48,7 @@ def test_it_says_what_the_vector_environment_says():
 
 def test_rows_answer_for_the_environment_inside():
     env = TownVecEnv("queue_conflict", 2)
-    assert env.get_attr("reward_range", [0, 5]) == [(-1.0, 1.0)] * 2
+    assert env.get_attr("reward_range", [0, 5]) == [(-2.0, 2.0)] * 2  # clip_per_tick, both ways
     assert env.has_attr("action_masks")
     assert not env.has_attr("no_such_thing")
     with pytest.raises(AttributeError, match="only 'action_masks'"):
