@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from townlet_core.ppo import cloning
 from townlet_core.ppo.backend import threads
 from townlet_core.ppo.by_hand import PIECE, ByHand
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
@@ -105,6 +106,23 @@ def test_random_minibatches_have_the_gradient_of_autograd(seed, count, binary):
     batch, network = random_batch(count, seed, binary), random_network(seed)
     rows = torch.from_numpy(np.random.default_rng(seed).permutation(count)[: 1 + count // 2])
     assert_equal(both_gradients(network, batch, PPOConfig(), rows), 1e-4)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_cloning_has_the_gradient_of_autograd(normalised):
+    batch = random_batch(100)
+    network = random_network(1, normalised, batch)
+    config = PPOConfig().model_copy(update=cloning.PLAIN)
+    data, rows = on_device(batch, CPU), torch.randperm(100)
+    weights = data[6].index_select(0, rows)
+    results = []
+    for find in (
+        partial(cloning.backpropagate, network, data, config),
+        ByHand(network, data, config, imitate=True).backpropagate,
+    ):
+        losses = find(rows, weights)[:3]
+        results.append((losses, [parameter.grad.clone() for parameter in network.parameters()]))
+    assert_equal(results, 2e-5)
 
 
 def test_a_minibatch_of_several_pieces_is_one_minibatch():

@@ -24,11 +24,14 @@ class ByHand:
     """Gradients for one update on the CPU in fp32; what does not change in it is made once.
 
     The map layer adds up rows of its weights where maps are zeros and ones, and multiplies otherwise.
+    With `imitate`, the policy's loss is −mean log π · advantage.
     """
 
-    def __init__(self, network: ActorCritic, data: list[torch.Tensor], config: PPOConfig) -> None:
+    def __init__(
+        self, network: ActorCritic, data: list[torch.Tensor], config: PPOConfig, imitate: bool = False
+    ) -> None:
         map, features, mask, actions, old_log_probs, old_values, _, returns = data
-        self.network, self.config = network, config
+        self.network, self.config, self.imitate = network, config, imitate
         self.maps = map.flatten(1)
         self.ones = find_ones(map.numpy())
         if network.observations is not None:
@@ -116,6 +119,7 @@ class ByHand:
             math.inf if config.value_clip is None else config.value_clip,
             config.value_loss_coef,
             config.entropy_coef,
+            self.imitate,
             count,
             gradient.numpy(),
             sums,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from townlet_core.errors import NotFiniteError
 from townlet_core.ppo.backend import torch
+from townlet_core.ppo.by_hand import ByHand
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.losses import value_loss
 from townlet_core.ppo.network import ActorCritic, masked_log_probs
 from townlet_core.ppo.statistics import TrainBatch
-from townlet_core.ppo.update import check_batch, on_device, shuffled_rows
+from townlet_core.ppo.update import check_batch, on_device, shuffled_rows, step
 
 MINIBATCH = 256  # transitions per step; small, because a few recordings have to give many steps
+PLAIN = {"advantage_normalization": False, "entropy_coef": 0.0, "value_clip": None}  # nothing of PPO's
 
 
 class CloneLoss(NamedTuple):
@@ -37,36 +41,47 @@ def clone_batch(
     Raises NotFiniteError before a step whose loss or gradient is not finite, ShapeError or InputError if the
     batch does not fit the network.
     """
+    batch = batch._replace(advantages=np.ones_like(batch.advantages))  # every action counts alike
+    config = config.model_copy(update=PLAIN)
     check_batch(batch, network)
     data = on_device(batch, network.value_head.weight.device)
+    gradient: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    if data[0].is_cpu and config.precision == "fp32":
+        gradient = ByHand(network, data, config, imitate=True).backpropagate
+    else:
+        gradient = partial(backpropagate, network, data, config)
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate
     count, total = len(batch.actions), np.zeros(len(CloneLoss._fields))
     for rows in shuffled_rows(count, -(-count // MINIBATCH), coordinates):
-        total += len(rows) * np.array(step(network, optimizer, data, rows, config))
+        stats = step(network, optimizer, data, rows, config, gradient)
+        if not stats.is_finite:
+            raise NotFiniteError("loss or gradient of the warm start is not finite")
+        _, policy, value, *_ = stats.losses
+        total += len(rows) * np.array((policy, value))
     return CloneLoss(*(total / count).tolist())
 
 
-def step(
+def backpropagate(
     network: ActorCritic,
-    optimizer: torch.optim.Optimizer,
     data: list[torch.Tensor],
-    rows: torch.Tensor,
     config: PPOConfig,
-) -> CloneLoss:
-    rows = rows.to(data[0].device)
+    rows: torch.Tensor,
+    weights: torch.Tensor,
+) -> torch.Tensor:
+    """Make the parameters' gradients those of a minibatch; returns the loss and its two parts.
+
+    rows: (n,) of the batch. weights: (n,), how much each action counts.
+    """
+    for parameter in network.parameters():
+        parameter.grad = None
     map, features, action_mask, actions, _, old_values, _, returns = (c.index_select(0, rows) for c in data)
-    optimizer.zero_grad(set_to_none=True)
     with torch.autocast(map.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         logits, values = network(map, features)
-    log_probs = masked_log_probs(logits, action_mask).gather(1, actions[:, None])
+    log_probs = masked_log_probs(logits, action_mask).gather(1, actions[:, None])[:, 0]
     unit = network.returns.std.float() if network.returns is not None else 1.0
+    policy = -(log_probs * weights).mean()
     value = value_loss(values / unit, old_values / unit, returns / unit, None)
-    policy = -log_probs.mean()
-    (policy + config.value_loss_coef * value).backward()
-    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-    numbers = torch.stack((policy.detach(), value.detach(), norm)).tolist()
-    if not np.isfinite(numbers).all():
-        raise NotFiniteError("loss or gradient of the warm start is not finite")
-    optimizer.step()
-    return CloneLoss(*numbers[:2])
+    total = policy + config.value_loss_coef * value
+    total.backward()
+    return torch.stack((total, policy, value)).detach()

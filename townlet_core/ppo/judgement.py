@@ -40,6 +40,7 @@ def judge(
     value_clip: float,
     value_loss_coef: float,
     entropy_coef: float,
+    imitate: bool,
     count: int,
     gradient: np.ndarray,
     sums: np.ndarray,
@@ -47,7 +48,8 @@ def judge(
     """Add what these rows have of the losses to `sums`, and write the gradient of the mean loss.
 
     outputs, gradient: (n, A + 1) float32, logits and then the value, which counts with `value_shift` added.
-    value_clip: infinite for none. count: rows of the whole minibatch, which the loss is a mean over. sums:
+    value_clip: infinite for none. imitate: the policy's loss is −log π · advantage, whatever the actions' old
+    probabilities. count: rows of the whole minibatch, which the loss is a mean over. sums:
     one for each field of PPOLoss, float64; what is not finite makes them so.
     """
     probs, log_probs = np.empty((2, outputs.shape[1] - 1))
@@ -55,12 +57,13 @@ def judge(
     for i in range(len(outputs)):
         entropy = masked_softmax(outputs[i], action_mask[i], probs, log_probs)
 
-        log_ratio = log_probs[actions[i]] - old_log_probs[i]
+        log_prob = log_probs[actions[i]]
+        log_ratio = 0.0 if imitate else log_prob - old_log_probs[i]
         ratio = math.exp(log_ratio)
         clipped_ratio = min(max(ratio, lowest), highest) if ratio == ratio else ratio
         gain, clipped_gain = ratio * advantages[i], clipped_ratio * advantages[i]
         is_cut = clipped_gain < gain
-        surrogate = clipped_gain if is_cut else gain
+        surrogate = log_prob * advantages[i] if imitate else clipped_gain if is_cut else gain
 
         value = outputs[i, -1] + value_shift
         error = value - returns[i]
