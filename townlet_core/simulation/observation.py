@@ -53,8 +53,8 @@ CROWD = record(
         ("rank", np.float32, (LANES,)),  # seen from one of them: steps · 256 + index; FAR for nobody
         ("offset_x", np.float32, (LANES,)),  # features of who is looked at from there
         ("offset_y", np.float32, (LANES,)),
-        ("tile", np.float32, (LANES,)),  # which tiles of the map they are on
-        ("held_tile", np.float32, (LANES,)),
+        ("tile", np.int32, (LANES,)),  # which tiles of the map they are on
+        ("held_tile", np.int32, (LANES,)),
     ]
 )
 THING = record([("free", np.float32), ("line", np.float32), ("stock", np.float32)])  # an object's features
@@ -148,8 +148,9 @@ def _show_things(state: TownState, b: int, things: np.ndarray) -> None:
     for o in range(state.objects.shape[1]):
         thing = state.objects[b, o]
         things[o].free = (thing.user == NOBODY) & (thing.holder == NOBODY)
-        things[o].line = thing.line_length / (thing.line_length + 2.0) if thing.line_length > 0 else 0.0
-        things[o].stock = thing.stock / (thing.stock + 4.0) if thing.stock > 0 else 0.0
+        line, stock = np.float32(thing.line_length), np.float32(max(thing.stock, 0))
+        things[o].line = line / (line + np.float32(2))
+        things[o].stock = stock / (stock + np.float32(4))
 
 
 @rule
@@ -168,8 +169,8 @@ def _see_others(
             block, np.float32(n * LANES), np.float32(state.agents[b, i].x), np.float32(state.agents[b, i].y)
         )
         for lane in range(LANES):
-            seen[int(block.tile[lane])] = 1
-            seen[int(block.held_tile[lane])] = 1
+            seen[np.uint32(block.tile[lane])] = 1
+            seen[np.uint32(block.held_tile[lane])] = 1
             # Sorted in: each place keeps the lower and passes the higher on.
             rank = block.rank[lane]
             passed = max(first, rank)
@@ -196,10 +197,10 @@ def _look(block: np.record, index: np.float32, x: np.float32, y: np.float32) -> 
         is_other = steps > 0
         block.rank[lane] = steps * RANK_STEP + (index + np.float32(lane)) if is_other else FAR
         is_seen = is_other & (abs(east) <= REACH) & (abs(south) <= REACH)
-        block.tile[lane] = south * ROW + east + AGENTS_CENTRE if is_seen else SELF_CENTRE
+        block.tile[lane] = np.int32(south * ROW + east + AGENTS_CENTRE if is_seen else SELF_CENTRE)
         east, south = block.held_x[lane] - x, block.held_y[lane] - y
         is_seen = (abs(east) <= REACH) & (abs(south) <= REACH)
-        block.held_tile[lane] = south * ROW + east + RESERVATIONS_CENTRE if is_seen else SELF_CENTRE
+        block.held_tile[lane] = np.int32(south * ROW + east + RESERVATIONS_CENTRE if is_seen else SELF_CENTRE)
 
 
 @rule
@@ -312,11 +313,16 @@ def _feel_kinds(
         if way.object == NOBODY:
             continue
         at = KINDS_AT + k * PER_KIND
-        _feel_way(way, out, at)
-        thing = things[way.object]
-        out[at + 3] = thing.free
-        out[at + 4] = thing.line
-        out[at + 5] = thing.stock
+        thing = things[np.uint32(way.object)]
+        # Everything is read before anything is written, so that the compiler can move it in few pieces.
+        step_x, step_y, distance = way.step_x, way.step_y, way.distance
+        free, line, stock = thing.free, thing.line, thing.stock
+        out[at] = step_x
+        out[at + 1] = step_y
+        out[at + 2] = distance
+        out[at + 3] = free
+        out[at + 4] = line
+        out[at + 5] = stock
 
 
 @rule

@@ -12,10 +12,10 @@ NOWHERE = 32_767  # no way leads there
 DISTANCE_SCALE = 8.0  # steps at which a distance feature reaches one half
 WAY = record(
     [
+        ("step_x", np.float32),  # the first step; 0, 0 without a way
+        ("step_y", np.float32),
         ("distance", np.float32),  # steps / (steps + DISTANCE_SCALE), 0 without a way
-        ("object", np.int16),  # where it leads, or -1 without a way
-        ("step_x", np.int8),  # the first step; 0, 0 without a way
-        ("step_y", np.int8),
+        ("object", np.int32),  # where it leads, or -1 without a way
     ]
 )
 # Direction of each move; the index is action id - NORTH.
