@@ -121,7 +121,10 @@ def test_town_day_is_a_busy_day_and_nobody_faints():
         assert (story.count(event) > 0).mean() > 0.5, event
     assert (story.count("shift_on_time") >= 4).all()
     assert (story.count("shower_complete") >= 8).all()
-    assert story.returns.mean(axis=0).min() > 0
+    returns = dict(zip(story.agents, story.returns.mean(axis=0), strict=True))
+    cleo = returns.pop("cleo")  # who has been up all night, and is late
+    assert abs(cleo) < 1
+    assert min(returns.values()) > 5
 
 
 @pytest.mark.parametrize("name", PAYING)
