@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.figures import Effort, Figure, Measure, in_turn, rate
 from benchmarks.town import make_town, player
 from townlet_core.scenario.load import load_scenario
+from townlet_core.simulation import compiled
 from townlet_core.simulation.towns import Towns
 
 SMALL, DAY = "queue_conflict", "town_day"
@@ -59,9 +60,9 @@ def empty_calls(towns: Towns, observed: bool, seconds: float) -> Measure:
     seen = towns.empty_observations(np.uint8)
 
     def call() -> None:
-        _do_nothing(towns.state, towns.rules, towns._boards, actions, 1)
+        compiled.call(_do_nothing, towns.state, towns.rules, towns._boards, actions, 1)
         if observed:
-            _see_nothing(towns.state, towns.rules, towns._sight, *seen)
+            compiled.call(_see_nothing, towns.state, towns.rules, towns._sight, *seen)
 
     return lambda: 1e6 / rate(call, 1, seconds)
 

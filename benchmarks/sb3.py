@@ -78,7 +78,8 @@ def train(scenario: Scenario, settings: TrainingSettings, ticks: int) -> tuple[l
     rate = settings.learning_rate
 
     def rate_left(left: float) -> float:
-        return rate * left if settings.lr_schedule == "linear" else rate
+        # Progress is told after a cycle's rollout; we count from where the cycle began.
+        return rate * min(1.0, left + 1 / settings.cycles) if settings.lr_schedule == "linear" else rate
 
     rows = ticks * towns.num_envs
     model = PPO(
@@ -91,9 +92,10 @@ def train(scenario: Scenario, settings: TrainingSettings, ticks: int) -> tuple[l
         gamma=settings.gamma,
         gae_lambda=settings.gae_lambda,
         clip_range=settings.clip_param,
-        clip_range_vf=settings.value_clip,
+        # In its own unit of value, and by the clipped error alone; so none where ours counts in deviations.
+        clip_range_vf=None if settings.normalise_returns else settings.value_clip,
         ent_coef=settings.entropy_coef,
-        vf_coef=settings.value_loss_coef,
+        vf_coef=settings.value_loss_coef / 2,  # of the squared error; ours takes half of that
         max_grad_norm=settings.max_grad_norm,
         policy_kwargs={
             "features_extractor_class": Trunk,

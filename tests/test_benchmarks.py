@@ -160,10 +160,10 @@ def test_the_page_says_how_a_mode_compares_with_the_script_and_how_soon_it_was_n
     }
     levels = {"scripted": 0.1, "random": 0.0}
     runs = [run_that_ended([0.0, 0.095, 0.2], 1.5, 1.0), run_that_ended([0.0, 0.08, 0.095], 1.7, 1.0)]
-    (said,) = learning.verdicts("mixed", runs, fixed, levels)
+    said = learning.verdict("mixed", runs, fixed, levels)
     assert "return above the script's, 25% of its conflicts" in said
     assert "2 of 2 seeds, after 150 fresh agent-ticks (median; 100 to 200)" in said
-    (said,) = learning.verdicts("rollout", [run_that_ended([0.0, 0.01], 0.5, 6.0)], fixed, levels)
+    said = learning.verdict("rollout", [run_that_ended([0.0, 0.01], 0.5, 6.0)], fixed, levels)
     assert "return below the script's, 150% of its conflicts" in said
     assert "0 of 1 seeds." in said
 

@@ -116,7 +116,7 @@ def test_bf16_trains_the_same_way_with_fp32_weights():
     assert half_history[-1].loss_total != full_history[-1].loss_total
 
 
-@pytest.mark.parametrize("column", ["features", "advantages", "returns", "old_log_probs"])
+@pytest.mark.parametrize("column", ["features", "advantages", "returns", "old_values", "old_log_probs"])
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_a_bad_number_skips_its_update_leaves_the_weights_and_is_counted(column, poison):
     batch = random_batch(40)

@@ -5,14 +5,18 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+import torch
 from small_runs import run_small, settings_of, trainer_of
 
 from townlet_core.errors import InputError, RunFailed
+from townlet_core.policy.learned import RELEASE_ODDS
 from townlet_core.ppo.checkpoint import load_checkpoint
+from townlet_core.ppo.network import masked_log_probs
 from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.events import load_events
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.loop import Reports
+from townlet_core.vocab import ACTION_COUNT, RELEASE, WAIT
 
 REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "townlet" / "captures"
 
@@ -135,3 +139,14 @@ def test_captures_of_the_older_generation_train_in_replay_mode(tmp_path, capture
     run_small(tmp_path, source="replay", cycles=2, replay_manifest=(manifest,))
     assert list(LogCheck(tmp_path / "telemetry.jsonl").problems()) == []
     assert read_log(tmp_path)[-1]["skipped_updates"] == 0
+
+
+def test_a_beginner_seldom_releases(tmp_path):
+    network = trainer_of(tmp_path, settings_of(source="rollout")).network
+    mask = torch.zeros(1, ACTION_COUNT, dtype=torch.bool)
+    mask[0, [WAIT, RELEASE]] = True
+    logits, _ = network(
+        torch.zeros(1, *network.config.map_shape), torch.zeros(1, network.config.feature_count)
+    )
+    wait, release = masked_log_probs(logits, mask)[0, [WAIT, RELEASE]].exp().tolist()
+    assert release / wait == pytest.approx(RELEASE_ODDS, rel=0.05)

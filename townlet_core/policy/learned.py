@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from townlet_core.errors import InputError
 from townlet_core.policy.choice import Choice
 from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.ppo.backend import torch
 from townlet_core.ppo.config import NetworkConfig
 from townlet_core.ppo.network import ActorCritic, act, score_actions
 from townlet_core.rng import DRAW_POLICY, draw_unit
@@ -14,7 +17,9 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.compiled import kernel, wrapping
 from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Observations, Towns
-from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
+from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, RELEASE
+
+RELEASE_ODDS = 1 / 8  # of an untrained policy, to any other action; without a mask it would be one of nine
 
 
 class LearnedPolicy:
@@ -82,6 +87,17 @@ def network_for(scenario: Scenario, hidden_size: int = 256) -> NetworkConfig:
         action_count=ACTION_COUNT,
         hidden_size=hidden_size,
     )
+
+
+def hold_on(network: ActorCritic) -> ActorCritic:
+    """Let an untrained policy seldom release, which it would do at every second chance otherwise.
+
+    Letting go by chance ends nearly every use before it is finished; so nobody would find out what that is
+    worth, and some learners never did.
+    """
+    with torch.no_grad():
+        network.policy_head.bias[RELEASE] = math.log(RELEASE_ODDS)
+    return network
 
 
 def check_fits(network: NetworkConfig, scenario: Scenario, name: str) -> None:

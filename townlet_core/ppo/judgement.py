@@ -69,7 +69,8 @@ def judge(
         error = value - returns[i]
         moved = value - old_values[i]
         clipped_error = old_values[i] + min(max(moved, -value_clip), value_clip) - returns[i]
-        is_value_cut = abs(moved) > value_clip and clipped_error**2 > error**2
+        # Put so that what is not a number is cut, and found in the sums.
+        is_value_cut = not (abs(moved) <= value_clip or clipped_error**2 <= error**2)
         square = clipped_error**2 if is_value_cut else error**2
 
         pull = 0.0 if is_cut else -gain

@@ -77,7 +77,9 @@ class Towns:
 
         Raises ShapeError for another shape, InputError if a town is over and was not restarted.
         """
-        actions = np.ascontiguousarray(actions, np.int64)
+        actions = np.require(
+            actions, np.int64, ["C", "A", "W"]
+        )  # of one type, as the kernel was compiled for
         if actions.shape != self._shape:
             raise ShapeError(f"actions have shape {actions.shape}, expected {self._shape}")
         if self.over_count:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core.errors import NotFiniteError, RunFailed
-from townlet_core.policy.learned import LearnedPolicy, network_for
+from townlet_core.policy.learned import LearnedPolicy, hold_on, network_for
 from townlet_core.ppo.backend import resolve_device, torch, versions
 from townlet_core.ppo.checkpoint import (
     Checkpoint,
@@ -104,6 +104,8 @@ class Trainer:
             settings.normalise_observations,
             settings.normalise_returns,
         )
+        if self.rollout:
+            hold_on(network)
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
@@ -232,8 +234,9 @@ class Trainer:
         config = settings.ppo
         skips: list[SkippedUpdate] = []
         self.network.take_in_observations(batch.features)
-        self.network.take_in_returns(batch.returns)
-        if half == REPLAY_HALF:  # replay_batch has scaled the advantages already
+        if half == ROLLOUT_HALF:  # what recordings returned has been taken in at the start
+            self.network.take_in_returns(batch.returns)
+        else:  # replay_batch has scaled the advantages already
             config = config.model_copy(update={"advantage_normalization": False})
         history = update_policy(
             self.network,
