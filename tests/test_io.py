@@ -90,3 +90,20 @@ def test_each_new_folder_is_flushed_into_the_one_above_it(tmp_path, monkeypatch)
     monkeypatch.setattr(io, "sync_folder", flushed.append)
     io.write_file(tmp_path / "a" / "b" / "c.txt", b"x")
     assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+
+
+def test_a_removed_folder_is_whole_or_gone_even_if_that_is_interrupted(tmp_path, monkeypatch):
+    io.write_file(tmp_path / "run" / "a.txt", b"x")
+    remove = io.shutil.rmtree
+
+    def killed(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(io.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        io.remove_at_once(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(io.shutil, "rmtree", remove)
+    io.write_file(tmp_path / "run" / "b.txt", b"y")
+    io.remove_at_once(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []

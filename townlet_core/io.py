@@ -159,6 +159,18 @@ def remove(path: Path) -> None:
         raise disk_error(error, path) from error
 
 
+def remove_at_once(folder: Path) -> None:
+    """Delete a folder; whatever happens meanwhile, under its name stands all of it or nothing."""
+    folder = Path(folder).resolve()
+    doomed = folder.with_name(f".{folder.name}.removed")
+    remove(doomed)  # what is left of an earlier one
+    try:
+        os.rename(folder, doomed)
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    remove(doomed)
+
+
 def rename_folder(temporary: Path, final: Path) -> None:
     """Give a finished folder its name: flush every file's entry, rename, flush the parent."""
     try:

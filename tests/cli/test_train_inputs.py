@@ -111,6 +111,16 @@ def test_a_folder_that_is_taken_is_refused_and_stays(townlet, tmp_path):
         assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
 
 
+def test_a_folder_with_ones_own_settings_is_not_taken_for_a_run(townlet, tmp_path):
+    own = tmp_path / "exp" / "config.yaml"
+    own.parent.mkdir()
+    own.write_text("training: {cycles: 1}\n")
+    code, _, stderr = townlet("train", *SMALL, "--config", own, "--output", own.parent)
+    assert code == 2
+    assert "already exists" in stderr
+    assert own.read_text() == "training: {cycles: 1}\n"
+
+
 def test_a_run_that_was_killed_before_it_began_is_begun_with_the_same_command(townlet, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
@@ -119,7 +129,7 @@ def test_a_run_that_was_killed_before_it_began_is_begun_with_the_same_command(to
     code, _, stderr = townlet("train", "--resume", run)
     assert code == 2
     assert "no run that began" in stderr
-    assert "the command that was to begin this one" in stderr
+    assert "give again the command that was to begin this one" in stderr
     assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0
 
 

@@ -40,13 +40,17 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Pat
         return folder
     if force and (output / RUN).is_file():
         with io.lock_folder(output):
-            io.remove(output)
-    io.refuse_existing(output, force=output.is_dir() and not _has_begun(output))
+            io.remove_at_once(output)
+    io.refuse_existing(output, force=output.is_dir() and _was_killed_at_once(output))
     return output
 
 
-def _has_begun(folder: Path) -> bool:
-    return not all(name in FIRST_FILES or io.TEMPORARY.fullmatch(name) for name in io.list_folder(folder))
+def _was_killed_at_once(folder: Path) -> bool:
+    """Whether a run was about to begin here: it takes the lock first. A lone config.yaml is its author's."""
+    names = io.list_folder(folder)
+    return io.LOCK_NAME in names and all(
+        name in FIRST_FILES or io.TEMPORARY.fullmatch(name) for name in names
+    )
 
 
 def begin_run(
@@ -81,7 +85,7 @@ def reopen_run(folder: Path, cycles: int | None) -> TrainingSettings:
     if not (folder / RUN).is_file():
         raise InputError(
             f"{folder}: has no {RUN}, so it is no run that began",
-            "give a run directory of `townlet train`, or the command that was to begin this one",
+            "give a run directory of `townlet train`, or give again the command that was to begin this one",
         )
     settings, _ = resolve_settings(
         {} if cycles is None else {"cycles": cycles}, folder / CONFIG, environment=False
