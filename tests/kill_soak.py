@@ -117,6 +117,7 @@ def run_unharmed(folder: Path) -> tuple[Ended, dict[str, Any]]:
         sys.argv = ["townlet", *TRAIN, "--output", str(folder / "first")]
         run()
     ended = townlet([*TRAIN, "--output", folder / "unharmed"], NEVER)
+    assert ended.code == 0, f"exit code {ended.code} of the run that nobody kills: {ended.words}"
     return ended, what_is_there(folder / "unharmed")
 
 
@@ -128,9 +129,9 @@ def kill_and_resume(folder: Path, kills: list[Kill]) -> tuple[str, dict[str, Any
         ended = townlet(["train", "--resume", folder] if begun else [*TRAIN, "--output", folder], kill)
         if ended.code == 0:
             break
-        story.append(f"killed at {ended.words}" if kill.call else f"killed after {kill.seconds:.2f} s")
         if ended.code != -signal.SIGKILL:
             return ", ".join([*story, f"exit code {ended.code}"]), {"output": ended.words}
+        story.append(f"killed at {ended.words}" if kill.call else f"killed after {kill.seconds:.2f} s")
     found = what_is_there(folder)
     shutil.rmtree(folder)
     return ", ".join(story) or "had ended before it was killed", found

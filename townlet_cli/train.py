@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from townlet_core.training.warm_start import Cloned
 
 # Help texts repeat those of TrainingSettings, so that --help needs no pydantic; a test compares them.
-# Each option of `townlet train` stands in one of three panels of its help.
+# Every option of `townlet train` but --mode and --help stands in one of three panels of its help.
 ppo, data, run = (partial(typer.Option, rich_help_panel=panel) for panel in ("PPO", "Data", "Run"))
 
 
@@ -367,6 +368,7 @@ def _report(
     out.print(f"run: {safe(folder)}")
     out.print(f"telemetry: {safe(log)}")
     out.print(f"weights sha256: {result.weights_sha256}")
-    next_step(f"townlet telemetry watch {log}")
+    next_step(shlex.join(("townlet", "telemetry", "watch", str(log))))
     if plan:
-        next_step(f"townlet evaluate {folder} scripted random --scenario {settings.scenario}")
+        compare = ("townlet", "evaluate", str(folder), "scripted", "random", "--scenario", settings.scenario)
+        next_step(shlex.join(compare))

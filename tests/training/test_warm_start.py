@@ -54,8 +54,12 @@ def test_chosen_samples_keep_their_columns_together(tmp_path):
     assert chosen.names == (batch.names[2],)
     assert np.array_equal(chosen.map[:, 0], batch.map[:, 2])
     assert np.array_equal(chosen.rewards[:, 0], batch.rewards[:, 2])
-    assert learnable(chosen).tolist() == [True]
-    assert learnable(chosen._replace(actions=chosen.actions[:1])).tolist() == [False]  # one tick, not ended
+    assert learnable(chosen, True).tolist() == [True]
+    lone = chosen._replace(  # a single tick, cut off by the time limit
+        actions=chosen.actions[:1], terminations=np.zeros((1, 1), bool), dones=np.ones((1, 1), bool)
+    )
+    assert learnable(lone, True).tolist() == [False]
+    assert learnable(lone, False).tolist() == [True]
 
 
 @pytest.mark.parametrize("source", ["rollout", "mixed"])

@@ -70,23 +70,23 @@ class ByHand:
         gradients, width = self.gradients, self.network.config.hidden_size
         of_map, of_features = slice(width), slice(width, None)  # halves of what enters the trunk
         features, maps = self.features.index_select(0, rows), self._maps(rows)
-        seen, felt, hidden, hidden_pull = self.buffers[:, : len(rows)]
+        seen, felt, hidden, hidden_grad = self.buffers[:, : len(rows)]
         outputs = pass_forward(weights, maps, features, seen, felt, hidden)
 
-        pull = self._judge(outputs, rows, advantages, count, sums)
-        add_products(gradients.heads, gradients.heads_bias, pull, hidden)
-        pull = pull_through(weights.heads, pull, hidden, hidden_pull)
-        add_products(gradients.trunk[:, of_features], gradients.trunk_bias, pull, felt)
-        add_products(gradients.trunk[:, of_map], None, pull, seen)
-        # From here on `hidden` has served, and takes what pulls at the features and then at the map.
-        felt_pull = pull_through(weights.trunk[:, of_features], pull, felt, hidden)
-        add_products(gradients.feature, gradients.feature_bias, felt_pull, features)
-        seen_pull = pull_through(weights.trunk[:, of_map], pull, seen, hidden)
+        grad = self._judge(outputs, rows, advantages, count, sums)
+        add_products(gradients.heads, gradients.heads_bias, grad, hidden)
+        grad = grad_at_inputs(weights.heads, grad, hidden, hidden_grad)
+        add_products(gradients.trunk[:, of_features], gradients.trunk_bias, grad, felt)
+        add_products(gradients.trunk[:, of_map], None, grad, seen)
+        # The buffer `hidden` is free now, and takes the gradients at felt and then at seen.
+        felt_grad = grad_at_inputs(weights.trunk[:, of_features], grad, felt, hidden)
+        add_products(gradients.feature, gradients.feature_bias, felt_grad, features)
+        seen_grad = grad_at_inputs(weights.trunk[:, of_map], grad, seen, hidden)
         if isinstance(maps, Picked):
-            gradients.map.add_(add_rows(seen_pull, maps.maps, maps.tile_starts))
-            gradients.map_bias.add_(seen_pull.sum(0))
+            gradients.map.add_(add_rows(seen_grad, maps.maps, maps.tile_starts))
+            gradients.map_bias.add_(seen_grad.sum(0))
         else:
-            add_products(gradients.map.t(), gradients.map_bias, seen_pull, maps)
+            add_products(gradients.map.t(), gradients.map_bias, seen_grad, maps)
 
     def _maps(self, rows: torch.Tensor) -> Picked | torch.Tensor:
         if self.ones is not None:
@@ -130,20 +130,20 @@ class ByHand:
 def add_products(
     weight_gradient: torch.Tensor,
     bias_gradient: torch.Tensor | None,
-    pull: torch.Tensor,
+    grad: torch.Tensor,
     inputs: torch.Tensor,
 ) -> None:
-    """Add a layer's gradient, given the pull at its outputs: pullᵀ · inputs, and the sum over the rows."""
-    weight_gradient.addmm_(pull.t(), inputs)
+    """Add a layer's gradient, given the one at its outputs: gradᵀ · inputs, and the sum over the rows."""
+    weight_gradient.addmm_(grad.t(), inputs)
     if bias_gradient is not None:
-        bias_gradient.add_(pull.sum(0))
+        bias_gradient.add_(grad.sum(0))
 
 
-def pull_through(
-    weight: torch.Tensor, pull: torch.Tensor, inputs: torch.Tensor, out: torch.Tensor
+def grad_at_inputs(
+    weight: torch.Tensor, grad: torch.Tensor, inputs: torch.Tensor, out: torch.Tensor
 ) -> torch.Tensor:
-    """Return the pull at a layer's inputs, which are outputs of a ReLU: none where that is at 0."""
-    torch.mm(pull, weight, out=out)
+    """Return the gradient at a layer's inputs, which are outputs of a ReLU: none where that is at 0."""
+    torch.mm(grad, weight, out=out)
     return torch.ops.aten.threshold_backward.grad_input(out, inputs, 0, grad_input=out)
 
 

@@ -73,10 +73,10 @@ def judge(
         is_value_cut = not (abs(moved) <= value_clip or clipped_error**2 <= error**2)
         square = clipped_error**2 if is_value_cut else error**2
 
-        pull = 0.0 if is_cut else -gain
+        log_prob_slope = 0.0 if is_cut else -gain
         for j in range(len(log_probs)):
-            slope = probs[j] * (entropy_coef * (log_probs[j] + entropy) - pull)
-            gradient[i, j] = ((slope + pull) if j == actions[i] else slope) / count
+            slope = probs[j] * (entropy_coef * (log_probs[j] + entropy) - log_prob_slope)
+            gradient[i, j] = ((slope + log_prob_slope) if j == actions[i] else slope) / count
         gradient[i, -1] = 0.0 if is_value_cut else value_loss_coef * error / count
 
         sums[0] += -surrogate + value_loss_coef * 0.5 * square - entropy_coef * entropy

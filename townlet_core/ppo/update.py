@@ -50,10 +50,10 @@ def update_policy(
 
     Epoch e is shuffled by the generator at (*coordinates, e): equal arguments give equal weights. An update
     whose loss or gradient is not finite is skipped before it touches the weights or the optimiser, and
-    `on_skip` is told which. The update ends early
-    when `should_stop()` says so (asked before each minibatch), when an epoch's mean KL divergence exceeds
-    config.target_kl, or when SKIPS_THAT_END_A_RUN updates in a row were skipped, counting on from
-    `skipped_in_a_row`; the caller finds that in the last epoch's `skipped_in_a_row`.
+    `on_skip` is told which. The update ends early when `should_stop()` says so (asked before each
+    minibatch), when an epoch's mean KL divergence exceeds config.target_kl, or when SKIPS_THAT_END_A_RUN
+    updates in a row were skipped, counting on from `skipped_in_a_row`; the caller finds that in the last
+    epoch's `skipped_in_a_row`.
     Raises ShapeError or InputError if the batch cannot be trained on.
     """
     check_batch(batch, network)

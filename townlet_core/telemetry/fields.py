@@ -73,7 +73,7 @@ FIELDS = (
     _v11("batch_entropy_mean", "float", "nats", "policy entropy, mean over minibatches"),
     _v11("batch_entropy_std", "float", "nats", "policy entropy, standard deviation over minibatches"),
     _v11("reward_advantage_corr", "float", "", "correlation of rewards and advantages; 0 if either is constant"),
-    _ours("explained_variance", "float", "fraction", "1 − Var(returns − values) / Var(returns)"),
+    _ours("explained_variance", "float", "fraction", "1 − Var(returns − values) / Var(returns), of the returns that the critic is trained on"),
     _ours("ratio_mean", "float", "", "mean ratio of new to behaviour policy; 1 is on-policy"),
     _ours("ess_fraction", "float", "fraction", "effective sample size of the ratios over their number"),
     _ours("reward_mean", "float", "reward", "mean reward per agent and tick"),

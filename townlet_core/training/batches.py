@@ -69,7 +69,7 @@ def replay_batch(
     was wrong by, better or worse, but keep their mean: it says whether the other policy is worth following,
     and once the learner does better, little is left of it.
 
-    The last tick of a recording that does not end in a termination has no observation after it, so it serves
+    The last tick of a recording that has not ended for good has no observation after it, so it serves
     as the bootstrap of the tick before and is not learned from itself.
     Raises InputError if that leaves nothing.
     """
@@ -77,7 +77,7 @@ def replay_batch(
     errors: list[np.ndarray] = []
     log_rhos: list[np.ndarray] = []
     for batch in recorded:
-        ended = batch.terminations[-1] if config.bootstrap_truncations else batch.dones[-1]
+        ended = has_ended(batch, config.bootstrap_truncations)
         for lanes, ticks in ((ended, len(batch.actions)), (~ended, len(batch.actions) - 1)):
             if lanes.any() and ticks > 0:
                 part, wrong_by, rhos = _judge(batch, lanes, ticks, network, config, correction)
@@ -86,7 +86,7 @@ def replay_batch(
                 log_rhos.append(rhos)
     if not parts:
         raise InputError(
-            "the recordings have one tick each, and none ends in a termination: nothing to learn from",
+            "the recordings have one tick each, and none has ended for good: nothing to learn from",
             "capture longer ones with --ticks",
         )
     ratios = np.exp(np.minimum(np.concatenate(log_rhos).astype(np.float64), 20.0))
@@ -98,6 +98,11 @@ def replay_batch(
         scale = max(float(np.sqrt(np.square(finite).mean())) if len(finite) else 0.0, SMALLEST_STD)
         whole = whole._replace(advantages=whole.advantages / np.float32(scale))
     return whole, OffPolicy(mean, ess_fraction(mean, square))
+
+
+def has_ended(batch: ReplayBatch, bootstrap_truncations: bool) -> np.ndarray:
+    """Which lanes end for good, (N,) bool: in a termination, or in what counts as one."""
+    return batch.terminations[-1] if bootstrap_truncations else batch.dones[-1]
 
 
 def first_statistics(

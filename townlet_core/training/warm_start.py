@@ -14,7 +14,7 @@ from townlet_core.ppo.network import ActorCritic, act
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.rng import generator
-from townlet_core.training.batches import replay_batch
+from townlet_core.training.batches import has_ended, replay_batch
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 
@@ -52,12 +52,12 @@ def clone_epoch(
     Equal arguments give equal weights. Raises Interrupted between two batches of samples.
     """
     held_out = held_out_samples(dataset.sample_count, settings.seed)
-    config = settings.ppo.model_copy(update={"advantage_normalization": False})
+    config = settings.ppo
     losses, sizes, kept_back = [], [], []
     counts = np.zeros(dataset.action_dim, np.int64)
     for number, (held, batch) in enumerate(split_batches(dataset, epoch, held_out)):
         kept_back.append(choose(batch, held))
-        kept = choose(batch, ~held & learnable(batch))
+        kept = choose(batch, ~held & learnable(batch, config.bootstrap_truncations))
         if kept.transitions:
             judged, _ = replay_batch([kept], network, config, "none")
             losses.append(
@@ -93,9 +93,9 @@ def choose(batch: ReplayBatch, wanted: np.ndarray) -> ReplayBatch:
     return batch._replace(names=names, **columns)
 
 
-def learnable(batch: ReplayBatch) -> np.ndarray:
+def learnable(batch: ReplayBatch, bootstrap_truncations: bool) -> np.ndarray:
     """Which samples say what an action was worth: not a single tick that something unseen followed."""
-    return batch.terminations[-1] | (len(batch.actions) > 1)
+    return has_ended(batch, bootstrap_truncations) | (len(batch.actions) > 1)
 
 
 def foretold(network: ActorCritic, batches: list[ReplayBatch], commonest: int) -> tuple[float, float]:
