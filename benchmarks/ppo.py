@@ -28,14 +28,14 @@ from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 FEATURES = 64
 SIZES = {"big": 32_768, "small": 1_024}  # transitions
 PARTS = 4  # minibatches
-LANES = 256  # agents side by side, for the advantages: 32 towns of eight
+LANES = 256  # agents side by side, for cycles and advantages: 32 towns of eight
 NETWORK = NetworkConfig(map_shape=MAP_SHAPE, feature_count=FEATURES, action_count=ACTION_COUNT)
 PRECISIONS: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
 PEER = "Stable-Baselines3, fp32"
 
 
 def measure(effort: Effort) -> list[Figure]:
-    """Measure updates of both sizes on every thread count, then the advantages."""
+    """Measure updates of both sizes and whole cycles on every thread count, then the advantages."""
     with peer("stable_baselines3", effort.full) as ask:
         sizes = SIZES if effort.full else {"tiny": 2 * LANES}
         figures = []
@@ -172,7 +172,10 @@ def cycler(transitions: int, seconds: float) -> Measure:
 
 
 def bare_cycler(transitions: int, seconds: float) -> Measure:
-    """Return what measures the network alone: a forward pass per tick, and the steps of an update."""
+    """Return what measures the network alone: a forward pass per tick, and the steps of an update.
+
+    It sees FEATURES, fewer than an agent of the town does.
+    """
     batch = random_batch(transitions)
     network = ActorCritic(NETWORK, seed=0)
     maps, features = torch.from_numpy(batch.map[:LANES]).float(), torch.from_numpy(batch.features[:LANES])

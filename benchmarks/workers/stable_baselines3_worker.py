@@ -1,4 +1,4 @@
-"""Stable-Baselines3: PPO updates per second on given data, with the network and settings of ours."""
+"""Stable-Baselines3: PPO updates on given data, and whole cycles in a world that does nothing."""
 
 from __future__ import annotations
 
