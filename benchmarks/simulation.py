@@ -87,14 +87,14 @@ def bytes_written(towns: Towns, observed: bool) -> int:
 
 def copier(total: int, unit: int, threads: int, seconds: float) -> Measure:
     """Return what copies `total` bytes, as we write them, and says how many `unit`s per second that was."""
-    rows = np.ones((64, max(total, SMALLEST_COPY) // 64), np.uint8)
+    rows = np.ones((64, max(total, SMALLEST_COPY) // 512), np.uint64)
     target = np.empty_like(rows)
 
     def copy() -> float:
         if threads == 1:
-            return rate(lambda: np.copyto(target, rows), rows.size, seconds) / unit
+            return rate(lambda: np.copyto(target, rows), rows.nbytes, seconds) / unit
         numba.set_num_threads(threads)
-        return rate(lambda: _copy_rows(rows, target), rows.size, seconds) / unit
+        return rate(lambda: _copy_rows(rows, target), rows.nbytes, seconds) / unit
 
     return copy
 
@@ -102,4 +102,5 @@ def copier(total: int, unit: int, threads: int, seconds: float) -> Measure:
 @numba.njit(parallel=True)
 def _copy_rows(source: np.ndarray, target: np.ndarray) -> None:
     for row in numba.prange(source.shape[0]):
-        target[row] = source[row]
+        for word in range(source.shape[1]):  # numba copies slices byte by byte
+            target[row, word] = source[row, word]
