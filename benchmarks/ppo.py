@@ -42,7 +42,8 @@ def measure(effort: Effort) -> list[Figure]:
         for size, transitions in sizes.items():
             for threads in effort.threads:
                 figures += _updates(size, transitions, threads, ask, effort)
-        figures += [_cycles(max(sizes.values()), threads, ask, effort) for threads in effort.threads]
+        for threads in effort.threads:
+            figures += _cycles(max(sizes.values()), threads, ask, effort)
         return [*figures, _advantages(max(sizes.values()), ask, effort)]
 
 
@@ -125,31 +126,34 @@ def one_step(batch: TrainBatch, precision: str) -> Callable[[], None]:
     return step
 
 
-def _cycles(transitions: int, threads: int, ask: Ask | None, effort: Effort) -> Figure:
+def _cycles(transitions: int, threads: int, ask: Ask | None, effort: Effort) -> list[Figure]:
     """Measure whole cycles in real towns: act, play, observe, update; the peer's world does nothing."""
     torch.set_num_threads(threads)
     numba.set_num_threads(threads)
-    measures: dict[str, Measure] = {
-        "ours": cycler(transitions, effort.seconds),
-        "limit": bare_cycler(transitions, effort.seconds),
-    }
+    measures: dict[str, Measure] = {}
+    for precision in PRECISIONS:
+        measures[precision] = cycler(transitions, precision, effort.seconds)
+        measures[f"bare {precision}"] = bare_cycler(transitions, precision, effort.seconds)
     if ask:
         request = {"transitions": transitions, "minibatch": transitions // PARTS, "threads": threads}
         measures[PEER] = partial(ask, what="cycle", seconds=effort.seconds, **request)
     medians = in_turn(effort.rounds, measures)
-    return Figure(
-        name=f"end to end, {transitions:,} transitions a cycle, fp32",
-        value=medians["ours"],
-        unit="transitions/s",
-        threads=threads,
-        peer=f"{PEER}, in a world that does nothing" if ask else None,
-        peer_value=medians.get(PEER),
-        limit="the same forward passes and updates of the network alone, fp32",
-        limit_value=medians["limit"],
-    )
+    return [
+        Figure(
+            name=f"end to end, {transitions:,} transitions a cycle, {precision}",
+            value=medians[precision],
+            unit="transitions/s",
+            threads=threads,
+            peer=f"{PEER}, in a world that does nothing" if ask else None,
+            peer_value=medians.get(PEER),
+            limit=f"the same forward passes and updates of the network alone, {precision}",
+            limit_value=medians[f"bare {precision}"],
+        )
+        for precision in PRECISIONS
+    ]
 
 
-def cycler(transitions: int, seconds: float) -> Measure:
+def cycler(transitions: int, precision: Literal["fp32", "bf16"], seconds: float) -> Measure:
     """Return what measures our cycles, in towns of eight shaped like town_day."""
     scenario, towns = make_town(), LANES // AGENTS
     settings = TrainingSettings(
@@ -157,6 +161,7 @@ def cycler(transitions: int, seconds: float) -> Measure:
         num_towns=towns,
         rollout_ticks=transitions // LANES,
         num_mini_batches=PARTS,
+        precision=precision,
         device="cpu",
     )
     network = ActorCritic(network_for(scenario), seed=0)
@@ -171,7 +176,7 @@ def cycler(transitions: int, seconds: float) -> Measure:
     return lambda: rate(cycle, transitions, seconds)
 
 
-def bare_cycler(transitions: int, seconds: float) -> Measure:
+def bare_cycler(transitions: int, precision: str, seconds: float) -> Measure:
     """Return what measures the network alone: a forward pass per tick, and the steps of an update.
 
     It sees FEATURES, fewer than an agent of the town does.
@@ -179,10 +184,11 @@ def bare_cycler(transitions: int, seconds: float) -> Measure:
     batch = random_batch(transitions)
     network = ActorCritic(NETWORK, seed=0)
     maps, features = torch.from_numpy(batch.map[:LANES]).float(), torch.from_numpy(batch.features[:LANES])
-    step, config = one_step(batch, "fp32"), PPOConfig()
+    step, config = one_step(batch, precision), PPOConfig()
 
     def cycle() -> None:
-        with torch.inference_mode():
+        autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+        with torch.inference_mode(), autocast:
             for _ in range(transitions // LANES):
                 network(maps, features)
         for _ in range(PARTS * config.num_epochs):
