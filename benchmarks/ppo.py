@@ -128,8 +128,8 @@ def one_step(batch: TrainBatch, precision: str) -> Callable[[], None]:
 
 def _cycles(transitions: int, threads: int, ask: Ask | None, effort: Effort) -> list[Figure]:
     """Measure whole cycles in real towns: act, play, observe, update; the peer's world does nothing."""
+    numba.set_num_threads(threads)  # first: where both share one OpenMP, it changes torch's number, once
     torch.set_num_threads(threads)
-    numba.set_num_threads(threads)
     measures: dict[str, Measure] = {}
     for precision in PRECISIONS:
         measures[precision] = cycler(transitions, precision, effort.seconds)

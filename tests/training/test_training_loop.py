@@ -1,5 +1,8 @@
 """Cycles: one network through all of them, every epoch told, counts that agree with the events."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +153,30 @@ def test_a_beginner_seldom_releases(tmp_path):
     )
     wait, release = masked_log_probs(logits, mask)[0, [WAIT, RELEASE]].exp().tolist()
     assert release / wait == pytest.approx(RELEASE_ODDS, rel=0.05)
+
+
+THREADS_AFTER_MANY_TOWNS = """
+import sys
+import torch
+import os
+import subprocess
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests/training")
+from small_runs import run_small
+torch.set_num_threads(1)
+run_small(Path(sys.argv[1]), source="rollout", num_towns=64, cycles=1)
+print(torch.get_num_threads())
+"""
+
+
+def test_towns_in_parallel_leave_torch_its_threads(tmp_path):
+    told = subprocess.run(
+        [sys.executable, "-c", THREADS_AFTER_MANY_TOWNS, tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NUMBA_NUM_THREADS": "2"},
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert told.stdout.split()[-1] == "1"

@@ -40,6 +40,18 @@ def versions() -> dict[str, str]:
     }
 
 
+def settle_threads() -> int:
+    """Start numba's threads, if they are not, and return how many torch has; those stay as they are.
+
+    Both may share one OpenMP. Then the first towns that are played in parallel would give torch as many
+    threads as numba has, in the middle of a run, and from there on other bits.
+    """
+    count = torch.get_num_threads()
+    numba.set_num_threads(numba.get_num_threads())
+    torch.set_num_threads(count)
+    return count
+
+
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Run a block on `count` CPU threads.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from townlet_core.errors import NotFiniteError, RunFailed
 from townlet_core.policy.learned import LearnedPolicy, hold_on, network_for
-from townlet_core.ppo.backend import resolve_device, torch, versions
+from townlet_core.ppo.backend import resolve_device, settle_threads, torch, versions
 from townlet_core.ppo.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -89,7 +89,7 @@ class Trainer:
         self.stop = stop
         self.reports = reports
         self.device = resolve_device(settings.device)
-        self.progress = Progress(threads=torch.get_num_threads(), device=self.device.type)
+        self.progress = Progress(threads=settle_threads(), device=self.device.type)
         self.rollout = Rollout(scenario, settings) if scenario and settings.source != "replay" else None
         self.dataset = dataset
         fed = dataset if settings.source != "rollout" else None
