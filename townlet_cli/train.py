@@ -361,9 +361,10 @@ def _report(
         return
     if result.rewards:
         done, rewards = result.progress.cycle, result.rewards
+        first = f"{rewards[0]:.4f} in cycle {done - len(rewards) + 1}, " if len(rewards) > 1 else ""
         out.print(
-            f"{done} cycles, {result.progress.steps:,} transitions; mean reward "
-            f"{rewards[0]:.4f} in cycle {done - len(rewards) + 1}, {rewards[-1]:.4f} in cycle {done}"
+            f"{done} cycle{'s' if done > 1 else ''}, {result.progress.steps:,} transitions; mean reward "
+            f"{first}{rewards[-1]:.4f} in cycle {done}"
         )
     out.print(f"run: {safe(folder)}")
     out.print(f"telemetry: {safe(log)}")
