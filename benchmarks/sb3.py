@@ -10,10 +10,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
-from townlet_core.envs.stable_baselines3 import TownVecEnv
-from townlet_core.policy.choice import Choice
+from townlet_core.envs.stable_baselines3 import ModelPolicy, TownVecEnv
 from townlet_core.scenario.model import Scenario
-from townlet_core.simulation.towns import Observations, Towns
 from townlet_core.training.settings import TrainingSettings
 
 
@@ -53,26 +51,7 @@ class Rewards(BaseCallback):
         self.ticks.clear()
 
 
-class Model:
-    """A model of Stable-Baselines3 as a policy of Townlet, so that `evaluate` plays it like any other."""
-
-    def __init__(self, model: PPO) -> None:
-        self.model = model
-
-    def act(self, towns: Towns, seen: Observations) -> Choice:
-        """Choose for the tick to come, (B, A); what is impossible acts as wait."""
-        batch = seen.features.shape[:2]
-        rows = {name: array.reshape(-1, *array.shape[2:]) for name, array in seen._asdict().items()}
-        actions, _ = self.model.predict({"map": rows["map"], "features": rows["features"]})
-        unknown = np.zeros(batch, np.float32)  # evaluate asks neither for log-probabilities nor for values
-        return Choice(actions.reshape(batch), unknown, unknown)
-
-    def values(self, seen: Observations) -> np.ndarray:
-        """Return zeros, (B, A): nobody asks."""
-        return np.zeros(seen.features.shape[:2], np.float32)
-
-
-def train(scenario: Scenario, settings: TrainingSettings, ticks: int) -> tuple[list[float], Model]:
+def train(scenario: Scenario, settings: TrainingSettings, ticks: int) -> tuple[list[float], ModelPolicy]:
     """Train for settings.cycles rollouts of `ticks` ticks; returns each one's mean reward, and the policy."""
     towns = TownVecEnv(scenario, settings.num_towns, map_type="uint8")
     rate = settings.learning_rate
@@ -108,4 +87,4 @@ def train(scenario: Scenario, settings: TrainingSettings, ticks: int) -> tuple[l
     )
     noted = Rewards(settings.bootstrap_truncations)
     model.learn(settings.cycles * rows, callback=noted)
-    return noted.means, Model(model)
+    return noted.means, ModelPolicy(model)

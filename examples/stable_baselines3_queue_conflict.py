@@ -10,35 +10,13 @@ from __future__ import annotations
 
 import argparse
 
-import numpy as np
 from stable_baselines3 import PPO
 
 from townlet_core.capture.frames import Policy
-from townlet_core.envs.stable_baselines3 import TownVecEnv
+from townlet_core.envs.stable_baselines3 import ModelPolicy, TownVecEnv
 from townlet_core.evaluate import evaluate
-from townlet_core.policy.choice import Choice
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
-from townlet_core.simulation.towns import Observations, Towns
-
-
-class Learned:
-    """A model of Stable-Baselines3 as a policy of Townlet, so that `evaluate` plays it like any other."""
-
-    def __init__(self, model: PPO) -> None:
-        self.model = model
-
-    def act(self, towns: Towns, seen: Observations) -> Choice:
-        """Choose for the tick to come, (B, A), all agents at once."""
-        batch = seen.features.shape[:2]
-        rows = {name: array.reshape(-1, *array.shape[2:]) for name, array in seen._asdict().items()}
-        actions, _ = self.model.predict({"map": rows["map"], "features": rows["features"]})
-        unknown = np.zeros(batch, np.float32)  # evaluate asks neither for log-probabilities nor for values
-        return Choice(actions.reshape(batch), unknown, unknown)
-
-    def values(self, seen: Observations) -> np.ndarray:
-        """Return zeros, (B, A): nobody asks."""
-        return np.zeros(seen.features.shape[:2], np.float32)
 
 
 def main() -> None:
@@ -71,9 +49,9 @@ def main() -> None:
     print(f"{scenario.name}: return of an episode, mean of {asked.episodes}, 95 % interval")
     show("random", ScriptedPolicy(scenario, epsilon=1.0))
     show("scripted", ScriptedPolicy(scenario))
-    show("before", Learned(model))
+    show("before", ModelPolicy(model))
     model.learn(asked.steps)
-    show("after", Learned(model))
+    show("after", ModelPolicy(model))
 
 
 if __name__ == "__main__":

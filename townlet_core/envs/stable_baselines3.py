@@ -10,9 +10,12 @@ import numpy as np
 
 from townlet_core.envs.vector import Sight, TownVectorEnv
 from townlet_core.errors import InputError, MissingError
+from townlet_core.policy.choice import Choice
 from townlet_core.scenario.model import Scenario
+from townlet_core.simulation.towns import Observations, Towns
 
 try:
+    from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.vec_env import VecEnv
 except ModuleNotFoundError as error:
     library = (error.name or "").partition(".")[0]
@@ -100,3 +103,22 @@ class TownVecEnv(VecEnv):
     def get_images(self) -> Sequence[np.ndarray | None]:
         """Return a picture of every town."""
         return self.env.render() or ()
+
+
+class ModelPolicy:
+    """A model of Stable-Baselines3 as a policy of Townlet, so that `evaluate` plays it like any other."""
+
+    def __init__(self, model: BaseAlgorithm) -> None:
+        self.model = model
+
+    def act(self, towns: Towns, seen: Observations) -> Choice:
+        """Choose for the tick to come, (B, A), all agents at once; what is impossible acts as wait."""
+        batch = seen.features.shape[:2]
+        rows = {name: array.reshape(-1, *array.shape[2:]) for name, array in seen._asdict().items()}
+        actions, _ = self.model.predict({"map": rows["map"], "features": rows["features"]})
+        unknown = np.zeros(batch, np.float32)  # evaluate asks neither for log-probabilities nor for values
+        return Choice(actions.reshape(batch), unknown, unknown)
+
+    def values(self, seen: Observations) -> np.ndarray:
+        """Return zeros, (B, A): nobody asks."""
+        return np.zeros(seen.features.shape[:2], np.float32)
