@@ -38,7 +38,7 @@ check: $(READY)  ## format, lint, types, tests: what CI runs
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python -m pytest $(CORES)
 
-soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: about an hour on two cores
+soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: about half an hour on two cores
 	$(BIN)/python tests/soak.py
 
 soak-resume: $(READY)  ## kill 100 training runs anywhere, resume them, compare how they end: some minutes
