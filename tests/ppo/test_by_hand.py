@@ -63,15 +63,15 @@ def random_network(seed=0, normalised=False, batch=None):
     return network
 
 
-def both_gradients(network, batch, config, rows=None):
+def both_gradients(network, batch, config, rows=None, imitate=False):
     """Losses and gradients of a minibatch: those by autograd, then those by hand."""
     data = on_device(batch, CPU)
     rows = torch.randperm(len(batch.actions)) if rows is None else rows
     advantages = data[6].index_select(0, rows)
     results = []
     for find in (
-        lambda *r: backpropagate(network, data, config, *r),
-        ByHand(network, data, config).backpropagate,
+        partial(backpropagate, network, data, config, imitate=imitate),
+        ByHand(network, data, config, imitate).backpropagate,
     ):
         losses = find(rows, advantages)
         results.append((losses, [parameter.grad.clone() for parameter in network.parameters()]))
@@ -109,20 +109,22 @@ def test_random_minibatches_have_the_gradient_of_autograd(seed, count, binary):
 
 
 @pytest.mark.parametrize("normalised", [False, True])
-def test_cloning_has_the_gradient_of_autograd(normalised):
+@pytest.mark.parametrize("config", [PPOConfig(), PPOConfig().model_copy(update=cloning.PLAIN)])
+def test_imitation_has_the_gradient_of_autograd(config, normalised):
     batch = random_batch(100)
     network = random_network(1, normalised, batch)
-    config = PPOConfig().model_copy(update=cloning.PLAIN)
-    data, rows = on_device(batch, CPU), torch.randperm(100)
-    weights = data[6].index_select(0, rows)
-    results = []
-    for find in (
-        partial(cloning.backpropagate, network, data, config),
-        ByHand(network, data, config, imitate=True).backpropagate,
-    ):
-        losses = find(rows, weights)[:3]
-        results.append((losses, [parameter.grad.clone() for parameter in network.parameters()]))
-    assert_equal(results, 2e-5)
+    assert_equal(both_gradients(network, batch, config, imitate=True), 2e-5)
+
+
+def test_imitation_is_cross_entropy_over_the_legal_actions():
+    batch, network = random_batch(30), random_network()
+    data, ones = on_device(batch, CPU), torch.ones(30)
+    backpropagate(network, data, PPOConfig().model_copy(update=cloning.PLAIN), torch.arange(30), ones, True)
+    own = network.policy_head.weight.grad.clone()
+    network.zero_grad()
+    logits, _ = network(data[0], data[1])
+    torch.nn.functional.cross_entropy(logits.masked_fill(~data[2], -torch.inf), data[3]).backward()
+    assert torch.allclose(own, network.policy_head.weight.grad, atol=1e-6)
 
 
 def test_a_minibatch_of_several_pieces_is_one_minibatch():
@@ -144,8 +146,8 @@ def test_masked_actions_pull_at_nothing():
 
 def test_updates_by_hand_and_by_autograd_end_with_the_same_weights_but_for_rounding(monkeypatch):
     class Autograd:
-        def __init__(self, *given):
-            self.backpropagate = partial(backpropagate, *given)
+        def __init__(self, *given, imitate):
+            self.backpropagate = partial(backpropagate, *given, imitate=imitate)
 
     batch, ends = random_batch(200), []
     for way in (ByHand, Autograd):

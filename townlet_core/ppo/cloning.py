@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from townlet_core.errors import NotFiniteError
 from townlet_core.ppo.backend import torch
-from townlet_core.ppo.by_hand import ByHand
 from townlet_core.ppo.config import PPOConfig
-from townlet_core.ppo.losses import value_loss
-from townlet_core.ppo.network import ActorCritic, masked_log_probs
+from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.statistics import TrainBatch
-from townlet_core.ppo.update import check_batch, on_device, shuffled_rows, step
+from townlet_core.ppo.update import check_batch, gradient_of, on_device, shuffled_rows, step
 
 MINIBATCH = 256  # transitions per step; small, because a few recordings have to give many steps
 PLAIN = {"advantage_normalization": False, "entropy_coef": 0.0, "value_clip": None}  # nothing of PPO's
@@ -45,11 +41,7 @@ def clone_batch(
     config = config.model_copy(update=PLAIN)
     check_batch(batch, network)
     data = on_device(batch, network.value_head.weight.device)
-    gradient: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    if data[0].is_cpu and config.precision == "fp32":
-        gradient = ByHand(network, data, config, imitate=True).backpropagate
-    else:
-        gradient = partial(backpropagate, network, data, config)
+    gradient = gradient_of(network, data, config, imitate=True)
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate
     count, total = len(batch.actions), np.zeros(len(CloneLoss._fields))
@@ -60,28 +52,3 @@ def clone_batch(
         _, policy, value, *_ = stats.losses
         total += len(rows) * np.array((policy, value))
     return CloneLoss(*(total / count).tolist())
-
-
-def backpropagate(
-    network: ActorCritic,
-    data: list[torch.Tensor],
-    config: PPOConfig,
-    rows: torch.Tensor,
-    weights: torch.Tensor,
-) -> torch.Tensor:
-    """Make the parameters' gradients those of a minibatch; returns the loss and its two parts.
-
-    rows: (n,) of the batch. weights: (n,), how much each action counts.
-    """
-    for parameter in network.parameters():
-        parameter.grad = None
-    map, features, action_mask, actions, _, old_values, _, returns = (c.index_select(0, rows) for c in data)
-    with torch.autocast(map.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        logits, values = network(map, features)
-    log_probs = masked_log_probs(logits, action_mask).gather(1, actions[:, None])[:, 0]
-    unit = network.returns.std.float() if network.returns is not None else 1.0
-    policy = -(log_probs * weights).mean()
-    value = value_loss(values / unit, old_values / unit, returns / unit, None)
-    total = policy + config.value_loss_coef * value
-    total.backward()
-    return torch.stack((total, policy, value)).detach()

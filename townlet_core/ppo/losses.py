@@ -33,16 +33,20 @@ def ppo_loss(
     advantages: torch.Tensor,
     returns: torch.Tensor,
     config: PPOConfig,
+    imitate: bool = False,
 ) -> PPOLoss:
     """Compute the clipped surrogate loss of Schulman et al. 2017, arXiv:1707.06347, eq. 7 and 9.
 
     logits, action_mask: (N, A). actions: (N,) int64. The rest: (N,) float32; advantages are used as given.
+    With `imitate`, the policy's loss is −mean log π · advantage, whatever the actions' old probabilities.
     """
     log_probs = masked_log_probs(logits, action_mask)
-    log_ratio = log_probs.gather(1, actions[:, None])[:, 0] - old_log_probs
+    log_prob = log_probs.gather(1, actions[:, None])[:, 0]
+    log_ratio = torch.zeros_like(log_prob) if imitate else log_prob - old_log_probs
     ratio = log_ratio.exp()
     clipped_ratio = ratio.clamp(1 - config.clip_param, 1 + config.clip_param)
-    policy = -torch.minimum(ratio * advantages, clipped_ratio * advantages).mean()
+    gain = log_prob * advantages if imitate else torch.minimum(ratio * advantages, clipped_ratio * advantages)
+    policy = -gain.mean()
     value = value_loss(values, old_values, returns, config.value_clip)
     entropies = -(log_probs.exp() * log_probs).sum(1)
     entropy = entropies.mean()

@@ -28,6 +28,8 @@ SKIPS_THAT_END_A_RUN = 3  # not-finite updates in a row; the caller then ends wi
 SMALLEST_STD = 1e-8
 ROUNDING = 1e-6  # of the mean; a float32 advantage can't show a smaller spread
 ADAM_EPSILON = 1e-5
+# Of a minibatch's rows and advantages; returns its losses, one for each of PPOLoss.
+Gradient = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def make_optimizer(network: ActorCritic, learning_rate: float) -> torch.optim.Adam:
@@ -58,11 +60,7 @@ def update_policy(
     """
     check_batch(batch, network)
     data = on_device(batch, network.value_head.weight.device)
-    gradient: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    if data[0].is_cpu and config.precision == "fp32":
-        gradient = ByHand(network, data, config).backpropagate
-    else:
-        gradient = partial(backpropagate, network, data, config)
+    gradient = gradient_of(network, data, config)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     about_batch = describe_batch(batch)
@@ -86,6 +84,15 @@ def update_policy(
         if stopped or (config.target_kl and history[-1].kl_divergence > config.target_kl):
             break
     return history
+
+
+def gradient_of(
+    network: ActorCritic, data: list[torch.Tensor], config: PPOConfig, imitate: bool = False
+) -> Gradient:
+    """Choose how gradients are found: by hand where that is written, by autograd elsewhere."""
+    if data[0].is_cpu and config.precision == "fp32":
+        return ByHand(network, data, config, imitate=imitate).backpropagate
+    return partial(backpropagate, network, data, config, imitate=imitate)
 
 
 def check_batch(batch: TrainBatch, network: ActorCritic) -> None:
@@ -133,7 +140,7 @@ def step(
     data: list[torch.Tensor],
     rows: torch.Tensor,
     config: PPOConfig,
-    gradient: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    gradient: Gradient,
 ) -> MiniBatchStats:
     """Take one optimiser step on these rows, or none if anything is not finite; the statistics say which."""
     rows = rows.to(data[0].device)
@@ -172,6 +179,7 @@ def backpropagate(
     config: PPOConfig,
     rows: torch.Tensor,
     advantages: torch.Tensor,
+    imitate: bool = False,
 ) -> torch.Tensor:
     """Make the parameters' gradients those of a minibatch; returns its losses, one for each of PPOLoss.
 
@@ -192,7 +200,8 @@ def backpropagate(
             logits, values = network(map, features)
         if unit is not None:
             values, old_values, returns = values / unit, old_values / unit, returns / unit
-        loss = ppo_loss(logits, values, mask, actions, old_log_probs, old_values, advantage, returns, config)
+        old = (old_log_probs, old_values)
+        loss = ppo_loss(logits, values, mask, actions, *old, advantage, returns, config, imitate)
         share = len(piece) / len(rows)
         (loss.total * share).backward()
         losses += share * torch.stack([part.detach().double() for part in loss])
