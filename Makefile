@@ -41,7 +41,7 @@ check: $(READY)  ## format, lint, types, tests: what CI runs
 soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: about half an hour on two cores
 	$(BIN)/python tests/soak.py
 
-soak-resume: $(READY)  ## kill 100 training runs anywhere, resume them, compare how they end: some minutes
+soak-resume: $(READY)  ## kill 100 training runs anywhere, resume them, compare how they end: about a minute
 	$(BIN)/python tests/kill_soak.py
 
 docs: $(READY)  ## renew the options in docs/cli.md and the keys in docs/scenarios.md

@@ -107,3 +107,11 @@ def test_a_removed_folder_is_whole_or_gone_even_if_that_is_interrupted(tmp_path,
     io.write_file(tmp_path / "run" / "b.txt", b"y")
     io.remove_at_once(tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_removing_a_link_leaves_what_it_leads_to(tmp_path):
+    io.write_file(tmp_path / "run" / "a.txt", b"x")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    io.remove_at_once(tmp_path / "link")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert (tmp_path / "run" / "a.txt").read_bytes() == b"x"

@@ -161,7 +161,7 @@ def remove(path: Path) -> None:
 
 def remove_at_once(folder: Path) -> None:
     """Delete a folder; whatever happens meanwhile, under its name stands all of it or nothing."""
-    folder = Path(folder).resolve()
+    folder = Path(os.path.abspath(folder))  # of a link, the link itself
     doomed = folder.with_name(f".{folder.name}.removed")
     remove(doomed)  # what is left of an earlier one
     try:

@@ -158,9 +158,6 @@ def test_a_beginner_seldom_releases(tmp_path):
 THREADS_AFTER_MANY_TOWNS = """
 import sys
 import torch
-import os
-import subprocess
-import sys
 from pathlib import Path
 sys.path.insert(0, "tests/training")
 from small_runs import run_small

@@ -77,9 +77,8 @@ class Towns:
 
         Raises ShapeError for another shape, InputError if a town is over and was not restarted.
         """
-        actions = np.require(
-            actions, np.int64, ["C", "A", "W"]
-        )  # of one type, as the kernel was compiled for
+        # Always of one type, so that one kernel does.
+        actions = np.require(actions, np.int64, ["C", "A", "W"])
         if actions.shape != self._shape:
             raise ShapeError(f"actions have shape {actions.shape}, expected {self._shape}")
         if self.over_count:
