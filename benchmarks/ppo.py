@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import numba
 import numpy as np
@@ -15,7 +14,7 @@ from benchmarks.peers import Ask, peer
 from benchmarks.town import AGENTS, make_town
 from townlet_core.policy.learned import LearnedPolicy, network_for
 from townlet_core.ppo.advantages import advantages
-from townlet_core.ppo.config import NetworkConfig, PPOConfig
+from townlet_core.ppo.config import NetworkConfig, PPOConfig, Precision
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
@@ -30,7 +29,7 @@ SIZES = {"big": 32_768, "small": 1_024}  # transitions
 PARTS = 4  # minibatches
 LANES = 256  # agents side by side, for cycles and advantages: 32 towns of eight
 NETWORK = NetworkConfig(map_shape=MAP_SHAPE, feature_count=FEATURES, action_count=ACTION_COUNT)
-PRECISIONS: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 PEER = "Stable-Baselines3, fp32"
 
 
@@ -92,7 +91,7 @@ def random_batch(count: int) -> TrainBatch:
     )
 
 
-def updater(batch: TrainBatch, precision: Literal["fp32", "bf16"], seconds: float) -> Measure:
+def updater(batch: TrainBatch, precision: Precision, seconds: float) -> Measure:
     """Return what measures our update."""
     network = ActorCritic(NETWORK, seed=0)
     config = PPOConfig(num_mini_batches=PARTS, precision=precision, device="cpu")
@@ -153,7 +152,7 @@ def _cycles(transitions: int, threads: int, ask: Ask | None, effort: Effort) -> 
     ]
 
 
-def cycler(transitions: int, precision: Literal["fp32", "bf16"], seconds: float) -> Measure:
+def cycler(transitions: int, precision: Precision, seconds: float) -> Measure:
     """Return what measures our cycles, in towns of eight shaped like town_day."""
     scenario, towns = make_town(), LANES // AGENTS
     settings = TrainingSettings(
@@ -166,7 +165,7 @@ def cycler(transitions: int, precision: Literal["fp32", "bf16"], seconds: float)
     )
     network = ActorCritic(network_for(scenario), seed=0)
     optimizer = make_optimizer(network, settings.learning_rate)
-    rollout, policy = Rollout(scenario, settings), LearnedPolicy(network)
+    rollout, policy = Rollout(scenario, settings), LearnedPolicy(network, precision)
 
     def cycle() -> None:
         rollout.play(policy, StopRequest())

@@ -173,7 +173,7 @@ def train(
     precision: Annotated[
         Literal["fp32", "bf16"] | None,
         ppo(
-            help="Arithmetic of the network while training; the weights stay fp32.",
+            help="Arithmetic of the hidden layers while training; bf16 needs a processor that has it.",
         ),
     ] = None,
     device: Annotated[

@@ -63,17 +63,20 @@ def random_network(seed=0, normalised=False, batch=None):
     return network
 
 
+def by_hand(network, data, config, imitate):
+    return ByHand(network, data, config, imitate).backpropagate
+
+
 def both_gradients(network, batch, config, rows=None, imitate=False):
     """Losses and gradients of a minibatch: those by autograd, then those by hand."""
     data = on_device(batch, CPU)
     rows = torch.randperm(len(batch.actions)) if rows is None else rows
     advantages = data[6].index_select(0, rows)
     results = []
-    for find in (
-        partial(backpropagate, network, data, config, imitate=imitate),
-        ByHand(network, data, config, imitate).backpropagate,
-    ):
-        losses = find(rows, advantages)
+    for make in (partial(partial, backpropagate), by_hand):
+        for parameter in network.parameters():
+            parameter.grad = None  # whoever finds none has left one out
+        losses = make(network, data, config, imitate=imitate)(rows, advantages)
         results.append((losses, [parameter.grad.clone() for parameter in network.parameters()]))
     return results
 
@@ -114,6 +117,23 @@ def test_imitation_has_the_gradient_of_autograd(config, normalised):
     batch = random_batch(100)
     network = random_network(1, normalised, batch)
     assert_equal(both_gradients(network, batch, config, imitate=True), 2e-5)
+
+
+@pytest.mark.parametrize(("normalised", "binary"), list(itertools.product([False, True], repeat=2)))
+@pytest.mark.parametrize("imitate", [False, True])
+def test_bf16_by_hand_is_bf16_by_autograd_but_for_rounding(normalised, binary, imitate):
+    batch = random_batch(300, binary=binary)
+    network = random_network(1, normalised, batch)
+    # Nothing is clipped: a ratio that rounding moves across the edge would change a gradient by far more.
+    config = PPOConfig(precision="bf16", clip_param=10, value_clip=None)
+    by_autograd, by_hand = both_gradients(network, batch, config, imitate=imitate)
+    exact, _ = both_gradients(
+        network, batch, config.model_copy(update={"precision": "fp32"}), imitate=imitate
+    )
+    assert_equal((by_autograd, by_hand), 0.02)
+    assert_equal((exact, by_hand), 0.05)
+    differ = [not torch.equal(own, other) for own, other in zip(by_hand[1], exact[1], strict=True)]
+    assert all(differ)
 
 
 def test_imitation_is_cross_entropy_over_the_legal_actions():

@@ -94,18 +94,30 @@ def test_even_draws_choose_each_action_as_often_as_its_probability():
     assert np.bincount(actions, minlength=4).tolist() == [100, 0, 600, 300]
 
 
-def test_acting_reports_the_log_probability_and_value_of_what_it_did():
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_acting_reports_the_log_probability_and_value_of_what_it_did(precision):
     network = ActorCritic(SMALL, seed=3)
     maps, features = observations(40)
     mask = np.random.default_rng(1).random((40, 5)) < 0.5
     mask[:, 2] = True
     uniforms = np.random.default_rng(2).random(40)
-    actions, log_probs, values = act(network, maps, features, mask, uniforms)
+    actions, log_probs, values = act(network, maps, features, mask, uniforms, precision)
     assert (actions.dtype, log_probs.dtype, values.dtype) == (np.int64, np.float32, np.float32)
-    again, value_again = score_actions(network, maps, features, mask, actions)
+    again, value_again = score_actions(network, maps, features, mask, actions, precision)
     np.testing.assert_allclose(log_probs, again, atol=1e-6)
     np.testing.assert_allclose(values, value_again, atol=1e-6)
     assert len(set(actions.tolist())) > 1
+
+
+def test_bf16_rounds_what_is_hidden_and_not_what_comes_out():
+    network, seen = ActorCritic(SMALL, seed=3), observations(200)
+    mask, nothing = np.ones((200, 5), bool), np.zeros(200, np.int64)
+    _, values = score_actions(network, *seen, mask, nothing)
+    _, rounded = score_actions(network, *seen, mask, nothing, "bf16")
+    assert rounded == pytest.approx(values, abs=0.02)
+    assert rounded != pytest.approx(values, abs=1e-5)
+    coarse = torch.from_numpy(rounded).bfloat16().float().numpy()
+    assert (coarse != rounded).mean() > 0.9
 
 
 def test_without_chance_the_likeliest_legal_action_is_taken():

@@ -72,6 +72,18 @@ def test_the_last_tick_is_learned_from_only_where_nothing_follows_it(trainer, te
     assert off_policy.ess_fraction == pytest.approx(1, abs=1e-5)
 
 
+def test_recordings_are_judged_in_the_precision_that_learns(trainer):
+    with torch.no_grad():
+        trainer.network.policy_head.weight.mul_(100)  # far from even, so that rounding shows
+    trainer.rollout.play(LearnedPolicy(trainer.network, "bf16"), trainer.stop)
+    own, ratios = [recorded(trainer.rollout.frames, True)], []
+    for precision in ("bf16", "fp32"):
+        config = trainer.settings.ppo.model_copy(update={"precision": precision})
+        ratios.append(replay_batch(own, trainer.network, config)[1])
+    assert ratios[0].ess_fraction == pytest.approx(1, abs=1e-8)
+    assert ratios[1].ess_fraction < 1 - 1e-7
+
+
 def test_on_policy_recordings_get_the_advantages_of_the_rollout(trainer):
     trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
     frames, config = trainer.rollout.frames, trainer.settings.ppo

@@ -12,11 +12,12 @@ import torch
 from small_runs import run_small, settings_of, trainer_of
 
 from townlet_core.errors import InputError, RunFailed
-from townlet_core.policy.learned import RELEASE_ODDS
+from townlet_core.policy.learned import RELEASE_ODDS, LearnedPolicy
 from townlet_core.ppo.checkpoint import load_checkpoint
-from townlet_core.ppo.network import masked_log_probs
+from townlet_core.ppo.network import masked_log_probs, score_actions
 from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.events import load_events
+from townlet_core.simulation.towns import Observations
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.loop import Reports
 from townlet_core.vocab import ACTION_COUNT, RELEASE, WAIT
@@ -70,16 +71,28 @@ def test_the_network_that_learns_is_the_one_that_acts(tmp_path):
     # After an update the log-probabilities of the next rollout are those of the updated network.
     trainer = trainer_of(tmp_path, settings_of(source="rollout", cycles=2))
     trainer.run()
-    from townlet_core.policy.learned import LearnedPolicy
-    from townlet_core.ppo.network import score_actions
-    from townlet_core.simulation.towns import Observations
-
     trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
     frames = trainer.rollout.frames
     seen = Observations(frames.map[0, 0], frames.features[0, 0], frames.action_mask[0, 0])
     log_probs, values = score_actions(trainer.network, *seen, frames.actions[0, 0])
     assert log_probs == pytest.approx(frames.log_probs[0, 0], abs=1e-5)
     assert values == pytest.approx(frames.values[0, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "other"), [("fp32", "bf16"), ("bf16", "fp32")])
+def test_towns_are_played_in_the_precision_they_are_learned_in(tmp_path, precision, other):
+    # At a rate too small to change a weight, the network is still the one that played.
+    trainer = trainer_of(
+        tmp_path, settings_of(source="rollout", cycles=1, precision=precision, learning_rate=1e-30)
+    )
+    trainer.run()
+    frames = trainer.rollout.frames
+    tick = (frames.map[5, 0], frames.features[5, 0], frames.action_mask[5, 0], frames.actions[5, 0])
+    log_probs, values = score_actions(trainer.network, *tick, precision)
+    assert log_probs == pytest.approx(frames.log_probs[5, 0], abs=1e-6)
+    assert values == pytest.approx(frames.values[5, 0], abs=1e-5)
+    _, values = score_actions(trainer.network, *tick, other)
+    assert values != pytest.approx(frames.values[5, 0], abs=1e-5)
 
 
 def test_conflicts_told_of_a_replay_epoch_are_those_of_the_events_list(tmp_path):

@@ -10,7 +10,7 @@ from townlet_core.errors import InputError
 from townlet_core.policy.choice import Choice
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.ppo.backend import torch
-from townlet_core.ppo.config import NetworkConfig
+from townlet_core.ppo.config import NetworkConfig, Precision
 from townlet_core.ppo.network import ActorCritic, act, score_actions
 from townlet_core.rng import DRAW_POLICY, draw_unit
 from townlet_core.scenario.model import Scenario
@@ -29,8 +29,9 @@ class LearnedPolicy:
     on nothing else that happens to be in the batch.
     """
 
-    def __init__(self, network: ActorCritic) -> None:
+    def __init__(self, network: ActorCritic, precision: Precision = "fp32") -> None:
         self.network = network
+        self.precision = precision
 
     def act(self, towns: Towns, seen: Observations) -> Choice:
         """Choose for the tick to come, from what every agent sees."""
@@ -39,14 +40,12 @@ class LearnedPolicy:
         with wrapping():
             draw_uniforms(towns.state, uniforms)
         flat = flatten(seen)
-        actions, log_probs, values = act(
-            self.network, flat.map, flat.features, flat.action_mask, uniforms.reshape(-1)
-        )
+        actions, log_probs, values = act(self.network, *flat, uniforms.reshape(-1), self.precision)
         return Choice(actions.reshape(batch), log_probs.reshape(batch), values.reshape(batch))
 
     def values(self, seen: Observations) -> np.ndarray:
         """Return the critic's value of each observation, (B, A) float32."""
-        return critic_values(self.network, seen)
+        return critic_values(self.network, seen, self.precision)
 
 
 class ScoredPolicy:
@@ -65,12 +64,12 @@ class ScoredPolicy:
         return critic_values(self.network, seen)
 
 
-def critic_values(network: ActorCritic, seen: Observations) -> np.ndarray:
+def critic_values(network: ActorCritic, seen: Observations, precision: Precision = "fp32") -> np.ndarray:
     """Value every observation, (B, A) float32, in bounded pieces."""
     batch = seen.features.shape[:2]
     flat = flatten(seen)
     nothing = np.zeros(len(flat.features), np.int64)
-    _, values = score_actions(network, flat.map, flat.features, flat.action_mask, nothing)
+    _, values = score_actions(network, *flat, nothing, precision)
     return values.reshape(batch)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from townlet_core import __version__
 from townlet_core.errors import MissingError
+from townlet_core.ppo.config import Precision
 
 try:
     import torch
@@ -64,6 +65,11 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def arithmetic(precision: Precision, device: torch.device) -> torch.autocast:
+    """Let a block compute in bf16 what torch holds to be safe in it, or everything in fp32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def to_tensor(array: np.ndarray, device: torch.device, dtype: type | None = None) -> torch.Tensor:

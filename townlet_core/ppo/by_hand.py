@@ -21,7 +21,7 @@ PIECE = 2048  # rows that pass the network together: what they need stays near t
 
 
 class ByHand:
-    """Gradients for one update on the CPU in fp32; what does not change in it is made once.
+    """Gradients for one update on the CPU; what does not change in it is made once.
 
     The map layer adds up rows of its weights where maps are zeros and ones, and multiplies otherwise.
     With `imitate`, the policy's loss is −mean log π · advantage.
@@ -36,14 +36,15 @@ class ByHand:
         self.ones = find_ones(map.numpy())
         if network.observations is not None:
             features = network.observations.normalise(features)
-        self.features = features
+        self.kind = torch.bfloat16 if config.precision == "bf16" else torch.float32
+        self.features = features.to(self.kind)
         self.value_shift = 0.0
         if network.returns is not None:  # then the critic's numbers count in standard deviations
             std, mean = network.returns.std.float(), network.returns.mean.float()
             old_values, returns, self.value_shift = old_values / std, returns / std, (mean / std).item()
         self.judged = (mask, actions, old_log_probs, old_values, returns)
         self.size = min(config.micro_batch or PIECE, PIECE, len(map))
-        self.buffers = torch.empty(4, self.size, network.config.hidden_size)
+        self.buffers = torch.empty(4, self.size, network.config.hidden_size, dtype=self.kind)
         self.gradients = Weights(*(torch.empty_like(part) for part in read_weights(network)))
         share_gradients(network, self.gradients)
 
@@ -53,7 +54,7 @@ class ByHand:
 
         rows: (n,) of the batch. advantages: (n,), ready for use.
         """
-        weights = read_weights(self.network)
+        weights = read_weights(self.network, self.kind)
         sums = np.zeros(len(PPOLoss._fields))
         for gradient in self.gradients:
             gradient.zero_()
@@ -73,9 +74,9 @@ class ByHand:
         seen, felt, hidden, hidden_grad = self.buffers[:, : len(rows)]
         outputs = pass_forward(weights, maps, features, seen, felt, hidden)
 
-        grad = self._judge(outputs, rows, advantages, count, sums)
+        grad = self._judge(outputs, rows, advantages, count, sums).to(self.kind)
         add_products(gradients.heads, gradients.heads_bias, grad, hidden)
-        grad = grad_at_inputs(weights.heads, grad, hidden, hidden_grad)
+        grad = grad_at_inputs(weights.heads.to(self.kind), grad, hidden, hidden_grad)
         add_products(gradients.trunk[:, of_features], gradients.trunk_bias, grad, felt)
         add_products(gradients.trunk[:, of_map], None, grad, seen)
         # The buffer `hidden` is free now, and takes the gradients at felt and then at seen.
@@ -84,14 +85,14 @@ class ByHand:
         seen_grad = grad_at_inputs(weights.trunk[:, of_map], grad, seen, hidden)
         if isinstance(maps, Picked):
             gradients.map.add_(add_rows(seen_grad, maps.maps, maps.tile_starts))
-            gradients.map_bias.add_(seen_grad.sum(0))
+            gradients.map_bias.add_(seen_grad.sum(0, dtype=torch.float32))
         else:
             add_products(gradients.map.t(), gradients.map_bias, seen_grad, maps)
 
     def _maps(self, rows: torch.Tensor) -> Picked | torch.Tensor:
         if self.ones is not None:
             return pick(self.ones, rows.numpy(), self.maps.shape[1])
-        return self.maps.index_select(0, rows).float()
+        return self.maps.index_select(0, rows).to(self.kind)
 
     def _judge(
         self,
@@ -134,9 +135,12 @@ def add_products(
     inputs: torch.Tensor,
 ) -> None:
     """Add a layer's gradient, given the one at its outputs: gradᵀ · inputs, and the sum over the rows."""
-    weight_gradient.addmm_(grad.t(), inputs)
+    if grad.dtype == weight_gradient.dtype:
+        weight_gradient.addmm_(grad.t(), inputs)
+    else:
+        weight_gradient.add_(grad.t() @ inputs)
     if bias_gradient is not None:
-        bias_gradient.add_(grad.sum(0))
+        bias_gradient.add_(grad.sum(0, dtype=torch.float32))
 
 
 def grad_at_inputs(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MAX_PARAMETERS = 1 << 27  # 512 MiB of float32; a damaged state.json can't ask for more
 
+Precision = Literal["fp32", "bf16"]
 Side = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -48,8 +49,9 @@ class PPOConfig(BaseModel):
     micro_batch: int | None = Field(
         None, ge=1, description="Transitions per backward pass; gradients add up to the whole minibatch's."
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Arithmetic of the network while training; the weights stay fp32."
+    precision: Precision = Field(
+        "fp32",
+        description="Arithmetic of the hidden layers while training; bf16 needs a processor that has it.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where the network trains; auto takes a GPU if there is one."

@@ -10,7 +10,10 @@ from townlet_core.ppo.ones import Picked, add_rows
 
 
 class Weights(NamedTuple):
-    """Weights and biases as a pass needs them, or their gradients; float32."""
+    """Weights and biases as a pass needs them, or their gradients.
+
+    Those of the heads, and all gradients, are float32; the others are what the pass computes in.
+    """
 
     map: torch.Tensor  # (M, W), the other way round than in the network
     feature: torch.Tensor  # (W, F)
@@ -22,16 +25,16 @@ class Weights(NamedTuple):
     heads_bias: torch.Tensor
 
 
-def read_weights(network: ActorCritic) -> Weights:
-    """Lay the network's weights out for a pass."""
+def read_weights(network: ActorCritic, kind: torch.dtype = torch.float32) -> Weights:
+    """Lay the network's weights out for a pass in float32 or bfloat16."""
     return Weights(
-        map=network.map_layer.weight.t().contiguous(),
-        feature=network.feature_layer.weight,
-        trunk=network.trunk.weight,
+        map=network.map_layer.weight.t().to(kind).contiguous(),
+        feature=network.feature_layer.weight.to(kind),
+        trunk=network.trunk.weight.to(kind),
         heads=torch.cat((network.policy_head.weight, network.value_head.weight)),
-        map_bias=network.map_layer.bias,
-        feature_bias=network.feature_layer.bias,
-        trunk_bias=network.trunk.bias,
+        map_bias=network.map_layer.bias.to(kind),
+        feature_bias=network.feature_layer.bias.to(kind),
+        trunk_bias=network.trunk.bias.to(kind),
         heads_bias=torch.cat((network.policy_head.bias, network.value_head.bias)),
     )
 
@@ -46,8 +49,8 @@ def pass_forward(
 ) -> torch.Tensor:
     """Return logits and, in the last column, the critic's raw output, (n, A + 1) float32.
 
-    maps: their ones, or all their numbers (n, M) float32. features: (n, F). Written
-    are (n, W): seen, what the map layer makes of the maps, felt, what the feature layer does, and hidden.
+    maps: their ones, or all their numbers (n, M). features: (n, F). Written are (n, W): seen, what the map
+    layer makes of the maps, felt, what the feature layer does, and hidden. All have the weights' dtype.
     """
     width = seen.shape[1]
     if isinstance(maps, Picked):
@@ -57,4 +60,4 @@ def pass_forward(
     torch.addmm(weights.feature_bias, features, weights.feature.t(), out=felt)
     torch.addmm(weights.trunk_bias, seen.relu_(), weights.trunk[:, :width].t(), out=hidden)
     hidden.addmm_(felt.relu_(), weights.trunk[:, width:].t()).relu_()
-    return torch.addmm(weights.heads_bias, hidden, weights.heads.t())
+    return torch.addmm(weights.heads_bias, hidden.float(), weights.heads.t())

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from townlet_core.errors import InputError, NotFiniteError
-from townlet_core.ppo.backend import threads, to_tensor, torch
-from townlet_core.ppo.config import NetworkConfig
+from townlet_core.ppo.backend import arithmetic, threads, to_tensor, torch
+from townlet_core.ppo.config import NetworkConfig, Precision
 from townlet_core.ppo.normalisers import RunningStatistics
 
 MASKED_LOGIT = -1e9  # finite, so that 0 · log 0 is 0 and not NaN; exp of it is exactly 0
@@ -57,17 +57,19 @@ class ActorCritic(torch.nn.Module):
     def forward(self, map: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits (N, A) and values (N,), both float32.
 
-        map: (N, C, H, W) float32 or uint8. features: (N, F) float32.
+        map: (N, C, H, W) float32 or uint8. features: (N, F) float32. The heads compute in float32 whatever
+        the others do: bfloat16 would leave a logit or a value three digits.
         """
         if self.observations is not None:
             features = self.observations.normalise(features)
         seen = torch.relu(self.map_layer(map.flatten(1).float()))
         felt = torch.relu(self.feature_layer(features))
-        hidden = torch.relu(self.trunk(torch.cat((seen, felt), dim=1)))
-        values = self.value_head(hidden).float().squeeze(1)
+        hidden = torch.relu(self.trunk(torch.cat((seen, felt), dim=1))).float()
+        with arithmetic("fp32", hidden.device):
+            logits, values = self.policy_head(hidden), self.value_head(hidden).squeeze(1)
         if self.returns is not None:
             values = values * self.returns.std.float() + self.returns.mean.float()
-        return self.policy_head(hidden).float(), values
+        return logits, values
 
     @torch.no_grad()
     def take_in_observations(self, features: np.ndarray) -> None:
@@ -130,17 +132,19 @@ def act(
     features: np.ndarray,
     action_mask: np.ndarray,
     uniforms: np.ndarray | None,
+    precision: Precision = "fp32",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Choose an action for each observation; chance comes in as `uniforms`, so it belongs to the caller.
 
     map: (N, C, H, W) float32 or uint8. features: (N, F). action_mask: (N, A) bool. uniforms: (N,) in
-    [0, 1), or None for the likeliest action. Returns actions (N,) int64, their log-probabilities (N,)
-    float32, values (N,) float32. A masked action is never chosen.
+    [0, 1), or None for the likeliest action. precision: of the hidden layers. Returns actions (N,) int64,
+    their log-probabilities (N,) float32, values (N,) float32. A masked action is never chosen.
     Raises InputError if an observation has no legal action, NotFiniteError if the policy's output is not
     finite.
     """
     device = network.value_head.weight.device
-    logits, values = network(to_tensor(map, device), to_tensor(features, device, np.float32))
+    with arithmetic(precision, device):
+        logits, values = network(to_tensor(map, device), to_tensor(features, device, np.float32))
     log_probs = masked_log_probs(logits, to_tensor(action_mask, device, np.bool_)).cpu().numpy()
     check_choosable(log_probs, action_mask)
     actions = log_probs.argmax(1) if uniforms is None else draw_actions(log_probs, uniforms)
@@ -182,6 +186,7 @@ def score_actions(
     features: np.ndarray,
     action_mask: np.ndarray,
     actions: np.ndarray,
+    precision: Precision = "fp32",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the log-probabilities of recorded `actions`, and the values, as (N,) float32.
 
@@ -192,7 +197,10 @@ def score_actions(
     log_probs, values = np.empty(len(actions), np.float32), np.empty(len(actions), np.float32)
     for start in range(0, len(actions), SCORE_ROWS):
         rows = slice(start, start + SCORE_ROWS)
-        logits, value = network(to_tensor(map[rows], device), to_tensor(features[rows], device, np.float32))
+        with arithmetic(precision, device):
+            logits, value = network(
+                to_tensor(map[rows], device), to_tensor(features[rows], device, np.float32)
+            )
         every = masked_log_probs(logits, to_tensor(action_mask[rows], device, np.bool_))
         chosen = every.gather(1, to_tensor(actions[rows], device, np.int64)[:, None])[:, 0]
         log_probs[rows], values[rows] = chosen.cpu().numpy(), value.cpu().numpy()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core.errors import InputError, ShapeError
-from townlet_core.ppo.backend import to_tensor, torch
+from townlet_core.ppo.backend import arithmetic, to_tensor, torch
 from townlet_core.ppo.by_hand import ByHand
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.losses import PPOLoss, ppo_loss
@@ -90,7 +90,7 @@ def gradient_of(
     network: ActorCritic, data: list[torch.Tensor], config: PPOConfig, imitate: bool = False
 ) -> Gradient:
     """Choose how gradients are found: by hand where that is written, by autograd elsewhere."""
-    if data[0].is_cpu and config.precision == "fp32":
+    if data[0].is_cpu:
         return ByHand(network, data, config, imitate=imitate).backpropagate
     return partial(backpropagate, network, data, config, imitate=imitate)
 
@@ -196,7 +196,7 @@ def backpropagate(
         map, features, mask, actions, old_log_probs, old_values, _, returns = (
             column.index_select(0, piece) for column in data
         )
-        with torch.autocast(map.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        with arithmetic(config.precision, map.device):
             logits, values = network(map, features)
         if unit is not None:
             values, old_values, returns = values / unit, old_values / unit, returns / unit

@@ -146,6 +146,7 @@ def _judge(
         flat(batch.features, total),
         flat(batch.action_mask, total),
         flat(batch.actions, total),
+        config.precision,
     )
     log_probs, values = log_probs.reshape(total, count), values.reshape(total, count)
     after = values[ticks] if ticks < total else np.zeros(count, np.float32)

@@ -178,7 +178,7 @@ class Trainer:
             first_statistics(self.network, recorded, self.settings.gamma)
         elif self.rollout:
             before = self.rollout.dump()
-            self.rollout.play(LearnedPolicy(self.network), self.stop)
+            self.rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop)
             first_statistics(self.network, [self.rollout.frames], self.settings.gamma)
             self.rollout.restore(before, STATE_FILE)
 
@@ -215,7 +215,7 @@ class Trainer:
             self._learn(batch, about, "replay", REPLAY_HALF, began, log)
         if self.rollout:
             began = time.perf_counter()
-            about = self.rollout.play(LearnedPolicy(self.network), self.stop)
+            about = self.rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop)
             batch = rollout_batch(self.rollout.frames, self.settings.ppo)
             self._learn(batch, about, "rollout", ROLLOUT_HALF, began, log)
         return about
