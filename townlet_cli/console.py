@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)  # a path may hold :100:
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 # C0 and C1 controls, line separators, bidi overrides, half surrogates (bytes of a file name that are no
 # text): what could move the cursor, break a line, lie, or not be printed at all.
@@ -77,11 +77,15 @@ def next_step(command: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON object on stdout for machines."""
+    sys.stdout.write(to_json(value, orjson.OPT_INDENT_2) + "\n")
+
+
+def to_json(value: Any, option: int = 0) -> str:
+    """Serialise for machines; bytes of a file name that are no text become escapes."""
     try:
-        text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode()
-    except TypeError:  # half surrogates, which stand for bytes of a file name that are no text
-        text = json.dumps(value, indent=2)
-    sys.stdout.write(text + "\n")
+        return orjson.dumps(value, option=option | orjson.OPT_SERIALIZE_NUMPY).decode()
+    except TypeError:  # half surrogates, which stand for such bytes
+        return json.dumps(value, indent=2 if option else None)
 
 
 def table(title: str, *columns: str) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -67,6 +68,9 @@ def run() -> None:
     # They are None where the caller has closed them.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal and pipe has every letter
+            stream.reconfigure(errors="backslashreplace")
     arguments = _globals_first(sys.argv[1:])
     try:
         code = app(arguments, prog_name="townlet", standalone_mode=False)
@@ -122,7 +126,7 @@ def _try_to_print(markup: str) -> None:
     """Print on stderr; the exit code is right also where nobody can read why."""
     try:
         # A new console: one that a signal interrupted in the middle of a line may print it again, or nothing.
-        Console(stderr=True, highlight=False, soft_wrap=True).print(markup)
+        Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(markup)
     except (OSError, SystemExit):
         _silence(sys.stderr)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from townlet_cli.console import warn
+from townlet_core import io
+from townlet_core.errors import MissingError
 
 if TYPE_CHECKING:
     from townlet_core.capture.frames import Policy
@@ -29,9 +31,7 @@ def open_policy(name: str, scenario: Scenario, epsilon: float | None) -> tuple[P
 
 def open_network(name: str, scenario: Scenario, seed: int = 0) -> tuple[ActorCritic, str]:
     """Load a checkpoint's network, or make a `fresh` one; return it and how it is marked."""
-    if name != "fresh" and not Path(name).exists():
-        from townlet_core.errors import MissingError
-
+    if name != "fresh" and io.kind_of(Path(name)) is None:
         raise MissingError(
             f"{name}: no such checkpoint", "give `scripted`, `random`, or a run directory of `townlet train`"
         )

@@ -41,7 +41,7 @@ def new(
     io.refuse_existing(file, force)
     io.make_folder(file.parent)
     beside, wanted = file.with_name(SCHEMA_FILE), io.dump_json(scenario_schema())
-    if force or not beside.exists():
+    if force or io.kind_of(beside) is None:
         io.write_file(beside, wanted)
         note(f"wrote {safe(beside)}, for editors")
     elif io.read_file(beside) != wanted:

@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
-from townlet_cli.console import count, next_step, plain, plain_lines, print_json, warn
-from townlet_core.errors import CheckFailed, InputError
+from townlet_cli.console import count, next_step, plain, plain_lines, print_json, to_json, warn
+from townlet_core.errors import CheckFailed, InputError, TownletError
 
 if TYPE_CHECKING:
     from townlet_core.telemetry.validate import LogCheck
@@ -78,7 +77,9 @@ def summary(
     baseline: Annotated[
         Path | None, typer.Option(help="Log, or one record as JSON, to measure drift from.")
     ] = None,
-    last: Annotated[int | None, typer.Option(min=1, help="Only the last N records.")] = None,
+    last: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000_000, help="Only the last N records.")
+    ] = None,
 ) -> None:
     """Sum a log up: latest values, extremes with their epochs, events by data mode, drift."""
     from townlet_core.telemetry.page import summary_page
@@ -160,14 +161,21 @@ def _print_drifts(check: LogCheck) -> None:
 
 
 def _print_check_json(checks: list[LogCheck]) -> int:
-    """Print one JSON object, its problems as they are found; return how many there were."""
+    """Print one JSON object, its problems as they are found; return how many there were.
+
+    Where a log cannot be read to its end, the object has the `error` in the place of `logs`.
+    """
     found = 0
     sys.stdout.write('{"problems": [')
-    for check in checks:
-        for problem in check.problems():
-            sys.stdout.write(",\n" if found else "\n")
-            sys.stdout.write(orjson.dumps(problem._asdict()).decode())
-            found += 1
+    try:
+        for check in checks:
+            for problem in check.problems():
+                sys.stdout.write(",\n" if found else "\n")
+                sys.stdout.write(to_json(problem._asdict()))
+                found += 1
+    except TownletError as error:
+        sys.stdout.write(f'],\n"error": {to_json(str(error))}}}\n')
+        raise
     logs = [
         {
             "path": str(check.path),
@@ -177,5 +185,5 @@ def _print_check_json(checks: list[LogCheck]) -> int:
         }
         for check in checks
     ]
-    sys.stdout.write(f'],\n"logs": {orjson.dumps(logs).decode()}}}\n')
+    sys.stdout.write(f'],\n"logs": {to_json(logs)}}}\n')
     return found

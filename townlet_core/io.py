@@ -7,16 +7,18 @@ the disk, renamed, and the folder is flushed too. Every OSError leaves here as a
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -83,12 +85,28 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def kind_of(path: Path) -> Literal["file", "folder", "other"] | None:
+    """Say what stands at a path, links followed; None for nothing. Raises DiskError if it is a secret."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name with a null byte
+        return None
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return None
+        raise disk_error(error, path) from error
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+
+
 def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     """Read a whole file. Raises MissingError, InputError if it is larger than `max_bytes`, or DiskError."""
     path = Path(path)
+    kind = kind_of(path)
+    if kind is None:
+        raise MissingError(f"{path}: no such file")
+    if kind != "file":
+        raise InputError(f"{path}: is a folder or a device, expected a file")
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path}: is a folder or a device, expected a file")
         with open(path, "rb") as file:
             data = file.read(max_bytes + 1)  # the size on record may lie, or grow
         if len(data) > max_bytes:
@@ -120,8 +138,8 @@ def sha256(data: bytes) -> str:
 
 def refuse_existing(path: Path, force: bool) -> None:
     """Raise InputError if `path` is there already and `force` is not given. An empty folder is free."""
-    path = Path(path)
-    if force or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    kind = kind_of(path)
+    if force or kind is None or (kind == "folder" and not list_folder(path)):
         return
     raise InputError(f"{path}: already exists", "choose another --output, or replace it with --force")
 
@@ -278,7 +296,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
                 "wait for it to end, stop it, or choose another --output",
             ) from error
         os.ftruncate(descriptor, 0)
-        write_all(descriptor, f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000].encode())
+        holder = f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000]
+        write_all(descriptor, holder.encode(errors="backslashreplace"))
         for name in filter(TEMPORARY.fullmatch, list_folder(folder)):
             remove(folder / name)
         yield

@@ -1,6 +1,8 @@
 """Every error leaves through one door: a line, a hint, and the documented exit code."""
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -179,3 +181,53 @@ def test_a_traceback_carries_no_control_characters_either(townlet):
     _, _, stderr = townlet("--debug", "capture", "\x1b[31mred")
     assert "Traceback" in stderr
     assert "\x1b" not in stderr
+
+
+@pytest.mark.parametrize("place", [":100:", ":1234:7", ":x:/"])
+def test_what_looks_like_an_emoji_stays_what_it_is(townlet, break_list, place):
+    break_list(errors.InputError(f"town.yaml{place}: odd"))
+    assert townlet("scenario", "list") == (2, "", f"error: town.yaml{place}: odd\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("telemetry", "watch"),
+        ("telemetry", "validate"),
+        ("replay", "validate"),
+        ("replay", "inspect"),
+        ("scenario", "show"),
+        ("evaluate",),
+        ("train", "--resume"),
+    ],
+)
+def test_a_folder_we_may_not_look_into_is_the_disk_refusing(townlet, tmp_path, monkeypatch, command):
+    real = os.stat
+
+    def stat(path, *arguments, **options):
+        if str(path).startswith(f"{tmp_path}/private"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    code, _, stderr = townlet(
+        *command, f"{tmp_path}/private/x.yaml" if "show" in command else f"{tmp_path}/private/x"
+    )
+    assert code == 5
+    assert "Permission denied" in stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "command"),
+    [
+        (3, ("telemetry", "watch")),
+        (3, ("telemetry", "summary")),
+        (3, ("replay", "validate")),
+        (2, ("scenario", "show")),
+        (3, ("evaluate", "--scenario", "queue_conflict")),
+    ],
+)
+def test_a_name_too_long_for_any_file_names_nothing(townlet, code, command):
+    found, _, stderr = townlet(*command, "x" * 300)
+    assert found == code
+    assert "bug" not in stderr

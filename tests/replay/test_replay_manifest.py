@@ -155,3 +155,22 @@ def test_reference_manifests_load(captures):
         "rivalry_decay": 2,
         "two_step": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('samples: !!int ""', r"odd\.yaml:1: uses a YAML tag"),
+        ("metadata: {a: !!set {x}}\nsamples: [a.npz]", "uses a YAML tag"),
+        ("metadata: {2: a, b: 2026-01-01}\nsamples: [a.npz]", "not YAML we can read: Dict key must be str"),
+    ],
+)
+def test_yaml_that_is_more_than_json_is_refused(tmp_path, text, sentence):
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        load_manifest(tmp_path / "odd.yaml")
+
+
+def test_dates_of_yaml_are_text(tmp_path):
+    (tmp_path / "m.yaml").write_text("metadata: {made: 2026-01-01}\nsamples: [a.npz]")
+    assert load_manifest(tmp_path / "m.yaml").metadata == {"made": "2026-01-01"}

@@ -60,6 +60,7 @@ HOSTILE = {
     "claims shape .* takes 0 bytes": zipped(("map.npy", npy(HEADER % "0, 999999999999"))),
     "has the header": zipped(("map.npy", npy("{'descr': __import__('os').system('true')}"))),
     "has the header .*i8": zipped(("map.npy", npy(HEADER.replace("<f4", ">i8") % "1,", bytes(8)))),
+    "has the header .*1{60}": zipped(("map.npy", npy(HEADER % f"{'1' * 90}X"))),  # not tried in all ways
     "does not begin as an array file": zipped(("map.npy", b"hello")),
     "encrypted or packed": zipped(("map.npy", npy(HEADER % "1,", bytes(4))), method=zipfile.ZIP_LZMA),
     "holds 65 files, expected at most 64": zipped(*((f"a{i}.npy", b"") for i in range(65))),

@@ -1,6 +1,7 @@
 """Validation reports everything at once; the commands print it and exit as documented."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -172,3 +173,11 @@ def test_names_from_files_cannot_steer_the_terminal(capture):
     assert "\x1b" not in shown.stdout
     (capture / "t_manifest.json").write_text('["[bold]x.npz"]')
     assert "[bold]x.npz: no such file" in townlet("replay", "validate", capture / "t_manifest.json").stdout
+
+
+def test_metrics_of_names_that_no_file_can_have_are_problems(capture):
+    os.symlink("loop.npz", capture / "loop.npz")
+    names = ("a\0b.npz", "x" * 300 + ".npz", "loop.npz")
+    save_metrics(capture, "t", {name: {"ticks": 1.0} for name in names})
+    found = {finding.place: finding.message for finding in validate_path(capture).problems}
+    assert found == dict.fromkeys(names, "is not beside the metrics")

@@ -1,5 +1,8 @@
 """The telemetry commands print what was asked, exit as documented, and say what to do next."""
 
+import json
+import os
+
 import orjson
 import pytest
 
@@ -166,3 +169,27 @@ def test_the_dashboard_shows_curves_alerts_and_damage_with_markup_as_text(log, m
     assert "epoch 4, 4 records, 1 damaged line, scenario [bold]x[/bold]\\x1b" in shown
     assert "▃▆█▁" in shown
     assert "1 alert\nepoch 3: kl_divergence > 0.35 (0.4)" in shown
+
+
+def test_the_object_is_whole_where_a_log_cannot_be_read_to_its_end(townlet, log):
+    log.with_name(f"{log.name}.1").mkdir()
+    code, stdout, stderr = townlet("telemetry", "validate", "--json", log)
+    assert code == 5
+    said = orjson.loads(stdout)
+    assert said["problems"] == []
+    assert said["error"] in stderr
+
+
+def test_a_file_name_that_is_no_text_is_printed_as_escapes(townlet, log):
+    odd = os.fsdecode(os.fsencode(log.parent) + b"/b\xff.jsonl")
+    os.rename(log, odd)
+    code, stdout, _ = townlet("telemetry", "validate", "--json", odd)
+    assert code == 0
+    assert json.loads(stdout)["logs"][0]["path"] == odd
+    code, stdout, _ = townlet("telemetry", "summary", "--format", "html", odd)
+    assert code == 0
+    assert "b\\udcff.jsonl" in stdout
+
+
+def test_more_records_than_any_log_has_are_refused(townlet, log):
+    assert townlet("telemetry", "summary", "--last", 10**20, log)[0] == 2

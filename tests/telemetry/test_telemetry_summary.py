@@ -121,6 +121,7 @@ def test_a_page_needs_no_network_and_shows_outside_text_as_text(tmp_path, make_r
         writer.write(make_record(2, run_id=EVIL))
     page = summary_page(summarise(log))
     assert "<script" not in page
+    assert "\x1b" not in page
     assert "&lt;script&gt;" in page
     assert "<b>" not in page
     assert page.count("<polyline") >= 6

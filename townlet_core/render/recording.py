@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,7 +83,7 @@ def _entries(path: Path, limits: ReadLimits) -> list[ManifestEntry]:
 
 
 def _is(entry: ManifestEntry, path: Path) -> bool:
-    return entry.sample.resolve() == path.resolve()
+    return os.path.realpath(entry.sample) == os.path.realpath(path)
 
 
 def _story_of(entry: ManifestEntry, limits: ReadLimits) -> _Story | None:

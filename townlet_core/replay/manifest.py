@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.tokens import AliasToken
+from ruamel.yaml.tokens import AliasToken, TagToken
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
@@ -88,11 +88,12 @@ def sample_or_manifest(path: Path) -> Path:
     Raises MissingError if nothing is there, InputError for a folder without exactly one manifest.
     """
     path = Path(path)
-    if not os.path.exists(path):
+    kind = io.kind_of(path)
+    if kind is None:
         raise MissingError(f"{path}: no such file or folder")
-    if os.path.isdir(path):
+    if kind == "folder":
         return _only_manifest(path)
-    if path.suffix == ".json" and os.path.exists(path.with_suffix(".npz")):
+    if path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")):
         return path.with_suffix(".npz")
     return path
 
@@ -137,31 +138,35 @@ def examine_entry(
 
 
 def _read(path: Path, limits: ReadLimits) -> Any:
-    if os.path.exists(path) and not os.path.isfile(path):
+    if io.kind_of(path) not in ("file", None):
         raise InputError(f"{path}: is not a file, expected a manifest")
     if path.suffix not in (".yaml", ".yml"):
         return io.read_json(path, limits.max_manifest_bytes)
     data = io.read_file(path, min(_MAX_YAML_BYTES, limits.max_manifest_bytes))
     try:
         _refuse_bombs(data, path)
-        return YAML(typ="safe", pure=True).load(data)
+        return io.parse_json(io.dump_json(YAML(typ="safe", pure=True).load(data)), str(path))
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
-    except (ValueError, RecursionError) as error:  # dates and numbers that are none; endless nesting
+    # Dates and numbers that are none; endless nesting; keys that are no text.
+    except (ValueError, RecursionError, TypeError) as error:
         raise InputError(f"{path}: not YAML we can read: {' '.join(str(error).split())}") from error
 
 
 def _refuse_bombs(data: bytes, path: Path) -> None:
-    """Refuse YAML that costs far more to build than to read: aliases and deep nesting."""
+    """Refuse YAML that costs far more to build than to read, aliases and deep nesting, and tags."""
     depth = 0
     for bracket in re.findall(rb"[\[\]{}]", data):
         depth += 1 if bracket in b"[{" else -1
         if depth > _MAX_YAML_DEPTH:
             raise InputError(f"{path}: nests brackets {depth} deep, expected at most {_MAX_YAML_DEPTH}")
-    if any(isinstance(token, AliasToken) for token in YAML(typ="safe", pure=True).scan(data)):
-        raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
+    for token in YAML(typ="safe", pure=True).scan(data):
+        if isinstance(token, AliasToken):
+            raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
+        if isinstance(token, TagToken):
+            raise InputError(f"{path}:{token.start_mark.line + 1}: uses a YAML tag, expected plain YAML")
 
 
 def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:

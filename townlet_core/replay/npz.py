@@ -27,7 +27,7 @@ _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _NPY_MAGIC = b"\x93NUMPY"
 _NPY_HEADER = re.compile(
     r"\{'descr': '([<|][a-zA-Z]\d*)', 'fortran_order': (True|False), "
-    r"'shape': \(((?:\d{1,12},? ?){0,8})\), \} *\n?"
+    r"'shape': \(((?:\d{1,12}, ?){0,8}(?:\d{1,12})?)\), \} *\n?"
 )
 _PLAIN_DTYPES = {"|b1", "|i1", "|u1", *(f"<{kind}{size}" for kind in "iuf" for size in (2, 4, 8))}
 _MAX_HEADER_BYTES = 4096

@@ -147,7 +147,7 @@ def reload_sample(path: Path, metadata: dict[str, Any], limits: ReadLimits = DEF
 
 
 def _read_bytes(path: Path, limits: ReadLimits) -> bytes:
-    if os.path.exists(path) and not os.path.isfile(path):
+    if io.kind_of(path) not in ("file", None):
         raise InputError(f"{path}: is not a file, expected an NPZ sample")
     return io.read_file(path, limits.max_sample_bytes)
 

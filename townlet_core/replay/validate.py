@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from townlet_core import io
 from townlet_core.errors import MissingError, TownletError
 from townlet_core.replay.agreement import Agreement, check_conflict_features
 from townlet_core.replay.events import count_events
@@ -64,14 +65,15 @@ def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training:
     Raises MissingError if `path` is not there; whatever else is wrong is in the report.
     """
     path = Path(path)
-    if not os.path.exists(path):
+    kind = io.kind_of(path)
+    if kind is None:
         raise MissingError(f"{path}: no such file or folder")
     report = Report()
-    if os.path.isdir(path):
+    if kind == "folder":
         _validate_folder(path, report, limits, for_training)
     elif path.suffix == ".npz":
         _validate_sample(path, report, limits, for_training)
-    elif path.suffix == ".json" and os.path.exists(path.with_suffix(".npz")):
+    elif path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")):
         _validate_sample(path.with_suffix(".npz"), report, limits, for_training)
     elif path.suffix == ".jsonl":
         _validate_events(path, report, limits)
@@ -88,9 +90,9 @@ def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_train
     manifests = [path for path in files if path.name.endswith(MANIFEST_ENDINGS)]
     listed: set[Path] = set()
     for path in manifests:
-        listed |= {sample.resolve() for sample in _validate_manifest(path, report, limits, for_training)}
+        listed |= set(map(_real, _validate_manifest(path, report, limits, for_training)))
     for path in files:
-        if path.suffix == ".npz" and path.resolve() not in listed:
+        if path.suffix == ".npz" and _real(path) not in listed:
             if manifests:
                 report.findings.append(Finding("warning", str(path), "", "is not listed in a manifest"))
             _validate_sample(path, report, limits, for_training and not manifests)
@@ -153,7 +155,7 @@ def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) ->
     report.findings += found
     if sample is not None:
         metrics = sample_metrics(sample)
-        report.metrics[entry.sample.resolve()] = metrics
+        report.metrics[_real(entry.sample)] = metrics
         said = sample.metadata.get("metrics", {})
         report.findings += _compare_metrics(said, metrics, str(entry.meta), "metrics")
     return sample
@@ -169,8 +171,8 @@ def _validate_metrics(path: Path, report: Report, limits: ReadLimits) -> None:
     for name, metrics in said.items():
         if name == TOTAL:
             continue
-        sample = (path.parent / Path(name).name).resolve()
-        if not os.path.exists(sample):
+        sample = _real(path.parent / Path(name).name) if name.isprintable() else None
+        if sample is None or io.kind_of(sample) is None:
             report.findings.append(Finding("problem", str(path), name, "is not beside the metrics"))
             continue
         if sample not in report.metrics:
@@ -180,6 +182,11 @@ def _validate_metrics(path: Path, report: Report, limits: ReadLimits) -> None:
                 limits,
             )
         report.findings += _compare_metrics(metrics, report.metrics.get(sample, {}), str(path), name)
+
+
+def _real(path: Path) -> Path:
+    """The file behind all links; unlike Path.resolve, also where they go in circles."""
+    return Path(os.path.realpath(path))
 
 
 def _compare_metrics(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from townlet_core import io
 from townlet_core.errors import InputError, did_you_mean
 
 SUFFIXES = (".yaml", ".yml")
@@ -15,7 +16,7 @@ def find_scenario(name_or_path: str | Path) -> Path:
     Raises InputError naming the nearest scenario if no bundled one has this name.
     """
     path = Path(name_or_path)
-    if path.suffix in SUFFIXES or len(path.parts) > 1 or path.is_file():
+    if path.suffix in SUFFIXES or len(path.parts) > 1 or io.kind_of(path) == "file":
         return path
     bundled = bundled_scenarios()
     if str(name_or_path) not in bundled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from townlet_core.errors import printable
 from townlet_core.telemetry.fields import BY_NAME, CURVES
 from townlet_core.telemetry.summary import Summary, format_number, latest_texts, summary_tables
 
@@ -49,8 +50,8 @@ def summary_page(summary: Summary) -> str:
     facts += [f"{name} {text}" for name, text in latest_texts(summary).items()]
     curves = [_figure(name, points) for name in CURVES if (points := statistics.curve(name))]
     return _PAGE.format(
-        title=escape(summary.path),
-        facts=escape(", ".join(facts)),
+        title=escape(printable(summary.path)),
+        facts=escape(printable(", ".join(facts))),
         curves="\n".join(curves),
         tables="\n".join(_table(*table) for table in summary_tables(summary)),
     )

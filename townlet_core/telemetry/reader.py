@@ -83,9 +83,10 @@ def read_lines(path: Path, wait: Callable[[], bool] | None = None) -> Iterator[L
 def refuse_missing(path: Path) -> None:
     """Raise MissingError where there is no log, and InputError for a folder."""
     path = Path(path)
-    if path.is_dir():
+    kind = io.kind_of(path)
+    if kind == "folder":
         raise InputError(f"{path}: is a folder, expected a log", f"try {path / 'telemetry.jsonl'}")
-    if not path.exists() and not closed_segments(path):
+    if kind is None and not closed_segments(path):
         raise MissingError(f"{path}: no such log", "check the path; townlet train writes RUN/telemetry.jsonl")
 
 

@@ -129,7 +129,7 @@ def with_absolute_paths(settings: TrainingSettings) -> TrainingSettings:
         "capture_dir": settings.capture_dir and settings.capture_dir.absolute(),
         "ppo_log": settings.ppo_log and settings.ppo_log.absolute(),
     }
-    if Path(settings.scenario).is_file():
+    if io.kind_of(Path(settings.scenario)) == "file":
         changes["scenario"] = str(Path(settings.scenario).absolute())
     return settings.model_copy(update=changes)
 
