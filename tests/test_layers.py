@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from townlet_core.simulation.compiled import _SOURCES
+
 ROOT = Path(__file__).resolve().parents[1]
 DESIGN = (ROOT / "docs" / "design.md").read_text()
 MODULES = sorted(path for room in ("townlet_core", "townlet_cli") for path in (ROOT / room).rglob("*.py"))
@@ -163,3 +165,16 @@ def test_a_room_opens_without_torch(room):
 def test_data_opens_without_the_simulator(room):
     rooms, _ = TABLE[room]
     assert set(rooms) <= {"errors", "vocab", "rng", "io"}
+
+
+def test_whatever_is_compiled_into_a_kernel_is_in_the_digest_of_its_cache():
+    hashed = {name_of(path) for path in _SOURCES}
+    constants = {
+        found.target.split(".", 1)[1]
+        for path in _SOURCES
+        for found in imports_of(path)
+        if found.target.startswith(CORE) and found.target.rsplit(".", 1)[1].isupper()
+    }
+    outside = {name for name in constants if name.rsplit(".", 1)[0] not in hashed}
+    # The first two are part of record layouts, which numba sees; of the third only the number is used.
+    assert outside == {"scenario.values.MAX_AGENTS", "scenario.values.MAX_OBJECTS", "scenario.model.VERBS"}

@@ -8,7 +8,9 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
 from townlet_core.envs import TownVectorEnv
-from townlet_core.errors import InputError, ShapeError
+from townlet_core.errors import InputError, ScenarioError, ShapeError
+from townlet_core.scenario.load import load_scenario
+from townlet_core.scenario.model import AgentSpec, ObjectSpec
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import REWARD_TERMS
 
@@ -200,3 +202,19 @@ def test_single_rows_cannot_be_reset():
         env.reset(options={"reset_mask": np.array([True, False])})
     with pytest.raises(InputError, match=r"seed: found \[1, 2\], expected one whole number"):
         env.reset(seed=[1, 2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"objects": [ObjectSpec(id="o", kind="showr", position=(0, 0))]}, "unknown kind 'showr'"),
+        (
+            {"agents": [AgentSpec(id="a", position=(99, 0))]},
+            r"agents\[0\].position: tile \[99, 0\] is outside",
+        ),
+        ({"agents": [AgentSpec(id="a", position=(2, 2))] * 2}, "is already the id of"),
+    ],
+)
+def test_a_scenario_built_in_python_is_held_to_the_rules_of_a_file(changes, sentence):
+    with pytest.raises(ScenarioError, match=sentence):
+        TownVectorEnv(load_scenario("observation_baseline").model_copy(update=changes), num_towns=1)

@@ -5,7 +5,7 @@ import pytest
 from policy_towns import Play, plan
 
 from townlet_core.scenario.load import load_scenario
-from townlet_core.vocab import EVENTS
+from townlet_core.vocab import EVENTS, RELEASE, REQUEST, START
 
 SHOWER = {"id": "shower", "kind": "shower", "position": [4, 1]}
 FRIDGE = {"id": "fridge", "kind": "fridge", "position": [1, 6]}
@@ -217,3 +217,14 @@ def test_a_meeting_that_nobody_can_reach_keeps_nobody_from_anything():
         [agent(energy=0.35)], [{**BED, "position": [1, 1]}], grid={"layout": layout}, meetings=[meeting]
     )
     assert len(Play(scenario).tick(90).of_type("sleep_complete")) == 1
+
+
+def test_who_has_to_work_waits_in_line_while_the_workplace_is_out_of_order():
+    jobs = {"clerk": {"workplace": "till", "start_tick": 0, "end_tick": 60}}
+    outage = {"kind": "checkout", "start_tick": 0, "duration_ticks": 12}
+    play = Play(plan([agent(at=(4, 7), job="clerk")], [TILL], jobs=jobs, outages=[outage])).tick(30)
+    actions = [int(actions[0, 0]) for actions in play.actions]
+    assert actions.count(REQUEST) == 1
+    assert RELEASE not in actions
+    assert actions.count(START) == 1
+    assert play.agent(0).wallet > 10

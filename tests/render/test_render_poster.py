@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from render_recordings import film_of
 
 from townlet_core.errors import InputError
@@ -79,3 +79,21 @@ def test_a_long_film_is_shown_with_a_stride_that_keeps_its_frames_few(film, day)
     assert frames_of(long, 7)[-1] == 1440
     with pytest.raises(InputError, match=r"1,441 frames, expected at most 240"):
         frames_of(long, 1)
+
+
+def test_a_poster_says_how_many_agents_it_has_no_room_for(film, monkeypatch):
+    scene = film.scenes[2]
+    crowd = [scene.agents[0]._replace(id=f"agent{i}", role=0, object=-1) for i in range(40)]
+    scene = scene._replace(agents=tuple(crowd), objects=(), conflicts=())
+    said = []
+    real = ImageDraw.ImageDraw.text
+
+    def text(self, place, text, *more, **rest):
+        said.append(text)
+        return real(self, place, text, *more, **rest)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
+    poster(film._replace(scenes=[scene], events=[]), 0)
+    listed = [text for text in said if text.startswith("agent")]
+    assert len(listed) < 40
+    assert f"and {40 - len(listed)} more" in said

@@ -278,3 +278,26 @@ def test_an_agent_whose_name_has_dots_has_metrics_like_any_other():
 
 def test_a_name_of_dots_alone_would_be_another_folder():
     assert found(name="..") == ["name: found '..', expected more than dots: folders are called by it"]
+
+
+@pytest.mark.parametrize("name", ["work", "meeting"])
+def test_a_kind_whose_features_would_have_the_names_of_others_is_refused(name):
+    kind = {"affordance": "look", "duration_ticks": 3}
+    meetings = [{"place": (2, 3), "start_tick": 1, "duration_ticks": 2}]
+    said = found(kinds={name: kind, "pond": kind}, meetings=meetings)
+    assert said == [f"kinds.{name}: '{name}' is what features of the town begin with, expected another name"]
+
+
+def test_an_object_that_every_request_beside_it_passes_over_is_refused():
+    stove, fridge = (
+        {"id": f"the_{kind}", "kind": kind, "position": at}
+        for kind, at in (("stove", (0, 0)), ("fridge", (2, 0)))
+    )
+    lane = {"grid": {"size": (3, 1)}, "agents": [{"id": "anna", "position": (1, 0)}], "jobs": {}}
+    assert found(**lane, objects=[stove, fridge]) == [
+        "objects[1].position: every request for 'the_fridge' goes to 'the_stove', which is beside too and listed before"
+    ]
+    wider = {**lane, "grid": {"size": (4, 1)}}
+    assert found(**wider, objects=[stove, {**fridge, "position": (3, 0)}]) == []
+    till = {"id": "till", "kind": "checkout", "position": (0, 0)}  # asked for only by those who work there
+    assert found(**lane, objects=[till, fridge]) == []

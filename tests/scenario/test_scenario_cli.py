@@ -26,12 +26,12 @@ def test_list_names_the_bundled_scenarios_with_their_sizes(townlet):
 def test_show_draws_walls_objects_and_agents(townlet, tmp_path):
     (tmp_path / "t.yaml").write_text(
         "name: t\nticks: 3\ngrid:\n  layout: |\n    ####\n    #..#\n    ....\n"
-        "objects: [{id: b1, kind: bench, position: [1, 1]}, {id: bed1, kind: bed, position: [0, 2]}]\n"
+        "objects: [{id: b1, kind: bench, position: [2, 1]}, {id: bed1, kind: bed, position: [0, 2]}]\n"
         "agents: [{id: ann, position: [2, 2]}, {id: abe, position: [3, 2]}]\n"
     )
     code, out, _ = townlet("scenario", "show", tmp_path / "t.yaml")
     assert code == 0
-    assert "####\n#B·#\nE·ab\n" in out
+    assert "####\n#·B#\nE·ab\n" in out
     assert "  B  bench: b1\n  E  bed: bed1\n" in out
 
 

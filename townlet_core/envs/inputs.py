@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, ScenarioError
+from townlet_core.scenario.check import check_scenario
+from townlet_core.scenario.document import path_text
 from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.model import Scenario
 
@@ -17,13 +19,18 @@ MAP_TYPES = ("float32", "uint8")
 
 
 def as_scenario(scenario: Scenario | str | Path) -> Scenario:
-    """Take a scenario as it is, or load the one of this name or path.
+    """Take a scenario, or load the one of this name or path.
 
-    Raises what load_scenario raises, and InputError if nobody lives there.
+    Raises what load_scenario raises, and InputError if nobody lives there. A scenario that was built in
+    Python is held to the same rules as a file.
     """
     if not isinstance(scenario, Scenario | str | Path):
         raise InputError(f"scenario: found {scenario!r}, expected a name, the path of a file, or a Scenario")
     plan = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+    if mistakes := check_scenario(plan):
+        raise ScenarioError(
+            "\n".join(f"{plan.name}: {path_text(path)}: {message}" for path, message in mistakes)
+        )
     if not plan.agents:
         raise InputError(f"{plan.name}: has no agents to act in it")
     return plan

@@ -37,7 +37,7 @@ def live_by_needs(state: TownState, rules: TownRules, b: int, i: int) -> int:
     goal = NOBODY if meeting != NOBODY else _choose_goal(state, rules, b, i, remedy, is_urgent)
     if agent.role != FREE:
         must_go = has_duty or meeting != NOBODY
-        return _keep_place(state, rules, b, i, must_go and goal != agent.object)
+        return _keep_place(state, rules, b, i, goal, must_go)
     if meeting != NOBODY and not is_at_meeting(state, rules, b, meeting, i):
         return walk(state, rules.steps_to_meeting[meeting], b, i)
     if goal == NOBODY:
@@ -46,12 +46,18 @@ def live_by_needs(state: TownState, rules: TownRules, b: int, i: int) -> int:
 
 
 @rule
-def _keep_place(state: TownState, rules: TownRules, b: int, i: int, must_go: bool) -> int:
-    """Wait for the turn and take it; give up a place that leads nowhere, or for something that can't wait."""
+def _keep_place(state: TownState, rules: TownRules, b: int, i: int, goal: int, must_go: bool) -> int:
+    """Wait for the turn and take it; give up a place that leads nowhere, or for something that can't wait.
+
+    Who has to work waits also while the workplace is out of order.
+    """
     agent = state.agents[b, i]
     thing = state.objects[b, agent.object]
-    if must_go or thing.stock == 0 or thing.out_of_order:
+    leads_nowhere = thing.stock == 0 or thing.out_of_order
+    if goal != agent.object and (must_go or leads_nowhere):
         return RELEASE
+    if leads_nowhere:
+        return WAIT
     if agent.role != HOLDING:
         return WAIT
     if rules.distance[agent.object, agent.y, agent.x] > 1:

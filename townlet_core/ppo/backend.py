@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import llvmlite.binding
 import numba
 import numpy as np
 
@@ -31,13 +32,13 @@ def resolve_device(name: str) -> torch.device:
 
 
 def versions() -> dict[str, str]:
-    """Whose change may change bits: ours, the libraries that compute, the instructions torch takes here."""
+    """Whose change may change bits: ours, the libraries that compute, the processor and its use by torch."""
     return {
         "townlet": __version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "numba": numba.__version__,
-        "processor": torch.backends.cpu.get_cpu_capability(),
+        "processor": f"{llvmlite.binding.get_host_cpu_name()}, {torch.backends.cpu.get_cpu_capability()}",
     }
 
 

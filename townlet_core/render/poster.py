@@ -136,13 +136,19 @@ def _head(draw: ImageDraw.ImageDraw, film: Film, scene: Scene) -> None:
 
 
 def _agent_list(scene: Scene, most: int) -> Image.Image:
-    """Paint everybody, at most so many, one below the other: name, what they are about, needs as bars."""
+    """Paint everybody, one below the other: name, what they are about, needs as bars.
+
+    Of more than `most` it paints so many, and says how many are left out.
+    """
     listed = scene.agents[:most]
+    more = len(scene.agents) - len(listed)
     image = Image.new("RGB", (_SIDE * SMOOTH, (len(listed) * _ROW + LINE) * SMOOTH), PAPER)
     draw = ImageDraw.Draw(image)
     marks = agent_marks(scene)
     for i, agent in enumerate(listed):
         _agent(draw, agent, marks[agent.id].upper(), look.agent_colour(i), doing(scene, i), i * _ROW)
+    if more:
+        _text(draw, (0, (len(listed) * _ROW + 2) * SMOOTH), f"and {more} more", SOFT, 13 * SMOOTH)
     left = _SIDE * SMOOTH - draw.textlength("  ".join(look.NEEDS), font(11 * SMOOTH))
     for name, colour in look.NEEDS.items():
         _text(draw, (left, (len(listed) * _ROW + 2) * SMOOTH), name, colour, 11 * SMOOTH)

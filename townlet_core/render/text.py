@@ -45,6 +45,7 @@ def _ordinal(number: int) -> str:
 def event_text(event: dict[str, Any]) -> str:
     """Say an event of an event log as a sentence without its full stop."""
     actor, rival, thing = event.get("actor"), event.get("rival"), event.get("object_id")
+    at = f" at {thing}" if thing else ""
     sentences = {
         "queue_conflict": f"{actor} and {rival} quarrel over {thing}: {event.get('reason')}",
         "queue_handover": f"{actor} leaves {thing} to {rival}",
@@ -56,14 +57,17 @@ def event_text(event: dict[str, Any]) -> str:
         "shift_takeover": f"{actor} takes over the shift of {rival}",
         "chat_success": f"{actor} chats with {rival}",
         "chat_failure": f"{actor} talks, and {rival or 'nobody'} does not answer",
-        "utility_outage": f"{thing or 'something'} is out of order",
+        "utility_outage": f"an outage stops {thing or 'nothing'} and its like",
         "shift_on_time": f"{actor} is at work in time",
-        "shift_late": f"{actor} comes late to work",
+        "shift_late": f"{actor} is late for work",
         "shift_absent": f"{actor} is missing at work",
         "faint": f"{actor} faints",
         "arrival": f"a new {actor} comes to town",
+        "price_spike": f"{thing or 'nothing'} and its like have another price",
+        "meeting": f"a meeting begins{at}",
+        "meeting_attended": f"{actor} comes to the meeting{at}" + (f", where {rival} is" if rival else ""),
     }
-    return sentences.get(event["type"], event["type"])
+    return sentences.get(event["type"], event["type"])  # of a type that another version has
 
 
 def object_marks(scene: Scene) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -9,8 +10,9 @@ from typing import NamedTuple
 from townlet_core.errors import did_you_mean
 from townlet_core.scenario.document import Path
 from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
-from townlet_core.scenario.model import VERBS, Job, Kind, Scenario
+from townlet_core.scenario.model import VERBS, Job, Kind, ObjectSpec, Scenario
 from townlet_core.scenario.values import MAX_SIDE
+from townlet_core.vocab import KIND_FEATURES
 
 MAX_MISTAKES = 500  # a file with more is not a scenario
 NOT_AT_WORK = ("effects", "cost", "stock", "supplies", "is_meal", "completion_event")
@@ -134,6 +136,10 @@ def _check_kinds(scenario: Scenario) -> Found:
     for path, kind in named:
         if kind not in known:
             yield path, f"unknown kind '{kind}'{did_you_mean(kind, known)}"
+    columns = Counter(scenario.feature_names)
+    for kind in scenario.kinds:
+        if any(columns[f"{kind}_{word}"] > 1 for word in KIND_FEATURES):
+            yield ("kinds", kind), f"'{kind}' is what features of the town begin with, expected another name"
 
 
 def _check_workplaces(scenario: Scenario) -> Found:
@@ -263,14 +269,27 @@ def _check_places(scenario: Scenario, floor: Floor) -> Found:
 
 
 def _check_access(scenario: Scenario, floor: Floor) -> Found:
-    """Every object has a free tile beside it to use it from."""
+    """Every object has a free tile beside it, at which no request is meant for one that is listed before."""
     taken = {thing.position for thing in scenario.objects}
+    earlier: dict[Tile, ObjectSpec] = {}  # what everybody may ask for, by the tiles beside it
     for index, thing in enumerate(scenario.objects):
         x, y = thing.position
         beside = ((x, y - 1), (x + 1, y), (x, y + 1), (x - 1, y))
-        if all(tile in taken or floor.refusal(tile) for tile in beside):
+        free = [tile for tile in beside if tile not in taken and not floor.refusal(tile)]
+        message = ""
+        if not free:
             message = f"nobody can reach object '{thing.id}': walls, objects or the edge on all four sides"
+        elif all(tile in earlier and earlier[tile].position != (x, y) for tile in free):
+            first = earlier[free[0]].id
+            message = (
+                f"every request for '{thing.id}' goes to '{first}', which is beside too and listed before"
+            )
+        if message:
             yield ("objects", index, "position"), message
+        kind = scenario.all_kinds.get(thing.kind)
+        if kind and not kind.is_work:
+            for tile in free:
+                earlier.setdefault(tile, thing)
 
 
 def _check_goals(scenario: Scenario, floor: Floor) -> Found:

@@ -112,7 +112,9 @@ class ScheduleEntry(Words):
     request: Annotated[Name | None, means("walk to an object and join its line")] = None
     start: Annotated[Name | None, means("wait for the turn at an object, then begin to use it")] = None
     release: Annotated[Literal[True] | None, means("leave line or object")] = None
-    chat: Annotated[Name | None, means("walk up to an agent and talk to it")] = None
+    chat: Annotated[Name | None, means("walk up to an agent and talk, which goes to whoever is nearest")] = (
+        None
+    )
     wait: Annotated[SomeTicks | None, means("do nothing for so many ticks")] = None
     max_ticks: Annotated[SomeTicks | None, means("give up after so many ticks")] = None
 

@@ -20,7 +20,12 @@ from numba import njit
 
 config: Any = numba.config
 _CORE = Path(__file__).parents[1]
-_SOURCES = [*sorted(_CORE.glob("simulation/*.py")), *sorted(_CORE.glob("policy/*.py")), _CORE / "rng.py"]
+_SOURCES = [
+    *sorted(_CORE.glob("simulation/*.py")),
+    *sorted(_CORE.glob("policy/*.py")),
+    _CORE / "rng.py",
+    _CORE / "vocab.py",  # whose ids are compiled in
+]
 _CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 _DIGEST = sha256(b"".join(path.read_bytes() for path in _SOURCES) + numba.__version__.encode()).hexdigest()
 CACHE_FOLDER = _CACHE_HOME / "townlet" / f"kernels-{_DIGEST[:16]}"
