@@ -10,6 +10,7 @@ import typer
 
 from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
 from townlet_cli.policies import open_network, open_policy
+from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def capture(
     from townlet_core.capture.capture import capture as run_capture
     from townlet_core.scenario.load import load_scenario, with_placeholder_agents
 
+    if epsilon is not None and policy != "scripted":
+        raise InputError(f"--epsilon is for the script, and --policy is {policy}", "leave one of them out")
+    if score is not None and policy not in ("scripted", "random"):
+        raise InputError("--score is for scripts; a checkpoint has its own critic", "leave it out")
     plan = load_scenario(scenario)
     if auto_seed_agents and not plan.agents:
         plan = with_placeholder_agents(plan)

@@ -183,13 +183,15 @@ def train(
 ) -> None:
     """Train a policy with PPO; every flag is also TOWNLET_NAME and a key of the config file."""
     given = {name: value for name, value in locals().items() if value is not None}
-    for name in ("output", "resume", "config", "force", "as_json"):
+    for name in ("resume", "as_json", *(() if force else ("force",))):
         given.pop(name, None)
-    if given.get("value_clip") == "null":
-        given["value_clip"] = None
     if resume is not None:
         _resume(resume, given, as_json)
         return
+    for name in ("output", "config", "force"):  # of the command, not of the training
+        given.pop(name, None)
+    if given.get("value_clip") == "null":
+        given["value_clip"] = None
     from townlet_core.errors import InputError
     from townlet_core.scenario.load import load_scenario
     from townlet_core.training.settings import resolve_settings, with_absolute_paths
@@ -203,6 +205,8 @@ def train(
             "use mixed, or --warm-start bc",
         )
     plan = None if settings.source == "replay" and recordings else load_scenario(settings.scenario)
+    if plan and not plan.agents:
+        raise InputError(f"{plan.name}: has no agents to train", "add some under agents:")
     _start(settings, sources, plan, output, force, as_json)
 
 
@@ -216,13 +220,21 @@ def _start(
 ) -> None:
     """Open the data, then the run folder, then train: bad input leaves nothing behind."""
     from townlet_core import io
-    from townlet_core.training.feed import open_dataset
-    from townlet_core.training.run import begin_run, choose_folder
+    from townlet_core.ppo.backend import resolve_device
+    from townlet_core.telemetry.writer import refuse_existing_log
+    from townlet_core.training.feed import check_agreement, open_dataset
+    from townlet_core.training.run import begin_run, choose_folder, remove_old_run
 
     name = plan.name if plan else "replay"
+    if settings.ppo_log:
+        refuse_existing_log(settings.ppo_log, force)
     folder = choose_folder(output, name, settings.seed, force)
-    given = settings.replay_manifest or settings.replay_sample
+    given = (*settings.replay_manifest, *settings.replay_sample)
     dataset = open_dataset(settings, settings.replay_manifest) if given else None
+    if dataset and plan:
+        check_agreement(dataset, plan)
+    resolve_device(settings.device)
+    remove_old_run(folder, given)
     with io.lock_folder(folder):
         begin_run(folder, settings, sources, plan)
         note(f"run: {safe(folder)}")
@@ -253,7 +265,7 @@ def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
         for warning in checkpoint.warnings if checkpoint else ():
             warn(warning)
         cycle = checkpoint.state["cycle"] if checkpoint else 0
-        note_resumed(folder, plan, cycle, settings.cycles)
+        note_resumed(folder, settings, plan, cycle)
         note(f"resuming {safe(folder)} after cycle {cycle} of {settings.cycles}")
         _train(settings, folder, plan, None, checkpoint, as_json)
 
@@ -297,17 +309,19 @@ def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | 
     """Open the recordings, made by the scripted policy now if none were given; None for live towns only."""
     if not settings.uses_recordings:
         return None
-    from townlet_core.training.feed import PREFIX, open_dataset, record_script
+    from townlet_core import io
+    from townlet_core.training.feed import PREFIX, open_dataset, record_script, refuse_other_recordings
 
     manifests = settings.replay_manifest
     if not manifests and not settings.replay_sample:
         assert plan is not None  # without recordings there is a scenario
         where = settings.capture_dir or folder / "samples"
         manifest = where / f"{PREFIX}_manifest.json"
-        if not manifest.is_file():
+        if io.kind_of(manifest) != "file":
             note("no recordings given: the scripted policy makes some first")
             note_first_compilation()
             record_script(plan, settings, where)
+        refuse_other_recordings(manifest, plan, settings)
         manifests = (manifest,)
     return open_dataset(settings, manifests)
 

@@ -173,3 +173,25 @@ def test_a_random_capture_says_that_everything_was_chance(townlet, scenario, tmp
     [sample] = (tmp_path / "c").glob("*_anna_*.json")
     meta = json.loads(sample.read_text())
     assert meta["capture"]["epsilon"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--policy", "random", "--epsilon", "0.5"), "--epsilon is for the script, and --policy is random"),
+        (("--policy", "run", "--epsilon", "0.5"), "--epsilon is for the script, and --policy is run"),
+        (("--policy", "run", "--score", "fresh"), "--score is for scripts"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(refused, scenario, options, sentence):
+    assert sentence in refused(2, scenario(), *options)[0]
+
+
+def test_a_capture_with_a_damaged_manifest_is_replaced(townlet, scenario, tmp_path):
+    out = tmp_path / "out"
+    assert townlet("capture", scenario(), "--output", out)[0] == 0
+    whole = contents(out)
+    manifest = out / "rollout_sample_manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:40])
+    assert townlet("capture", scenario(), "--output", out, "--force")[0] == 0
+    assert contents(out) == whole

@@ -10,6 +10,7 @@ from townlet_core import io
 from townlet_core.capture.capture import CaptureSettings, capture
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
+from townlet_core.training.run import reopen_run
 
 SMALL = [
     "--cycles",
@@ -145,11 +146,23 @@ def test_a_second_writer_is_refused_with_the_pid_of_the_first(townlet, tmp_path)
 def test_resuming_takes_only_more_cycles(townlet, tmp_path):
     run = tmp_path / "run"
     assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0
-    code, _, stderr = townlet("train", "--resume", run, "--gamma", "0.5")
-    assert code == 2
-    assert "takes only --cycles, not gamma" in stderr
+    others = (("--gamma", "0.5"), ("--config", "c.yaml"), ("--output", tmp_path / "copy"), ("--force",))
+    for option, *value in others:
+        code, _, stderr = townlet("train", "--resume", run, option, *value)
+        assert code == 2
+        assert f"takes only --cycles, not {option[2:]}" in stderr
     assert townlet("train", "--resume", run, "--cycles", "2", "-q")[0] == 0
     assert io.read_json(run / "run.json")["status"] == "finished"
+
+
+def test_the_cycles_that_a_run_was_last_asked_for_are_not_forgotten(townlet, tmp_path):
+    run = tmp_path / "run"
+    assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0
+    assert townlet("train", "--resume", run, "--cycles", "3", "-q")[0] == 0
+    assert reopen_run(run, None).cycles == 3
+    assert reopen_run(run, 5).cycles == 5
+    _, _, stderr = townlet("train", "--resume", run)
+    assert "after cycle 3 of 3" in stderr
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew_and_ends_the_same(townlet, tmp_path):
@@ -194,3 +207,84 @@ def test_a_checkpoint_of_another_shape_is_refused(townlet, recorded, tmp_path):
     code, _, stderr = townlet("evaluate", tmp_path / "r", "--scenario", other)
     assert code == 2
     assert "features" in stderr
+
+
+def test_a_log_that_is_there_is_not_written_over(townlet, tmp_path):
+    log = tmp_path / "ppo.jsonl"
+    command = ("train", *SMALL, "--ppo-log", log, "-q")
+    assert townlet(*command, "--output", tmp_path / "a")[0] == 0
+    before = log.read_bytes()
+    code, _, stderr = townlet(*command, "--output", tmp_path / "b")
+    assert code == 2
+    assert f"{log}: already exists" in stderr
+    assert log.read_bytes() == before
+    assert not (tmp_path / "b").exists()
+    assert townlet(*command, "--output", tmp_path / "b", "--force")[0] == 0
+    assert len(log.read_bytes().splitlines()) == len(before.splitlines())  # a new log, not a longer one
+    log.write_text('{"mine": 1}')
+    assert townlet(*command, "--output", tmp_path / "c", "--force")[0] == 2  # only logs are replaced
+    assert log.read_text() == '{"mine": 1}'
+
+
+def test_an_old_run_stays_until_the_new_ones_input_is_known_to_be_sound(townlet, tmp_path):
+    run = tmp_path / "run"
+    assert townlet("train", *SMALL, "--mode", "replay", "--output", run, "-q")[0] == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    own = run / "samples" / "rollout_sample_manifest.json"
+    for code, manifest, sentence in (
+        (3, tmp_path / "typo.json", "no such file"),
+        (2, own, f"{own}: lies in {run}, which --force would remove"),
+    ):
+        replace = ("--mode", "replay", "--replay-manifest", manifest, "--output", run, "--force")
+        found, _, stderr = townlet("train", *SMALL, *replace)
+        assert found == code
+        assert sentence in stderr
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_recordings_of_another_run_are_not_taken_for_ones_own(townlet, tmp_path):
+    where = ("--capture-dir", tmp_path / "captures")
+    assert townlet("train", *SMALL, *where, "--output", tmp_path / "a", "-q")[0] == 0
+    assert townlet("train", *SMALL, *where, "--output", tmp_path / "b", "-q")[0] == 0  # the same again
+    for change, sentence in (
+        (("--seed", "5"), "seed is 0, expected 5"),
+        (("--capture-towns", "2"), "towns is 18, expected 2"),
+        (("kitchen_breakfast",), "scenario_sha256 is "),
+    ):
+        code, _, stderr = townlet("train", *change, *SMALL, *where, "--output", tmp_path / "c", "--force")
+        assert code == 2
+        assert "holds other recordings than this run would make" in stderr
+        assert sentence in stderr
+
+
+def test_recordings_that_changed_are_not_learned_from_any_further(townlet, recorded, tmp_path):
+    shutil.copytree(recorded.parent, tmp_path / "capture")
+    manifest = tmp_path / "capture" / "rollout_sample_manifest.json"
+    run = tmp_path / "run"
+    given = ("--mode", "replay", "--replay-manifest", manifest)
+    assert townlet("train", *SMALL, *given, "--output", run, "-q")[0] == 0
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    code, _, stderr = townlet("train", "--resume", run, "--cycles", "2")
+    assert code == 2
+    assert "the recordings have changed since the run began" in stderr
+
+
+EMPTY = """\
+name: empty
+ticks: 30
+grid: {size: [4, 2]}
+rules: {needs: {respawn_delay_ticks: 25}}
+agents:
+"""
+
+
+def test_a_town_without_agents_is_refused_and_one_that_is_left_ends_the_run(townlet, refused, tmp_path):
+    scenario = tmp_path / "empty.yaml"
+    scenario.write_text(EMPTY + "  []\n")
+    assert "has no agents to train" in refused(2, "train", scenario)
+    scenario.write_text(EMPTY + "  - {id: anna, position: [0, 0], needs: {hunger: 0.05}}\n")
+    code, _, stderr = townlet(
+        "train", scenario, *SMALL, "--mode", "rollout", "--cycles", "3", "--output", tmp_path / "r"
+    )
+    assert code == 2
+    assert "empty: nobody was in town for 5 ticks" in stderr

@@ -182,10 +182,13 @@ def test_updates_by_hand_and_by_autograd_end_with_the_same_weights_but_for_round
         assert one == pytest.approx(other, rel=1e-4, abs=1e-5)
 
 
-def test_equal_updates_give_equal_bits():
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_equal_updates_give_equal_bits(precision):
+    config = PPOConfig(precision=precision)
+
     def trained():
         network = random_network()
-        update_policy(network, make_optimizer(network, 1e-3), random_batch(150), PPOConfig(), (1,), 1e-3)
+        update_policy(network, make_optimizer(network, 1e-3), random_batch(150), config, (1,), 1e-3)
         return weights_sha256(network)
 
     assert trained() == trained()

@@ -1,6 +1,7 @@
 """A number that is not finite ends a run with its minibatch on the disk and the last good cycle untouched."""
 
 import numpy as np
+import orjson
 import pytest
 import torch
 from small_runs import settings_of, trainer_of
@@ -101,3 +102,5 @@ def test_a_bad_reward_of_a_live_town_is_skipped_counted_and_told_in_finite_numbe
     trainer.rollout.play = spoiled
     trainer.run()
     assert list(LogCheck(tmp_path / "telemetry.jsonl").problems()) == []
+    lines = (tmp_path / "telemetry.jsonl").read_bytes().splitlines()
+    assert sum(orjson.loads(line)["skipped_updates"] for line in lines) >= 1

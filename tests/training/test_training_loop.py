@@ -11,13 +11,15 @@ import pytest
 import torch
 from small_runs import run_small, settings_of, trainer_of
 
+from townlet_core.capture.capture import CaptureSettings, capture
 from townlet_core.errors import InputError, RunFailed
-from townlet_core.policy.learned import RELEASE_ODDS, LearnedPolicy
+from townlet_core.policy.learned import RELEASE_ODDS
+from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.network import masked_log_probs, score_actions
 from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.events import load_events
-from townlet_core.simulation.towns import Observations
+from townlet_core.scenario.load import load_scenario
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.loop import Reports
 from townlet_core.vocab import ACTION_COUNT, RELEASE, WAIT
@@ -67,16 +69,53 @@ def test_statistics_count_every_transition_and_the_look_around_leaves_the_towns_
     assert trainer.network.returns.count == trainer.network.observations.count == learned * 2
 
 
-def test_the_network_that_learns_is_the_one_that_acts(tmp_path):
-    # After an update the log-probabilities of the next rollout are those of the updated network.
-    trainer = trainer_of(tmp_path, settings_of(source="rollout", cycles=2))
+@pytest.fixture
+def watched(tmp_path):
+    """A trainer and the weights that acted in each of its rollouts."""
+    trainer = trainer_of(tmp_path, settings_of(source="rollout", cycles=4))
+    play, acted = trainer.rollout.play, []
+
+    def watch(policy, stop):
+        acted.append(weights_sha256(policy.network))
+        return play(policy, stop)
+
+    trainer.rollout.play = watch
+    return trainer, acted
+
+
+def test_the_network_that_learns_is_the_one_that_acts(watched, tmp_path):
+    trainer, acted = watched
+    learned = [weights_sha256(trainer.network)]
+    trainer.reports = Reports(cycle=lambda: learned.append(weights_sha256(trainer.network)))
     trainer.run()
-    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
-    frames = trainer.rollout.frames
-    seen = Observations(frames.map[0, 0], frames.features[0, 0], frames.action_mask[0, 0])
-    log_probs, values = score_actions(trainer.network, *seen, frames.actions[0, 0])
-    assert log_probs == pytest.approx(frames.log_probs[0, 0], abs=1e-5)
-    assert values == pytest.approx(frames.values[0, 0], abs=1e-5)
+    assert acted == learned[:-1]
+    assert len(set(acted)) == 4
+
+
+def test_the_best_checkpoint_is_the_one_that_was_paid_most(watched, tmp_path):
+    trainer, acted = watched
+    trainer.run()
+    paid = {record["cycle_id"]: record["reward_mean"] for record in read_log(tmp_path)}
+    best = load_checkpoint(tmp_path / "checkpoints" / "best.json")
+    assert best.about.weights_sha256 == acted[max(paid, key=paid.__getitem__)]
+    assert trainer.progress.best_reward == max(paid.values())
+
+
+def test_without_live_towns_no_checkpoint_is_the_best(tmp_path):
+    run_small(tmp_path, source="replay")
+    assert not (tmp_path / "checkpoints" / "best.json").exists()
+
+
+def test_lives_of_a_single_tick_do_not_end_a_run(tmp_path):
+    # Two towns of 81 ticks are six lives of 80, which are learned from, and six of one.
+    scenario = load_scenario("queue_conflict")
+    capture(scenario, ScriptedPolicy(scenario), CaptureSettings(ticks=81, num_towns=2), tmp_path / "c")
+    given = (tmp_path / "c" / "rollout_sample_manifest.json",)
+    settings = settings_of(source="replay", cycles=4, replay_manifest=given, replay_transitions=100)
+    trainer = trainer_of(tmp_path, settings)
+    assert trainer.dataset.sample_count == 6
+    trainer.run()
+    assert {record["transitions"] for record in read_log(tmp_path)} == {6 * 79}
 
 
 @pytest.mark.parametrize(("precision", "other"), [("fp32", "bf16"), ("bf16", "fp32")])
@@ -135,15 +174,13 @@ def test_numbers_that_are_not_finite_end_the_run_and_keep_the_last_good_checkpoi
 def test_recordings_that_do_not_fit_the_scenario_are_refused_by_name(tmp_path):
     run_small(tmp_path / "a", source="replay", cycles=1)
     settings = settings_of(replay_manifest=(tmp_path / "a" / "samples" / "rollout_sample_manifest.json",))
-    from townlet_core.scenario.load import load_scenario
-    from townlet_core.simulation.towns import Towns
     from townlet_core.training.feed import check_agreement, open_dataset
 
     scenario = load_scenario("queue_conflict")
     kind = scenario.all_kinds["bench"]
     other = scenario.model_copy(update={"kinds": {**scenario.kinds, "sauna": kind}})
     with pytest.raises(InputError, match="sauna"):
-        check_agreement(open_dataset(settings, settings.replay_manifest), Towns(other))
+        check_agreement(open_dataset(settings, settings.replay_manifest), other)
 
 
 @pytest.mark.parametrize("capture", ["queue_conflict", "two_step", "observation_baseline"])

@@ -10,7 +10,7 @@ from townlet_core.errors import InputError, Interrupted, RunFailed
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.weights import weights_sha256
 from townlet_core.training.loop import Reports
-from townlet_core.training.warm_start import choose, held_out_samples, learnable, split_batches
+from townlet_core.training.warm_start import held_out_samples
 
 WARM = {"warm_start": "bc", "warm_start_epochs": 3, "cycles": 1, "capture_towns": 4}
 
@@ -28,38 +28,24 @@ def test_imitation_beats_always_saying_what_is_commonest(tmp_path, source):
     assert result.progress.cloned == heard[-1]._asdict()
 
 
-def test_no_tick_of_a_held_out_sample_is_trained_on(tmp_path):
-    dataset = trainer_of(tmp_path, settings_of(**WARM)).dataset
-    held_out = held_out_samples(dataset.sample_count, seed=0)
+def test_no_tick_of_a_held_out_sample_is_trained_on_and_no_other_judged_by(tmp_path):
+    trainer = trainer_of(tmp_path, settings_of(**WARM, source="rollout"))
+    held_out = held_out_samples(trainer.dataset.sample_count, seed=0)
     assert len(held_out) == 1  # of 12
-    names = {0: set(), 1: set()}
-    for epoch in range(3):
-        for held, batch in split_batches(dataset, epoch, held_out):
-            names[0] |= set(choose(batch, ~held).names)
-            names[1] |= set(choose(batch, held).names)
-    assert (len(names[0]), len(names[1])) == (11, 1)
-    assert not names[0] & names[1]
+    stacked = []
+    stack = trainer.dataset.stack
+    trainer.dataset.stack = lambda members: stacked.append(members) or stack(members)
+    trainer.run()
+    assert stacked
+    assert all(set(members) <= held_out or not set(members) & held_out for members in stacked)
+    for epoch in np.array_split(np.arange(len(stacked)), 3):
+        assert sorted(member for n in epoch for member in stacked[n]) == list(range(12))
 
 
 def test_the_split_is_a_function_of_the_seed():
-    assert held_out_samples(50, 1).tolist() == held_out_samples(50, 1).tolist()
-    assert held_out_samples(50, 1).tolist() != held_out_samples(50, 2).tolist()
-    assert len(held_out_samples(50, 1)) == len(set(held_out_samples(50, 1))) == 5
-
-
-def test_chosen_samples_keep_their_columns_together(tmp_path):
-    (batch, *_) = trainer_of(tmp_path, settings_of(**WARM)).dataset.batches(0)
-    wanted = np.arange(len(batch.names)) == 2
-    chosen = choose(batch, wanted)
-    assert chosen.names == (batch.names[2],)
-    assert np.array_equal(chosen.map[:, 0], batch.map[:, 2])
-    assert np.array_equal(chosen.rewards[:, 0], batch.rewards[:, 2])
-    assert learnable(chosen, True).tolist() == [True]
-    lone = chosen._replace(  # a single tick, cut off by the time limit
-        actions=chosen.actions[:1], terminations=np.zeros((1, 1), bool), dones=np.ones((1, 1), bool)
-    )
-    assert learnable(lone, True).tolist() == [False]
-    assert learnable(lone, False).tolist() == [True]
+    assert held_out_samples(50, 1) == held_out_samples(50, 1)
+    assert held_out_samples(50, 1) != held_out_samples(50, 2)
+    assert len(held_out_samples(50, 1)) == 5
 
 
 @pytest.mark.parametrize("source", ["rollout", "mixed"])
@@ -86,10 +72,13 @@ def test_a_run_without_a_warm_start_is_the_run_it_was(tmp_path):
 def test_numbers_that_are_not_finite_end_a_warm_start_at_its_last_checkpoint(tmp_path):
     trainer = trainer_of(tmp_path, settings_of(**WARM))
     before = weights_sha256(trainer.network)
-    batches = trainer.dataset.batches
-    trainer.dataset.batches = lambda *place: (
-        b._replace(rewards=np.full_like(b.rewards, np.nan)) for b in batches(*place)
-    )
+    stack = trainer.dataset.stack
+
+    def spoiled(members):
+        batch = stack(members)
+        return batch._replace(rewards=np.full_like(batch.rewards, np.nan))
+
+    trainer.dataset.stack = spoiled
     with pytest.raises(RunFailed, match="in epoch 1 of the warm start, loss or gradient"):
         trainer.run()
     assert weights_sha256(trainer.network) == before

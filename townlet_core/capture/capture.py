@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,9 @@ from townlet_core import __version__, io
 from townlet_core.capture.frames import Policy, allocate_frames, collect
 from townlet_core.capture.samples import cut_samples
 from townlet_core.capture.totals import capture_totals
-from townlet_core.errors import InputError, did_you_mean
+from townlet_core.errors import InputError, MissingError, did_you_mean
 from townlet_core.replay.events import save_events
-from townlet_core.replay.manifest import load_manifest, save_manifest
+from townlet_core.replay.manifest import ManifestEntry, load_manifest, save_manifest
 from townlet_core.replay.metrics import TOTAL, save_metrics
 from townlet_core.replay.sample import ReplaySample, save_sample
 from townlet_core.scenario.load import scenario_sha256
@@ -87,6 +88,7 @@ def capture(
         metrics = {entry["sample"]: sample.metadata["metrics"] for entry, sample in pairs}
         save_metrics(output, settings.prefix, {**metrics, TOTAL: totals})
         save_events(output, settings.prefix, events)
+        about = {**about, "capture": {**about["capture"], "towns": settings.num_towns}}
         manifest = save_manifest(output, settings.prefix, entries, {**about, "events": len(events)})
     rewards = [float(sample.rewards.sum(dtype=np.float64)) for sample in samples]
     return Capture(manifest, entries, rewards, totals)
@@ -94,7 +96,9 @@ def capture(
 
 def _remove_listed(manifest: Path) -> None:
     """Remove an older capture: the manifest first, so that it never lists what is gone, then its samples."""
-    entries = load_manifest(manifest).entries if manifest.is_file() else ()
+    entries: tuple[ManifestEntry, ...] = ()
+    with contextlib.suppress(InputError, MissingError):  # none, or damaged: then nothing is known to be its
+        entries = load_manifest(manifest).entries
     io.remove(manifest)
     for entry in entries:
         io.remove(entry.sample)
@@ -118,10 +122,10 @@ def check_settings(scenario: Scenario, settings: CaptureSettings) -> list[int]:
 
 def refuse_other_capture(output: Path, prefix: str, force: bool) -> None:
     """Raise InputError if the folder holds anything but a capture of this prefix that was interrupted."""
-    if output.is_dir() and not (output / f"{prefix}_manifest.json").exists():
-        names = [path.name for path in output.iterdir()]
-        if all(name.startswith((f"{prefix}_", ".")) for name in names):
-            return
+    names = io.list_folder(output)
+    ours = all(name.startswith((f"{prefix}_", ".")) for name in names)
+    if ours and f"{prefix}_manifest.json" not in names and io.kind_of(output) == "folder":
+        return
     io.refuse_existing(output, force)
 
 

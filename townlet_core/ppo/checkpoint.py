@@ -79,12 +79,13 @@ def save_checkpoint(
     state: dict[str, Any],
     extra: dict[str, bytes] | None = None,
     keep: int = 2,
-    best: bool = False,
+    best: Path | None = None,
 ) -> Path:
-    """Write a new generation, name it in latest.json (and best.json), and return its folder.
+    """Write a new generation, name it in latest.json, and return its folder.
 
-    state: counters and configuration, plain JSON values. extra: further files by name. Of the older
-    generations the newest whole ones stay, `keep` with the new one, and any that latest or best names.
+    state: counters and configuration, plain JSON values. extra: further files by name. best: folder of an
+    older generation, to be named in best.json from now on. Of the older generations the newest whole ones
+    stay, `keep` with the new one, and any that latest or best names.
     Raises DiskError where the disk refuses; what was there before is then still there and still named.
     """
     about = StateFile(
@@ -102,8 +103,9 @@ def save_checkpoint(
     checkpoints = Path(checkpoints)
     pointer = write_generation(checkpoints, contents)
     # The latest last: what is begun again after a crash here names the best once more.
-    for name in (BEST, LATEST) if best else (LATEST,):
-        io.write_json(checkpoints / name, pointer.model_dump())
+    if best:
+        io.write_file(checkpoints / BEST, io.read_file(best / FILES))
+    io.write_json(checkpoints / LATEST, pointer.model_dump())
     prune(checkpoints, keep)
     return checkpoints / pointer.generation
 
@@ -168,13 +170,13 @@ def load_checkpoint(path: Path, max_bytes: int = MAX_FILE_BYTES) -> Checkpoint:
     `max_bytes`.
     """
     path = Path(path)
-    if path.suffix == ".json" and path.is_file():
+    if path.suffix == ".json" and io.kind_of(path) == "file":
         return load_named(path, max_bytes)
-    if (path / FILES).exists():
+    if io.kind_of(path / FILES):
         return read_generation(path, read_model(path / FILES, Pointer), max_bytes)
-    if (path / MODEL).exists():
+    if io.kind_of(path / MODEL):
         return read_unverified(path, max_bytes)
-    checkpoints = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    checkpoints = path / "checkpoints" if io.kind_of(path / "checkpoints") == "folder" else path
     return load_named(checkpoints / LATEST, max_bytes)
 
 
@@ -197,7 +199,7 @@ def load_named(pointer_path: Path, max_bytes: int) -> Checkpoint:
             return checkpoint._replace(
                 warnings=[*warnings, f"{checkpoints}: using generation {name} instead"]
             )
-    if len(warnings) == 1 and not pointer_path.exists():
+    if len(warnings) == 1 and not io.kind_of(pointer_path):
         raise MissingError(f"{checkpoints}: no checkpoint here", HINT)
     raise InputError(f"{checkpoints}: no generation is whole: " + "; ".join(dict.fromkeys(warnings)), HINT)
 
@@ -236,7 +238,7 @@ def read_generation(generation: Path, pointer: Pointer, max_bytes: int) -> Check
 
 def read_unverified(folder: Path, max_bytes: int) -> Checkpoint:
     """Read a folder that somebody assembled by hand: model.pt and state.json, perhaps optimizer.pt."""
-    present = [name for name in (MODEL, OPTIMIZER, STATE) if (folder / name).exists()]
+    present = [name for name in (MODEL, OPTIMIZER, STATE) if io.kind_of(folder / name)]
     contents = {name: io.read_file(folder / name, max_bytes) for name in present}
     return decode_contents(folder, contents, [f"{folder}: has no {FILES}, so its files were not verified"])
 

@@ -105,7 +105,11 @@ class ReplayDataset:
                 weak.setdefault(f"{finding.place} {finding.message}", [finding.file, 0])[1] += 1
             self._items.append(item)
         if not self._items:
-            raise SampleError("no samples to train on", "name a manifest or samples, and check the filters")
+            least = config.filters.min_timesteps
+            raise SampleError(
+                "no samples to train on" + (f": none has {least} ticks or more" if least > 1 else ""),
+                "name a manifest or longer samples, and check the filters",
+            )
         self.feature_names = agreement.feature_names
         self.map_shape = agreement.map_shape
         self.action_dim = agreement.action_dim
@@ -144,7 +148,7 @@ class ReplayDataset:
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[ReplayBatch]:
         """Serve the batches of an epoch from number `first` on; those before it are not read."""
-        return (self._stack(members) for members in self.batch_order(epoch)[first:])
+        return (self.stack(members) for members in self.batch_order(epoch)[first:])
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration serves, as a resumed run must."""
@@ -189,17 +193,18 @@ class ReplayDataset:
             total.update(count_events(path, self.config.limits))
         return dict(total)
 
+    def stack(self, members: Sequence[int]) -> ReplayBatch:
+        """Make a batch of samples of one length, by their numbers."""
+        items = [self._items[i] for i in members]
+        samples = [self._sample(item) for item in items]
+        return stack_samples(samples, [item.name for item in items], self.feature_names, self.action_dim)
+
     def _groups(self) -> dict[int, list[int]]:
         """Group the samples by length, in the order the lengths first appear."""
         groups: dict[int, list[int]] = {}
         for i, item in enumerate(self._items):
             groups.setdefault(item.timesteps, []).append(i)
         return groups
-
-    def _stack(self, members: list[int]) -> ReplayBatch:
-        items = [self._items[i] for i in members]
-        samples = [self._sample(item) for item in items]
-        return stack_samples(samples, [item.name for item in items], self.feature_names, self.action_dim)
 
     def _sample(self, item: _Item) -> ReplaySample:
         if item.sample is not None:

@@ -27,6 +27,17 @@ from townlet_core.vocab import TELEMETRY_VERSION
 TAIL_BYTES = 1 << 20  # the last offset is looked for in this much of each segment's end
 
 
+def refuse_existing_log(path: Path, force: bool) -> None:
+    """Raise InputError if a new log cannot begin at `path`: with `force`, it may replace a log, nothing else.
+
+    The one who begins it cuts it, with `truncate_to(0)`.
+    """
+    if any(map(_read_tail, (path, *closed_segments(path).values()))) and not (force and _last_offset(path)):
+        raise InputError(
+            f"{path}: already exists", "choose another file, or replace a telemetry log with --force"
+        )
+
+
 class TelemetryWriter:
     """Append records to the log at `path`, which is continued if it is there.
 

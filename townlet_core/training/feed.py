@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from townlet_core import io
 from townlet_core.capture.capture import Capture, CaptureSettings, capture
 from townlet_core.errors import InputError
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.batch import ReplayBatch
-from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, check_trainable
+from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, SampleFilters, check_trainable
+from townlet_core.replay.limits import DEFAULT_LIMITS
+from townlet_core.replay.manifest import load_manifest
+from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
-from townlet_core.simulation.towns import Towns
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
@@ -20,15 +23,45 @@ ENOUGH_TRANSITIONS = 4096  # what the scripted policy records if nobody says how
 
 def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) -> Capture:
     """Let the scripted policy make the recordings that nobody gave."""
+    return capture(scenario, ScriptedPolicy(scenario), _settings_of(scenario, settings), folder)
+
+
+def refuse_other_recordings(manifest: Path, scenario: Scenario, settings: TrainingSettings) -> None:
+    """Raise InputError if recordings that are there already are not those that record_script would make."""
+    wanted = _settings_of(scenario, settings)
+    facts = {
+        "scenario_sha256": scenario_sha256(scenario),
+        "seed": wanted.seed,
+        "ticks": wanted.ticks,
+        "towns": wanted.num_towns,
+    }
+    said = load_manifest(manifest).metadata.get("capture")
+    for name, expected in facts.items():
+        found = said.get(name, expected) if isinstance(said, dict) else None
+        if found != expected:
+            raise InputError(
+                f"{manifest}: holds other recordings than this run would make: {name} is {found}, "
+                f"expected {expected}",
+                "choose another --capture-dir, or learn from these with --replay-manifest",
+            )
+
+
+def _settings_of(scenario: Scenario, settings: TrainingSettings) -> CaptureSettings:
     per_town = scenario.ticks * max(len(scenario.agents), 1)
-    wanted = CaptureSettings(
+    return CaptureSettings(
         ticks=scenario.ticks,
         num_towns=settings.capture_towns or -(-ENOUGH_TRANSITIONS // per_town),
         seed=settings.seed,
         epsilon=scenario.rules.epsilon,
         prefix=PREFIX,
     )
-    return capture(scenario, ScriptedPolicy(scenario), wanted, folder)
+
+
+def recordings_sha256(settings: TrainingSettings) -> str | None:
+    """Digest the manifests, which hold the digests of what they list, and lone samples that were given."""
+    files = (*settings.replay_manifest, *settings.replay_sample)
+    digests = [io.sha256(io.read_file(path, DEFAULT_LIMITS.max_sample_bytes)) for path in files]
+    return io.sha256("".join(digests).encode()) if files else None
 
 
 def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> ReplayDataset:
@@ -38,9 +71,11 @@ def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> Rep
         ReplayDatasetConfig(
             manifests=manifests,
             samples=settings.replay_sample,
-            events=tuple(log for log in logs if log.suffix == ".jsonl" and log.is_file()),
+            events=tuple(log for log in logs if log.suffix == ".jsonl" and io.kind_of(log) == "file"),
             seed=settings.seed,
             streaming=settings.streaming,
+            # Of a single tick nobody knows what followed: a cycle that took only such had nothing to learn.
+            filters=SampleFilters(min_timesteps=2),
         )
     )
     check_trainable(dataset)
@@ -58,17 +93,17 @@ def check_cloneable(dataset: ReplayDataset) -> None:
         )
 
 
-def check_agreement(dataset: ReplayDataset, towns: Towns) -> None:
+def check_agreement(dataset: ReplayDataset, scenario: Scenario) -> None:
     """Raise InputError if recordings and live towns can't share a network."""
-    name = towns.scenario.name
+    name = scenario.name
     if dataset.action_dim != ACTION_COUNT or dataset.map_shape != MAP_SHAPE:
         raise InputError(
             f"the recordings have {dataset.action_dim} actions and map {dataset.map_shape}, {name} has "
             f"{ACTION_COUNT} and {MAP_SHAPE}",
             "use --mode replay, or capture the scenario anew",
         )
-    if dataset.feature_names != towns.feature_names:
-        odd = sorted(set(dataset.feature_names) ^ set(towns.feature_names))
+    if dataset.feature_names != scenario.feature_names:
+        odd = sorted(set(dataset.feature_names) ^ set(scenario.feature_names))
         raise InputError(
             f"the recordings and {name} have different features ({', '.join(odd[:3]) or 'another order'} …)",
             "use --mode replay, or capture the scenario anew",

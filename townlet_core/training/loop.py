@@ -95,7 +95,7 @@ class Trainer:
         fed = dataset if settings.source != "rollout" else None
         self.feed = ReplayFeed(fed, settings.replay_transitions) if fed else None
         if dataset and self.rollout:
-            check_agreement(dataset, self.rollout.towns)
+            check_agreement(dataset, self.rollout.towns.scenario)
         self.event_counts = dataset.event_counts() if dataset and dataset.config.events else None
         self.scenario_name = scenario.name if scenario else "recordings"
         network = ActorCritic(
@@ -109,6 +109,7 @@ class Trainer:
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
+        self.generation: Path | None = None  # the checkpoint that the weights were last saved to or read from
 
     def _network_config(self, scenario: Scenario | None, dataset: ReplayDataset | None) -> NetworkConfig:
         """Shape the network by the recordings where there are no live towns, by the scenario otherwise."""
@@ -137,6 +138,7 @@ class Trainer:
                 self.reports.warning(
                     f"{what}: was {then.get(what)}, now {here[what]}; the continuation is not bit-exact"
                 )
+        self.generation = checkpoint.folder
         self.progress = progress._replace(threads=torch.get_num_threads(), device=self.device.type)
         if self.feed:
             self.feed.position = progress.replay_position
@@ -156,7 +158,7 @@ class Trainer:
             log.truncate_to(self.progress.log_offset)
             if self.progress.cycle == 0:
                 if self.progress.cloned is None:
-                    self._save(log, best=False)
+                    self._save(log)
                     self._look_around()
                 self._warm_up(log)
             while self.progress.cycle < settings.cycles:
@@ -199,7 +201,7 @@ class Trainer:
                 ) from error
             self.progress = self.progress._replace(cloned=cloned._asdict())
             self.reports.cloned(cloned)  # before it is saved: a crash in between tells it again
-            self._save(log, best=False)
+            self._save(log)
 
     def _play_cycle(self, log: TelemetryWriter) -> dict[str, Any]:
         """Learn from recordings, then from live towns; return what the last data was like."""
@@ -211,7 +213,10 @@ class Trainer:
             began = time.perf_counter()
             settings = self.settings
             batch, off_policy = replay_batch(recorded, self.network, settings.ppo, settings.replay_correction)
-            about = {**describe_replay(recorded, self.event_counts), **off_policy._asdict()}
+            # An event log is of all recordings, and says nothing of a part of them.
+            is_all = self.dataset and sum(len(b.names) for b in recorded) == self.dataset.sample_count
+            counts = self.event_counts if is_all else None
+            about = {**describe_replay(recorded, counts), **off_policy._asdict()}
             self._learn(batch, about, "replay", REPLAY_HALF, began, log)
         if self.rollout:
             began = time.perf_counter()
@@ -296,23 +301,22 @@ class Trainer:
         self.reports.record(record)
 
     def _finish_cycle(self, log: TelemetryWriter, about: dict[str, Any]) -> None:
-        """Count the cycle and keep it, as the best one if no rollout was paid more."""
-        best = self.progress.best_reward
-        is_best = best is None or about["reward_mean"] > best
+        """Count the cycle and keep it. If no rollout was paid more, what it began with is the best so far."""
+        most, paid = self.progress.best_reward, about["reward_mean"]
+        is_best = self.rollout is not None and (most is None or paid > most)
         self.progress = self.progress._replace(
-            cycle=self.progress.cycle + 1,
-            best_reward=about["reward_mean"] if is_best else best,
+            cycle=self.progress.cycle + 1, best_reward=paid if is_best else most
         )
-        self._save(log, is_best)
+        self._save(log, self.generation if is_best else None)
         self.reports.cycle()
 
-    def _save(self, log: TelemetryWriter, best: bool) -> None:
+    def _save(self, log: TelemetryWriter, best: Path | None = None) -> None:
         log.flush()
         self.progress = self.progress._replace(
             log_offset=log.offset,
             replay_position=self.feed.position if self.feed else (0, 0),
         )
-        save_checkpoint(
+        self.generation = save_checkpoint(
             self.folder / "checkpoints",
             self.network,
             self.optimizer,

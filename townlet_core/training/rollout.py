@@ -28,9 +28,17 @@ class Rollout:
         self.returns = np.zeros(self.towns.state.agents.shape)  # (B, A) so far, of the lives that go on
 
     def play(self, policy: Policy, stop: StopRequest) -> dict:
-        """Fill `frames` with the next ticks and return what the telemetry tells about them."""
+        """Fill `frames` with the next ticks and return what the telemetry tells about them.
+
+        Raises InputError if there was nobody to learn from.
+        """
         before = Counters(self.towns.state)
         collect(self.towns, policy, self.frames, stop.check)
+        if not self.frames.alive.any():
+            raise InputError(
+                f"{self.towns.scenario.name}: nobody was in town for {len(self.frames.actions)} ticks",
+                "play longer at a time with --rollout-ticks, or lower respawn_delay_ticks",
+            )
         about = describe_rollout(self.frames, self.towns.feature_names, before, Counters(self.towns.state))
         ended = [total for total in self._count_returns(self.frames) if np.isfinite(total)]
         if ended:

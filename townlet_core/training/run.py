@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io as memory
+import os
 import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from townlet_core.errors import InputError, Interrupted
 from townlet_core.ppo.backend import torch, versions
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
+from townlet_core.training.feed import recordings_sha256
 from townlet_core.training.settings import TrainingSettings, config_yaml, resolve_settings
 
 CONFIG, SOURCES, RUN, LOG = "config.yaml", "config.sources.json", "run.json", "telemetry.jsonl"
@@ -30,19 +32,35 @@ RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "
 def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Path:
     """Name a new run: the given folder, or runs/<scenario>-s<seed>-<n> with the first free n.
 
-    Raises InputError if the folder is taken. With `force`, an old run there is removed; anything else is not.
-    A folder that holds no more than the first files of a run, which was killed while it wrote them, is free.
+    Raises InputError if the folder is taken. With `force`, an old run may be there, until remove_old_run. A
+    folder that holds no more than the first files of a run, which was killed while it wrote them, is free.
     """
     if output is None:
         n = 1
         while (folder := Path("runs") / f"{name}-s{seed}-{n}").exists():
             n += 1
         return folder
-    if force and (output / RUN).is_file():
-        with io.lock_folder(output):
-            io.remove_at_once(output)
-    io.refuse_existing(output, force=output.is_dir() and _was_killed_at_once(output))
+    if not (force and is_run(output)):
+        io.refuse_existing(output, force=_was_killed_at_once(output))
     return output
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run began in this folder."""
+    return io.kind_of(folder / RUN) == "file"
+
+
+def remove_old_run(folder: Path, recordings: Iterable[Path]) -> None:
+    """Remove the run that a new one replaces. Raises InputError if the new one's recordings lie in it."""
+    if not is_run(folder):
+        return
+    for path in recordings:
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+            raise InputError(
+                f"{path}: lies in {folder}, which --force would remove", "move it, or choose another --output"
+            )
+    with io.lock_folder(folder):
+        io.remove_at_once(folder)
 
 
 def _was_killed_at_once(folder: Path) -> bool:
@@ -66,8 +84,8 @@ def begin_run(
     about = {
         "status": RUNNING,
         "scenario": scenario.name if scenario else None,
-        "scenario_sha256": scenario_sha256(scenario) if scenario else None,
-        "command": sys.argv,
+        **_digests(settings, scenario),
+        "command": [os.fsencode(word).decode(errors="backslashreplace") for word in sys.argv],
         **_machine(),
         "git": _git_commit(),
         "started": now(),
@@ -78,31 +96,38 @@ def begin_run(
 
 
 def reopen_run(folder: Path, cycles: int | None) -> TrainingSettings:
-    """Read back the settings of a run to resume, with more cycles if asked for.
+    """Read back the settings of a run to resume, with as many cycles as it was last asked for, or more now.
 
     Raises MissingError or InputError if the folder is not a run.
     """
-    if not (folder / RUN).is_file():
+    if not is_run(folder):
         raise InputError(
             f"{folder}: has no {RUN}, so it is no run that began",
             "give a run directory of `townlet train`, or give again the command that was to begin this one",
         )
+    wanted = [resumption["cycles"] for resumption in io.read_json(folder / RUN).get("resumed", [])]
+    if cycles is not None:
+        wanted.append(cycles)
     settings, _ = resolve_settings(
-        {} if cycles is None else {"cycles": cycles}, folder / CONFIG, environment=False
+        {"cycles": wanted[-1]} if wanted else {}, folder / CONFIG, environment=False
     )
     return settings
 
 
-def note_resumed(folder: Path, scenario: Scenario | None, cycle: int, cycles: int) -> None:
-    """Write that the run goes on. Raises InputError if its scenario is not the one it began with."""
+def note_resumed(folder: Path, settings: TrainingSettings, scenario: Scenario | None, cycle: int) -> None:
+    """Write that the run goes on after a cycle.
+
+    Raises InputError if its scenario or the recordings it was given are not those that it began with.
+    """
     about = io.read_json(folder / RUN)
-    digest = scenario_sha256(scenario) if scenario else None
-    if about.get("scenario_sha256") != digest:
-        raise InputError(
-            f"{folder}: the scenario has changed since the run began",
-            "restore the scenario file, or start a new run",
-        )
-    resumption = {"at": now(), "after_cycle": cycle, "cycles": cycles, **_machine()}
+    here = _digests(settings, scenario)
+    for what, name in (("scenario has", "scenario_sha256"), ("recordings have", "recordings_sha256")):
+        if about.get(name, here[name]) != here[name]:
+            raise InputError(
+                f"{folder}: the {what} changed since the run began",
+                "restore the file, or start a new run",
+            )
+    resumption = {"at": now(), "after_cycle": cycle, "cycles": settings.cycles, **_machine()}
     resumed = [*about.get("resumed", []), resumption]
     io.write_json(folder / RUN, {**about, "resumed": resumed, "status": RUNNING, "ended": None})
 
@@ -130,6 +155,14 @@ def note_warm_start(folder: Path, cloned: dict[str, float]) -> None:
 def _note_end(folder: Path, status: str, reason: str | None) -> None:
     about = io.read_json(folder / RUN)
     io.write_json(folder / RUN, {**about, "status": status, "reason": reason, "ended": now()})
+
+
+def _digests(settings: TrainingSettings, scenario: Scenario | None) -> dict[str, str | None]:
+    """What a run learns from must not change while it lasts."""
+    return {
+        "scenario_sha256": scenario_sha256(scenario) if scenario else None,
+        "recordings_sha256": recordings_sha256(settings),
+    }
 
 
 def _machine() -> dict[str, Any]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.errors import InputError
 from townlet_core.ppo.backend import torch
 from townlet_core.ppo.cloning import CloneLoss, clone_batch
+from townlet_core.ppo.config import Precision
 from townlet_core.ppo.network import ActorCritic, act
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.rng import generator
-from townlet_core.training.batches import has_ended, replay_batch
+from townlet_core.training.batches import replay_batch
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 
@@ -34,9 +34,9 @@ class Cloned(NamedTuple):
     held_out_samples: int
 
 
-def held_out_samples(count: int, seed: int) -> np.ndarray:
+def held_out_samples(count: int, seed: int) -> set[int]:
     """Choose the samples, by their numbers, that are never trained on."""
-    return generator(seed, SPLIT).permutation(count)[: max(1, int(count * HELD_OUT))]
+    return set(generator(seed, SPLIT).permutation(count)[: max(1, int(count * HELD_OUT))].tolist())
 
 
 def clone_epoch(
@@ -52,64 +52,39 @@ def clone_epoch(
     Equal arguments give equal weights. Raises Interrupted between two batches of samples.
     """
     held_out = held_out_samples(dataset.sample_count, settings.seed)
-    config = settings.ppo
-    losses, sizes, kept_back = [], [], []
+    config, order = settings.ppo, dataset.batch_order(epoch)
+    losses, sizes = [], []
     counts = np.zeros(dataset.action_dim, np.int64)
-    for number, (held, batch) in enumerate(split_batches(dataset, epoch, held_out)):
-        kept_back.append(choose(batch, held))
-        kept = choose(batch, ~held & learnable(batch, config.bootstrap_truncations))
-        if kept.transitions:
-            judged, _ = replay_batch([kept], network, config, "none")
+    for number, members in enumerate(order):
+        if kept := [member for member in members if member not in held_out]:
+            batch = dataset.stack(kept)
+            judged, _ = replay_batch([batch], network, config, "none")
             losses.append(
                 clone_batch(network, optimizer, judged, config, (settings.seed, PASS, epoch, number))
             )
             sizes.append(len(judged.actions))
-            counts += np.bincount(kept.actions.reshape(-1), minlength=len(counts))
+            counts += np.bincount(batch.actions.reshape(-1), minlength=len(counts))
         stop.check()
-    if not losses:
-        raise InputError(
-            "the recordings have one tick each: nothing to imitate", "capture longer ones with --ticks"
-        )
     mean = CloneLoss(*np.average(np.array(losses), axis=0, weights=sizes).tolist())
-    right, commonest = foretold(network, kept_back, int(counts.argmax()))
+    shown = ([member for member in members if member in held_out] for members in order)
+    batches = (dataset.stack(members) for members in shown if members)
+    right, commonest = foretold(network, batches, int(counts.argmax()), config.precision)
     left_out = len(held_out)
     return Cloned(epoch + 1, *mean, right, commonest, dataset.sample_count - left_out, left_out)
 
 
-def split_batches(
-    dataset: ReplayDataset, epoch: int, held_out: np.ndarray
-) -> Iterator[tuple[np.ndarray, ReplayBatch]]:
-    """Yield each batch of an epoch, and which of its samples are held out, (N,) bool."""
-    for members, batch in zip(dataset.batch_order(epoch), dataset.batches(epoch), strict=True):
-        yield np.isin(members, held_out), batch
-
-
-def choose(batch: ReplayBatch, wanted: np.ndarray) -> ReplayBatch:
-    """Take some of a batch's samples."""
-    columns: dict[str, Any] = {
-        name: value[:, wanted] for name, value in batch._asdict().items() if isinstance(value, np.ndarray)
-    }
-    names = tuple(name for name, taken in zip(batch.names, wanted, strict=True) if taken)
-    return batch._replace(names=names, **columns)
-
-
-def learnable(batch: ReplayBatch, bootstrap_truncations: bool) -> np.ndarray:
-    """Which samples say what an action was worth: not a single tick that something unseen followed."""
-    return has_ended(batch, bootstrap_truncations) | (len(batch.actions) > 1)
-
-
-def foretold(network: ActorCritic, batches: list[ReplayBatch], commonest: int) -> tuple[float, float]:
+def foretold(
+    network: ActorCritic, batches: Iterable[ReplayBatch], commonest: int, precision: Precision
+) -> tuple[float, float]:
     """Share of recorded actions that are the network's likeliest, and share that are `commonest`."""
     right = common = total = 0
     for batch in batches:
-        if batch.transitions:
-            actions = batch.actions.reshape(-1)
-            maps, features, masks = (
-                column.reshape(-1, *column.shape[2:])
-                for column in (batch.map, batch.features, batch.action_mask)
-            )
-            likeliest, _, _ = act(network, maps, features, masks, None)
-            right += int((likeliest == actions).sum())
-            common += int((actions == commonest).sum())
-            total += len(actions)
+        actions = batch.actions.reshape(-1)
+        maps, features, masks = (
+            column.reshape(-1, *column.shape[2:]) for column in (batch.map, batch.features, batch.action_mask)
+        )
+        likeliest, _, _ = act(network, maps, features, masks, None, precision)
+        right += int((likeliest == actions).sum())
+        common += int((actions == commonest).sum())
+        total += len(actions)
     return right / total, common / total
