@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
@@ -81,11 +82,13 @@ def print_json(value: Any) -> None:
 
 
 def to_json(value: Any, option: int = 0) -> str:
-    """Serialise for machines; bytes of a file name that are no text become escapes."""
-    try:
-        return orjson.dumps(value, option=option | orjson.OPT_SERIALIZE_NUMPY).decode()
-    except TypeError:  # half surrogates, which stand for such bytes
-        return json.dumps(value, indent=2 if option else None)
+    """Serialise for machines: UTF-8, or ASCII with escapes where stdout is something else."""
+    if codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8":
+        try:
+            return orjson.dumps(value, option=option | orjson.OPT_SERIALIZE_NUMPY).decode()
+        except TypeError:  # half surrogates, which stand for bytes of a file name that are no text
+            pass
+    return json.dumps(value, indent=2 if option else None)
 
 
 def table(title: str, *columns: str) -> Table:

@@ -8,13 +8,12 @@ import time
 from collections import deque
 from pathlib import Path
 
-import orjson
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from townlet_cli.console import count, out, plain, plain_lines, safe, table, warn
+from townlet_cli.console import count, out, plain, plain_lines, safe, table, to_json, warn
 from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.reader import Line
 from townlet_core.telemetry.rules import Rule
@@ -33,7 +32,7 @@ def print_records(log: Path, rules: list[Rule], follow: bool, stop: bool, as_jso
     """
     alerts = 0
     for seen in watch_log(log, rules, _warn_of_damage, _flush_and_wait if follow else None):
-        text = orjson.dumps(seen_json(seen)).decode() if as_json else plain(record_line(seen))
+        text = to_json(seen_json(seen)) if as_json else plain(record_line(seen))
         sys.stdout.write(text + "\n")
         alerts += len(seen.alerts)
         if stop and alerts:

@@ -42,7 +42,9 @@ def train(
     ] = None,
     resume: Annotated[Path | None, run(help="Continue this run, bit for bit.")] = None,
     config: Annotated[Path | None, run(help="YAML file with training: and ppo:.")] = None,
-    force: Annotated[bool, run("--force", help="Replace a run that is in the folder.")] = False,
+    force: Annotated[
+        bool, run("--force", help="Replace a run in the folder, and a log at --ppo-log.")
+    ] = False,
     as_json: Annotated[bool, run("--json", help="Print one JSON object at the end.")] = False,
     ppo_log: Annotated[
         Path | None,
@@ -222,8 +224,8 @@ def _start(
     from townlet_core import io
     from townlet_core.ppo.backend import resolve_device
     from townlet_core.telemetry.writer import refuse_existing_log
-    from townlet_core.training.feed import check_agreement, open_dataset
-    from townlet_core.training.run import begin_run, choose_folder, remove_old_run
+    from townlet_core.training.feed import check_agreement, open_dataset, refuse_other_recordings
+    from townlet_core.training.run import begin_run, choose_folder, refuse_run, remove_old_run
 
     name = plan.name if plan else "replay"
     if settings.ppo_log:
@@ -233,9 +235,13 @@ def _start(
     dataset = open_dataset(settings, settings.replay_manifest) if given else None
     if dataset and plan:
         check_agreement(dataset, plan)
+    if plan and settings.uses_recordings and not given and settings.capture_dir:
+        refuse_other_recordings(settings.capture_dir, plan, settings)
     resolve_device(settings.device)
-    remove_old_run(folder, given)
+    if force:
+        remove_old_run(folder, given)
     with io.lock_folder(folder):
+        refuse_run(folder)
         begin_run(folder, settings, sources, plan)
         note(f"run: {safe(folder)}")
         _train(settings, folder, plan, dataset, None, as_json)
@@ -321,7 +327,7 @@ def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | 
             note("no recordings given: the scripted policy makes some first")
             note_first_compilation()
             record_script(plan, settings, where)
-        refuse_other_recordings(manifest, plan, settings)
+        refuse_other_recordings(where, plan, settings)
         manifests = (manifest,)
     return open_dataset(settings, manifests)
 

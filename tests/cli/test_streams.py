@@ -111,3 +111,14 @@ def test_ctrl_c_ends_a_command_that_waits_with_130(environment, tmp_path):
         _, said = watching.communicate(timeout=60)
     assert watching.returncode == 130
     assert said == "error: interrupted\n"
+
+
+def test_json_is_json_on_a_stream_that_cannot_write_every_letter(spawn, tmp_path):
+    town = tmp_path / "café.yaml"
+    town.write_text("name: x\nticks: 1\ngrid: {size: [2, 2]}\nagents: [{id: a, position: [9, 9]}]\n")
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        found = spawn("scenario", "validate", "--json", town, variables={"PYTHONIOENCODING": encoding})
+        (file,) = json.loads(found.stdout)["files"]
+        assert file["file"] == str(town)
+        shown = spawn("scenario", "show", "queue_conflict", variables={"PYTHONIOENCODING": encoding})
+        assert shown.returncode == 0

@@ -10,6 +10,7 @@ from townlet_core import io
 from townlet_core.capture.capture import CaptureSettings, capture
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
+from townlet_core.training import run as training_run
 from townlet_core.training.run import reopen_run
 
 SMALL = [
@@ -221,8 +222,12 @@ def test_a_log_that_is_there_is_not_written_over(townlet, tmp_path):
     assert not (tmp_path / "b").exists()
     assert townlet(*command, "--output", tmp_path / "b", "--force")[0] == 0
     assert len(log.read_bytes().splitlines()) == len(before.splitlines())  # a new log, not a longer one
+    log.write_bytes(log.read_bytes().splitlines()[0][:400])  # what a kill may leave
+    assert townlet(*command, "--output", tmp_path / "c", "--force")[0] == 0
     log.write_text('{"mine": 1}')
-    assert townlet(*command, "--output", tmp_path / "c", "--force")[0] == 2  # only logs are replaced
+    code, _, stderr = townlet(*command, "--output", tmp_path / "d", "--force")  # only logs are replaced
+    assert code == 2
+    assert "is not a telemetry log" in stderr
     assert log.read_text() == '{"mine": 1}'
 
 
@@ -251,10 +256,41 @@ def test_recordings_of_another_run_are_not_taken_for_ones_own(townlet, tmp_path)
         (("--capture-towns", "2"), "towns is 18, expected 2"),
         (("kitchen_breakfast",), "scenario_sha256 is "),
     ):
-        code, _, stderr = townlet("train", *change, *SMALL, *where, "--output", tmp_path / "c", "--force")
-        assert code == 2
-        assert "holds other recordings than this run would make" in stderr
-        assert sentence in stderr
+        for output, force in ((tmp_path / "c", ()), (tmp_path / "a", ("--force",))):
+            code, _, stderr = townlet("train", *change, *SMALL, *where, "--output", output, *force)
+            assert code == 2
+            assert "holds other recordings than this run would make" in stderr
+            assert sentence in stderr
+        assert not (tmp_path / "c").exists()
+        assert (tmp_path / "a" / "checkpoints" / "latest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--policy", "random"), "behaviour is random, expected scripted"),
+        (("--epsilon", "0.9"), "epsilon is 0.9, expected 0.0"),
+        (("--agent", "anna"), "agents is ['anna'], expected ['anna', 'ben', 'cara']"),
+    ],
+)
+def test_recordings_that_the_script_did_not_make_are_not_taken_for_its_own(
+    refused, townlet, tmp_path, options, sentence
+):
+    capture = ("capture", "queue_conflict", "--towns", "18", "--seed", "0")
+    assert townlet(*capture, *options, "--output", tmp_path / "captures", "-q")[0] == 0
+    assert sentence in refused(2, "train", *SMALL, "--capture-dir", tmp_path / "captures")
+
+
+def test_a_run_that_began_meanwhile_is_not_replaced(townlet, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0
+    before = (run / "run.json").read_bytes()
+    # Both had found the folder free; this one looks into it again once it may write there.
+    monkeypatch.setattr(training_run, "choose_folder", lambda output, *rest: output)
+    code, _, stderr = townlet("train", *SMALL, "--output", run)
+    assert code == 2
+    assert "another run has begun here" in stderr
+    assert (run / "run.json").read_bytes() == before
 
 
 def test_recordings_that_changed_are_not_learned_from_any_further(townlet, recorded, tmp_path):
@@ -265,6 +301,15 @@ def test_recordings_that_changed_are_not_learned_from_any_further(townlet, recor
     assert townlet("train", *SMALL, *given, "--output", run, "-q")[0] == 0
     manifest.write_bytes(manifest.read_bytes() + b"\n")
     code, _, stderr = townlet("train", "--resume", run, "--cycles", "2")
+    assert code == 2
+    assert "the recordings have changed since the run began" in stderr
+    bare = tmp_path / "capture" / "bare_manifest.json"  # without digests of its own
+    bare.write_text('["rollout_sample_iris_001.npz"]')
+    given = ("--mode", "replay", "--replay-manifest", bare)
+    assert townlet("train", *SMALL, *given, "--output", tmp_path / "other", "-q")[0] == 0
+    meta = tmp_path / "capture" / "rollout_sample_iris_001.json"
+    meta.write_bytes(meta.read_bytes() + b"\n")
+    code, _, stderr = townlet("train", "--resume", tmp_path / "other", "--cycles", "2")
     assert code == 2
     assert "the recordings have changed since the run began" in stderr
 

@@ -295,9 +295,10 @@ def test_an_object_that_every_request_beside_it_passes_over_is_refused():
     )
     lane = {"grid": {"size": (3, 1)}, "agents": [{"id": "anna", "position": (1, 0)}], "jobs": {}}
     assert found(**lane, objects=[stove, fridge]) == [
-        "objects[1].position: every request for 'the_fridge' goes to 'the_stove', which is beside too and listed before"
+        "objects[1].position: 'the_stove' takes the requests for 'the_fridge': it is beside as well, and listed before"
     ]
     wider = {**lane, "grid": {"size": (4, 1)}}
     assert found(**wider, objects=[stove, {**fridge, "position": (3, 0)}]) == []
+    assert found(**lane, objects=[stove, {**fridge, "kind": "stove"}]) == []  # one is as good as the other
     till = {"id": "till", "kind": "checkout", "position": (0, 0)}  # asked for only by those who work there
     assert found(**lane, objects=[till, fridge]) == []

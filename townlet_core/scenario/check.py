@@ -279,10 +279,10 @@ def _check_access(scenario: Scenario, floor: Floor) -> Found:
         message = ""
         if not free:
             message = f"nobody can reach object '{thing.id}': walls, objects or the edge on all four sides"
-        elif all(tile in earlier and earlier[tile].position != (x, y) for tile in free):
+        elif all(tile in earlier and earlier[tile].kind != thing.kind for tile in free):
             first = earlier[free[0]].id
             message = (
-                f"every request for '{thing.id}' goes to '{first}', which is beside too and listed before"
+                f"'{first}' takes the requests for '{thing.id}': it is beside as well, and listed before"
             )
         if message:
             yield ("objects", index, "position"), message

@@ -32,10 +32,19 @@ def refuse_existing_log(path: Path, force: bool) -> None:
 
     The one who begins it cuts it, with `truncate_to(0)`.
     """
-    if any(map(_read_tail, (path, *closed_segments(path).values()))) and not (force and _last_offset(path)):
+    segments = (Path(path), *closed_segments(path).values())
+    if not any(map(_read_tail, segments)):
+        return
+    if not force:
+        raise InputError(f"{path}: already exists", "choose another file, or replace a log with --force")
+    if not any(_holds_a_record(segment) for segment in segments):
         raise InputError(
-            f"{path}: already exists", "choose another file, or replace a telemetry log with --force"
+            f"{path}: is not a telemetry log, which --force could replace", "choose another file"
         )
+
+
+def _holds_a_record(path: Path) -> bool:
+    return any(b'"telemetry_version"' in line for line in _read_tail(path).split(b"\n"))
 
 
 class TelemetryWriter:

@@ -11,7 +11,7 @@ from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, SampleFilters, check_trainable
 from townlet_core.replay.limits import DEFAULT_LIMITS
-from townlet_core.replay.manifest import load_manifest
+from townlet_core.replay.manifest import load_manifest, unlisted_entry
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.training.settings import TrainingSettings
@@ -26,22 +26,32 @@ def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) 
     return capture(scenario, ScriptedPolicy(scenario), _settings_of(scenario, settings), folder)
 
 
-def refuse_other_recordings(manifest: Path, scenario: Scenario, settings: TrainingSettings) -> None:
-    """Raise InputError if recordings that are there already are not those that record_script would make."""
-    wanted = _settings_of(scenario, settings)
-    facts = {
+def refuse_other_recordings(folder: Path, scenario: Scenario, settings: TrainingSettings) -> None:
+    """Raise InputError if recordings that are in a folder already are not what record_script would make."""
+    path = folder / f"{PREFIX}_manifest.json"
+    if io.kind_of(path) is None:
+        return
+    manifest, wanted = load_manifest(path), _settings_of(scenario, settings)
+    said = manifest.metadata.get("capture")
+    found = {
+        **(said if isinstance(said, dict) else {}),
+        "behaviour": manifest.metadata.get("behaviour"),
+        "agents": sorted({entry.agent_id or "" for entry in manifest.entries}),
+    }
+    expected = {
         "scenario_sha256": scenario_sha256(scenario),
+        "behaviour": wanted.behaviour,
+        "epsilon": wanted.epsilon,
         "seed": wanted.seed,
         "ticks": wanted.ticks,
         "towns": wanted.num_towns,
+        "agents": sorted(agent.id for agent in scenario.agents),
     }
-    said = load_manifest(manifest).metadata.get("capture")
-    for name, expected in facts.items():
-        found = said.get(name, expected) if isinstance(said, dict) else None
-        if found != expected:
+    for name, value in expected.items():
+        if found.get(name) != value:
             raise InputError(
-                f"{manifest}: holds other recordings than this run would make: {name} is {found}, "
-                f"expected {expected}",
+                f"{path}: holds other recordings than this run would make: {name} is {found.get(name)}, "
+                f"expected {value}",
                 "choose another --capture-dir, or learn from these with --replay-manifest",
             )
 
@@ -58,8 +68,11 @@ def _settings_of(scenario: Scenario, settings: TrainingSettings) -> CaptureSetti
 
 
 def recordings_sha256(settings: TrainingSettings) -> str | None:
-    """Digest the manifests, which hold the digests of what they list, and lone samples that were given."""
-    files = (*settings.replay_manifest, *settings.replay_sample)
+    """Digest the recordings that were given: manifests, and samples whose digest no manifest holds."""
+    entries = [unlisted_entry(path) for path in settings.replay_sample]
+    for path in settings.replay_manifest:
+        entries += [entry for entry in load_manifest(path).entries if entry.sha256 is None]
+    files = [*settings.replay_manifest, *(file for entry in entries for file in (entry.sample, entry.meta))]
     digests = [io.sha256(io.read_file(path, DEFAULT_LIMITS.max_sample_bytes)) for path in files]
     return io.sha256("".join(digests).encode()) if files else None
 

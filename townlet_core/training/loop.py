@@ -159,7 +159,7 @@ class Trainer:
             if self.progress.cycle == 0:
                 if self.progress.cloned is None:
                     self._save(log)
-                    self._look_around()
+                    self._look_around(log)
                 self._warm_up(log)
             while self.progress.cycle < settings.cycles:
                 try:
@@ -171,10 +171,14 @@ class Trainer:
                 self._finish_cycle(log, about)
         return Trained(self.progress, weights_sha256(self.network), rewards)
 
-    def _look_around(self) -> None:
-        """Begin statistics before anything is learned: from recordings, or a rollout that is taken back."""
-        if self.network.observations is None and self.network.returns is None:
-            return
+    def _look_around(self, log: TelemetryWriter) -> None:
+        """Begin statistics before anything is learned: from recordings, or a rollout that is taken back.
+
+        They are kept in a checkpoint: the network that acts first is one of those that best.json can name.
+        """
+        own = [kept for kept in (self.network.observations, self.network.returns) if kept is not None]
+        if not own or any(kept.count for kept in own):
+            return  # no statistics, or a run that is taken up after it has looked around
         if self.dataset:
             recorded = ReplayFeed(self.dataset, self.settings.replay_transitions).take()
             first_statistics(self.network, recorded, self.settings.gamma)
@@ -183,6 +187,7 @@ class Trainer:
             self.rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop)
             first_statistics(self.network, [self.rollout.frames], self.settings.gamma)
             self.rollout.restore(before, STATE_FILE)
+        self._save(log)
 
     def _warm_up(self, log: TelemetryWriter) -> None:
         """Imitate the recordings if that is asked for; every epoch of it ends with a checkpoint."""

@@ -37,7 +37,7 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Pat
     """
     if output is None:
         n = 1
-        while (folder := Path("runs") / f"{name}-s{seed}-{n}").exists():
+        while io.kind_of(folder := Path("runs") / f"{name}-s{seed}-{n}"):
             n += 1
         return folder
     if not (force and is_run(output)):
@@ -48,6 +48,12 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Pat
 def is_run(folder: Path) -> bool:
     """Whether a run began in this folder."""
     return io.kind_of(folder / RUN) == "file"
+
+
+def refuse_run(folder: Path) -> None:
+    """Raise InputError if a run began in this folder after it was chosen."""
+    if is_run(folder):
+        raise InputError(f"{folder}: another run has begun here", "choose another --output")
 
 
 def remove_old_run(folder: Path, recordings: Iterable[Path]) -> None:
