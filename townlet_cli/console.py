@@ -88,7 +88,7 @@ def to_json(value: Any, option: int = 0) -> str:
             return orjson.dumps(value, option=option | orjson.OPT_SERIALIZE_NUMPY).decode()
         except TypeError:  # half surrogates, which stand for bytes of a file name that are no text
             pass
-    return json.dumps(value, indent=2 if option else None)
+    return json.dumps(value, indent=2 if option else None, default=lambda number: number.item())
 
 
 def table(title: str, *columns: str) -> Table:

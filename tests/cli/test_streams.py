@@ -120,5 +120,11 @@ def test_json_is_json_on_a_stream_that_cannot_write_every_letter(spawn, tmp_path
         found = spawn("scenario", "validate", "--json", town, variables={"PYTHONIOENCODING": encoding})
         (file,) = json.loads(found.stdout)["files"]
         assert file["file"] == str(town)
-        shown = spawn("scenario", "show", "queue_conflict", variables={"PYTHONIOENCODING": encoding})
+        shown = spawn(
+            "scenario",
+            "show",
+            "queue_conflict",
+            variables={"PYTHONIOENCODING": encoding},
+            encoding=encoding,
+        )
         assert shown.returncode == 0
