@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import next_step, note, out, print_json, progress, safe, table
-from townlet_cli.policies import open_policy
+from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
+from townlet_cli.policies import open_policy, scenario_of_run
 
 if TYPE_CHECKING:
     from townlet_core.evaluate import Estimate
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 def evaluate(
     policies: Annotated[list[str], typer.Argument(help="scripted, random, or a run or checkpoint folder.")],
     scenario: Annotated[
-        str, typer.Option(help="Name of a bundled scenario, or a YAML file.")
-    ] = "queue_conflict",
+        str | None, typer.Option(help="Name or YAML file; by default what the first run was trained in.")
+    ] = None,
     episodes: Annotated[int, typer.Option(min=2, max=100_000, help="Episodes per policy.")] = 100,
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="Seed of the episodes; the same for all policies.")
@@ -30,7 +31,12 @@ def evaluate(
     from townlet_core.evaluate import evaluate as play
     from townlet_core.scenario.load import load_scenario
 
-    plan = load_scenario(scenario)
+    trained_in = {name: found for name in policies if (found := scenario_of_run(name))}
+    chosen = scenario or next(iter(trained_in.values()), "queue_conflict")
+    plan = load_scenario(chosen)
+    for name, own in trained_in.items():
+        if own not in (chosen, plan.name):
+            warn(f"{name} was trained in {own}, and is evaluated in {plan.name}")
     opened = [(name, *open_policy(name, plan, None)) for name in policies]
     note_first_compilation()
     results: dict[str, dict[str, Estimate]] = {}
@@ -58,7 +64,16 @@ def evaluate(
     out.print(rows)
     for measure, meaning in MEASURES.items():
         note(f"[dim]{measure}: {meaning}[/dim]")
-    next_step(f"townlet capture {plan.name} --policy {policies[0]} --output captures/{plan.name}-policy")
+    words = (
+        "townlet",
+        "capture",
+        chosen,
+        "--policy",
+        policies[0],
+        "--output",
+        f"captures/{plan.name}-policy",
+    )
+    next_step(shlex.join(words))
 
 
 def _as_dict(result: dict[str, Estimate]) -> dict[str, dict[str, float]]:

@@ -29,6 +29,19 @@ def open_policy(name: str, scenario: Scenario, epsilon: float | None) -> tuple[P
     return LearnedPolicy(network), digest
 
 
+def scenario_of_run(name: str) -> str | None:
+    """Return the scenario, a name or a path, that a run or its checkpoint was trained in, if it is known."""
+    from townlet_core.training.run import RUN, is_run, reopen_run
+
+    if name in ("scripted", "random", "fresh"):
+        return None
+    for folder in (Path(name), *Path(name).parents[:2]):  # of a run, of its checkpoints, of a generation
+        if is_run(folder):
+            about = io.read_json(folder / RUN)
+            return reopen_run(folder, None).scenario if about.get("scenario") else None
+    return None
+
+
 def open_network(name: str, scenario: Scenario, seed: int = 0) -> tuple[ActorCritic, str]:
     """Load a checkpoint's network, or make a `fresh` one; return it and how it is marked."""
     if name != "fresh" and io.kind_of(Path(name)) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,7 +84,14 @@ def render(
         from townlet_cli.render_text import show_text
 
         show_text(film, tick, every, fps)
-        next_step(f"townlet replay render {path} --format html")
+        again = (
+            "townlet",
+            "replay",
+            "render",
+            str(path),
+            *(("--scenario", str(scenario)) if scenario else ()),
+        )
+        next_step(shlex.join((*again, "--format", "html")))
     elif form is Format.html:
         _write_page(film, target)
     else:

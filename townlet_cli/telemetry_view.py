@@ -23,6 +23,7 @@ from townlet_core.telemetry.watch import Seen, record_line, seen_json, sparkline
 POLL_SECONDS = 0.2
 WINDOW = 60  # records a sparkline shows
 ALERTS = 5  # latest ones shown
+BESIDE_CURVE = 72  # columns that a row has besides its sparkline
 
 
 def print_records(log: Path, rules: list[Rule], follow: bool, stop: bool, as_json: bool) -> int:
@@ -115,7 +116,7 @@ class Dashboard:
             [f"epoch {one_line(record.get('epoch', '-'))}", count(self.records, "record"), *damage, *facts]
         )
         return Group(
-            Text(plain(self.name), style="bold"), Text(plain(head)), self._curve_table(), self._alert_text()
+            Text(plain(self.name), style="bold"), Text(plain(head)), self._alert_text(), self._curve_table()
         )
 
     def _curve_table(self) -> Table:
@@ -126,7 +127,8 @@ class Dashboard:
             if values:
                 finite = [value for value in values if math.isfinite(value)] or [math.nan]
                 figures = (values[-1], min(finite), max(finite))
-                result.add_row(name, sparkline(list(values)), *map(format_number, figures))
+                shown = list(values)[-max(10, out.width - BESIDE_CURVE) :]
+                result.add_row(name, sparkline(shown), *map(format_number, figures))
         return result
 
     def _alert_text(self) -> Text:

@@ -273,6 +273,8 @@ def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
         cycle = checkpoint.state["cycle"] if checkpoint else 0
         note_resumed(folder, settings, plan, cycle)
         note(f"resuming {safe(folder)} after cycle {cycle} of {settings.cycles}")
+        if cycle >= settings.cycles:
+            note("nothing is left to do; --cycles N goes on")
         _train(settings, folder, plan, None, checkpoint, as_json)
 
 

@@ -106,10 +106,11 @@ def test_a_run_that_cannot_begin_leaves_nothing(refused, code, arguments, senten
 def test_a_folder_that_is_taken_is_refused_and_stays(townlet, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
-    for force in ((), ("--force",)):  # --force replaces runs, not folders of something else
+    # --force replaces runs, not folders of something else
+    for force, sentence in (((), "already exists"), (("--force",), "holds something else than a run")):
         code, _, stderr = townlet("train", *SMALL, *force, "--output", tmp_path / "mine")
         assert code == 2
-        assert "already exists" in stderr
+        assert sentence in stderr
         assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
 
 
@@ -333,3 +334,40 @@ def test_a_town_without_agents_is_refused_and_one_that_is_left_ends_the_run(town
     )
     assert code == 2
     assert "empty: nobody was in town for 5 ticks" in stderr
+
+
+@pytest.fixture
+def run(townlet, tmp_path):
+    """A run in a bundled town that is not the default of evaluate."""
+    command = ("train", "rivalry_decay", *SMALL, "--mode", "rollout", "--output", tmp_path / "rd", "-q")
+    assert townlet(*command)[0] == 0
+    return tmp_path / "rd"
+
+
+def test_a_run_is_evaluated_where_it_was_trained_unless_another_town_is_named(townlet, run):
+    for path in (run, run / "checkpoints", run / "checkpoints" / "latest.json"):
+        code, stdout, stderr = townlet("evaluate", "scripted", path, "--episodes", 2)
+        assert code == 0
+        assert "rivalry_decay: 2 episodes" in stdout
+        assert "warning" not in stderr
+    _, stdout, stderr = townlet("evaluate", run, "--episodes", 2, "--scenario", "kitchen_breakfast")
+    assert "kitchen_breakfast: 2 episodes" in stdout
+    assert "was trained in rivalry_decay" in stderr
+    assert "next: townlet capture kitchen_breakfast --policy" in stderr
+
+
+def test_a_run_with_nothing_left_to_do_says_so(townlet, run):
+    _, _, stderr = townlet("train", "--resume", run)
+    assert "nothing is left to do; --cycles N goes on" in stderr
+
+
+def test_a_network_is_not_taken_to_a_town_whose_features_mean_something_else(townlet, tmp_path):
+    text = "name: {0}\nticks: 9\ngrid: {{size: [4, 2]}}\nagents: [{{id: a, position: [0, 0]}}]\n"
+    text += "kinds: {{{0}: {{affordance: look, duration_ticks: 3}}}}\n"
+    for name in ("sofa", "oven"):
+        (tmp_path / f"{name}.yaml").write_text(text.format(name))
+    own = ("train", tmp_path / "sofa.yaml", *SMALL, "--mode", "rollout", "--output", tmp_path / "r", "-q")
+    assert townlet(*own)[0] == 0
+    code, _, stderr = townlet("evaluate", tmp_path / "r", "--scenario", tmp_path / "oven.yaml")
+    assert code == 2
+    assert "different features (oven_distance, oven_free, oven_queue_length …)" in stderr

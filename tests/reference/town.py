@@ -126,6 +126,7 @@ class ReferenceTown:
         self.events.append(
             {
                 "tick": self.tick,
+                "episode": self.episode,
                 "town": self.town,
                 "type": type,
                 "object": object.index if object else -1,

@@ -85,6 +85,7 @@ def network_for(scenario: Scenario, hidden_size: int = 256) -> NetworkConfig:
         feature_count=len(scenario.feature_names),
         action_count=ACTION_COUNT,
         hidden_size=hidden_size,
+        feature_names=scenario.feature_names,
     )
 
 
@@ -102,7 +103,14 @@ def hold_on(network: ActorCritic) -> ActorCritic:
 def check_fits(network: NetworkConfig, scenario: Scenario, name: str) -> None:
     """Raise InputError if a checkpoint's network cannot see or act in this scenario."""
     needed = network_for(scenario, network.hidden_size)
-    if network != needed:
+    if network.feature_names and network.feature_names != needed.feature_names:
+        odd = sorted(set(network.feature_names) ^ set(needed.feature_names))
+        raise InputError(
+            f"{name}: its network and {scenario.name} have different features "
+            f"({', '.join(odd[:3]) or 'another order'} …)",
+            f"train one with `townlet train {scenario.name}`",
+        )
+    if network.model_copy(update={"feature_names": needed.feature_names}) != needed:
         raise InputError(
             f"{name}: its network takes {network.feature_count} features, map {network.map_shape} and "
             f"{network.action_count} actions; {scenario.name} has {needed.feature_count}, {needed.map_shape} "

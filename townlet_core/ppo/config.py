@@ -67,6 +67,7 @@ class NetworkConfig(BaseModel):
     feature_count: int = Field(ge=1, le=65536)  # F
     action_count: int = Field(ge=1, le=4096)
     hidden_size: int = Field(256, ge=1, le=8192, description="Width of the map, feature and trunk layers.")
+    feature_names: tuple[str, ...] = ()  # what the features mean, where that is known
 
     @property
     def map_size(self) -> int:

@@ -80,7 +80,12 @@ def describe_events(state: TownState, agents: list[str], objects: list[str]) -> 
 
 
 def _describe(event: Any, town: Any, agents: list[str], objects: list[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"tick": int(town.tick) - 1, "town": int(town.town), "type": EVENTS[event.type]}
+    row: dict[str, Any] = {
+        "tick": int(town.tick) - 1,
+        "episode": int(town.episode),
+        "town": int(town.town),
+        "type": EVENTS[event.type],
+    }
     if event.object != NOBODY:
         row["object_id"] = objects[event.object]
     if event.actor != NOBODY:

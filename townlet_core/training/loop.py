@@ -122,6 +122,7 @@ class Trainer:
             feature_count=len(dataset.feature_names),
             action_count=dataset.action_dim,
             hidden_size=self.settings.hidden_size,
+            feature_names=dataset.feature_names,
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:

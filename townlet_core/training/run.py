@@ -40,8 +40,9 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Pat
         while io.kind_of(folder := Path("runs") / f"{name}-s{seed}-{n}"):
             n += 1
         return folder
-    if not (force and is_run(output)):
-        io.refuse_existing(output, force=_was_killed_at_once(output))
+    if force and not is_run(output) and io.list_folder(output) and not _was_killed_at_once(output):
+        raise InputError(f"{output}: holds something else than a run", "choose another --output")
+    io.refuse_existing(output, force=force or _was_killed_at_once(output))
     return output
 
 
