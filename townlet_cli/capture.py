@@ -23,7 +23,8 @@ SHOWN_SAMPLES = 12  # rows of the table; the manifest lists all
 def capture(
     scenario: Annotated[str, typer.Argument(help="Name of a bundled scenario, or a YAML file.")],
     ticks: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Ticks per town; by default as many as an episode has.")
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="Ticks per town; by default as many as an episode has."),
     ] = None,
     towns: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many towns to play.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="By default the scenario's.")] = None,
