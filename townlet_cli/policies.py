@@ -31,10 +31,10 @@ def open_policy(name: str, scenario: Scenario, epsilon: float | None) -> tuple[P
 
 def scenario_of_run(name: str) -> str | None:
     """Return the scenario, a name or a path, that a run or its checkpoint was trained in, if it is known."""
+    if name in ("scripted", "random"):
+        return None
     from townlet_core.training.run import RUN, is_run, reopen_run
 
-    if name in ("scripted", "random", "fresh"):
-        return None
     for folder in (Path(name), *Path(name).parents[:2]):  # of a run, of its checkpoints, of a generation
         if is_run(folder):
             about = io.read_json(folder / RUN)

@@ -48,9 +48,9 @@ def refuse_other_recordings(folder: Path, scenario: Scenario, settings: Training
         "agents": sorted(agent.id for agent in scenario.agents),
     }
     for name, value in expected.items():
-        if found.get(name) != value:
+        if found.get(name, value) != value:
             raise InputError(
-                f"{path}: holds other recordings than this run would make: {name} is {found.get(name)}, "
+                f"{path}: holds other recordings than this run would make: {name} is {found[name]}, "
                 f"expected {value}",
                 "choose another --capture-dir, or learn from these with --replay-manifest",
             )
