@@ -97,6 +97,9 @@ def test_a_manifest_that_leads_outside_its_folder_is_refused(refused, tmp_path):
         (2, ("--mode", "rollout", "--replay-sample", "x.npz"), "learns from live towns only"),
         (3, ("--mode", "replay", "--replay-manifest", "nothing.json"), "nothing.json: no such file"),
         (3, ("--config", "nothing.yaml"), "nothing.yaml: no such file"),
+        (2, ("--warm-start-epochs", "5"), "--warm-start-epochs: without --warm-start bc nothing is imitated"),
+        (2, ("--mode", "rollout", "--capture-towns", "4"), "--capture-towns: no recordings are made here"),
+        (2, ("--replay-sample", "x.npz", "--capture-dir", "c"), "--capture-dir: no recordings are made here"),
     ],
 )
 def test_a_run_that_cannot_begin_leaves_nothing(refused, code, arguments, sentence):

@@ -110,7 +110,9 @@ def resolve_settings(
         merged |= values
         sources |= dict.fromkeys(values, source)
     try:
-        return TrainingSettings(**merged), sources
+        settings = TrainingSettings(**merged)
+        _refuse_idle(settings, flags)
+        return settings, sources
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
@@ -132,6 +134,21 @@ def with_absolute_paths(settings: TrainingSettings) -> TrainingSettings:
     if io.kind_of(Path(settings.scenario)) == "file":
         changes["scenario"] = str(Path(settings.scenario).absolute())
     return settings.model_copy(update=changes)
+
+
+def _refuse_idle(settings: TrainingSettings, flags: dict[str, Any]) -> None:
+    """Raise InputError for a flag that would change nothing beside the others."""
+    records = settings.uses_recordings and not (settings.replay_manifest or settings.replay_sample)
+    idle = {
+        "warm_start_epochs": ""
+        if settings.warm_start == "bc"
+        else "without --warm-start bc nothing is imitated",
+        "capture_towns": "" if records else "no recordings are made here",
+        "capture_dir": "" if records else "no recordings are made here",
+    }
+    for name, reason in idle.items():
+        if reason and name in flags:
+            raise InputError(f"{_spell(name, 'flag')}: {reason}", "leave it out")
 
 
 def _spell(name: str, source: str) -> str:
