@@ -287,7 +287,8 @@ def main() -> None:
         f"Curves: what the policy is paid while it learns, mean over {wanted.seeds} seeds with its 95 %",
         f"bootstrap interval. Tables: the policy at the end, {wanted.episodes} episodes for each seed;",
         "intervals over seeds, for `scripted` and `random` over episodes. Conflicts and intensity are per",
-        "1,000 agent-ticks; all measures are those of `townlet evaluate`.",
+        "1,000 agent-ticks; all measures are those of `townlet evaluate`. `observation_baseline`, the",
+        "control, pays nothing, so there is nothing to learn in it.",
         "",
     ]
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
