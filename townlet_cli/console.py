@@ -15,8 +15,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True, emoji=False)  # a path may hold :100:
-err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+def make_console(stderr: bool = False) -> Console:
+    """A console that leaves text as it is: a path may hold :100:, which is no emoji."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
+
+
+out, err = make_console(), make_console(stderr=True)
 
 # C0 and C1 controls, line separators, bidi overrides, half surrogates (bytes of a file name that are no
 # text): what could move the cursor, break a line, lie, or not be printed at all.

@@ -64,16 +64,8 @@ def evaluate(
     out.print(rows)
     for measure, meaning in MEASURES.items():
         note(f"[dim]{measure}: {meaning}[/dim]")
-    words = (
-        "townlet",
-        "capture",
-        chosen,
-        "--policy",
-        policies[0],
-        "--output",
-        f"captures/{plan.name}-policy",
-    )
-    next_step(shlex.join(words))
+    what = f"{shlex.quote(chosen)} --policy {shlex.quote(policies[0])}"
+    next_step(f"townlet capture {what} --output captures/{plan.name}-policy")
 
 
 def _as_dict(result: dict[str, Estimate]) -> dict[str, dict[str, float]]:

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
-from rich.console import Console
 
 from townlet_cli.capture import capture
-from townlet_cli.console import Verbosity, safe, safe_lines
+from townlet_cli.console import Verbosity, make_console, safe, safe_lines
 from townlet_cli.evaluate import evaluate
 from townlet_cli.replay import replay_app
 from townlet_cli.scenario import scenario_app
@@ -126,7 +125,7 @@ def _try_to_print(markup: str) -> None:
     """Print on stderr; the exit code is right also where nobody can read why."""
     try:
         # A new console: one that a signal interrupted in the middle of a line may print it again, or nothing.
-        Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(markup)
+        make_console(stderr=True).print(markup)
     except (OSError, SystemExit):
         _silence(sys.stderr)
 

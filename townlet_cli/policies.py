@@ -33,12 +33,11 @@ def scenario_of_run(name: str) -> str | None:
     """Return the scenario, a name or a path, that a run or its checkpoint was trained in, if it is known."""
     if name in ("scripted", "random"):
         return None
-    from townlet_core.training.run import RUN, is_run, reopen_run
+    from townlet_core.training.run import is_run, read_run
 
     for folder in (Path(name), *Path(name).parents[:2]):  # of a run, of its checkpoints, of a generation
         if is_run(folder):
-            about = io.read_json(folder / RUN)
-            return reopen_run(folder, None).scenario if about.get("scenario") else None
+            return read_run(folder).get("scenario_source")
     return None
 
 

@@ -84,14 +84,8 @@ def render(
         from townlet_cli.render_text import show_text
 
         show_text(film, tick, every, fps)
-        again = (
-            "townlet",
-            "replay",
-            "render",
-            str(path),
-            *(("--scenario", str(scenario)) if scenario else ()),
-        )
-        next_step(shlex.join((*again, "--format", "html")))
+        drawn_in = f" --scenario {shlex.quote(str(scenario))}" if scenario else ""
+        next_step(f"townlet replay render {shlex.quote(str(path))}{drawn_in} --format html")
     elif form is Format.html:
         _write_page(film, target)
     else:

@@ -325,11 +325,12 @@ def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | 
         assert plan is not None  # without recordings there is a scenario
         where = settings.capture_dir or folder / "samples"
         manifest = where / f"{PREFIX}_manifest.json"
-        if io.kind_of(manifest) != "file":
+        if io.kind_of(manifest):
+            refuse_other_recordings(where, plan, settings)
+        else:
             note("no recordings given: the scripted policy makes some first")
             note_first_compilation()
             record_script(plan, settings, where)
-        refuse_other_recordings(where, plan, settings)
         manifests = (manifest,)
     return open_dataset(settings, manifests)
 

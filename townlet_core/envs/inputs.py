@@ -26,13 +26,16 @@ def as_scenario(scenario: Scenario | str | Path) -> Scenario:
     """
     if not isinstance(scenario, Scenario | str | Path):
         raise InputError(f"scenario: found {scenario!r}, expected a name, the path of a file, or a Scenario")
-    plan = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
-    if mistakes := check_scenario(plan):
-        raise ScenarioError(
-            "\n".join(f"{plan.name}: {path_text(path)}: {message}" for path, message in mistakes)
-        )
+    plan = _checked(scenario) if isinstance(scenario, Scenario) else load_scenario(scenario)
     if not plan.agents:
         raise InputError(f"{plan.name}: has no agents to act in it")
+    return plan
+
+
+def _checked(plan: Scenario) -> Scenario:
+    if mistakes := check_scenario(plan):
+        lines = (f"{plan.name}: {path_text(path)}: {message}" for path, message in mistakes)
+        raise ScenarioError("\n".join(lines), "mend the scenario")
     return plan
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -37,14 +38,11 @@ def refuse_existing_log(path: Path, force: bool) -> None:
         return
     if not force:
         raise InputError(f"{path}: already exists", "choose another file, or replace a log with --force")
-    if not any(_holds_a_record(segment) for segment in segments):
+    # Every record begins like this, also one that a crash cut short.
+    if not any(re.search(rb'^\{"telemetry_version"', _read_tail(segment), re.M) for segment in segments):
         raise InputError(
             f"{path}: is not a telemetry log, which --force could replace", "choose another file"
         )
-
-
-def _holds_a_record(path: Path) -> bool:
-    return any(b'"telemetry_version"' in line for line in _read_tail(path).split(b"\n"))
 
 
 class TelemetryWriter:

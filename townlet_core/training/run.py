@@ -51,6 +51,14 @@ def is_run(folder: Path) -> bool:
     return io.kind_of(folder / RUN) == "file"
 
 
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read what run.json says. Raises InputError if it is not an object."""
+    about = io.read_json(folder / RUN)
+    if not isinstance(about, dict):
+        raise InputError(f"{folder / RUN}: is not a JSON object", "restore it from a copy")
+    return about
+
+
 def refuse_run(folder: Path) -> None:
     """Raise InputError if a run began in this folder after it was chosen."""
     if is_run(folder):
@@ -91,6 +99,7 @@ def begin_run(
     about = {
         "status": RUNNING,
         "scenario": scenario.name if scenario else None,
+        "scenario_source": settings.scenario if scenario else None,  # a bundled name, or a path
         **_digests(settings, scenario),
         "command": [os.fsencode(word).decode(errors="backslashreplace") for word in sys.argv],
         **_machine(),
@@ -112,11 +121,9 @@ def reopen_run(folder: Path, cycles: int | None) -> TrainingSettings:
             f"{folder}: has no {RUN}, so it is no run that began",
             "give a run directory of `townlet train`, or give again the command that was to begin this one",
         )
-    wanted = [resumption["cycles"] for resumption in io.read_json(folder / RUN).get("resumed", [])]
-    if cycles is not None:
-        wanted.append(cycles)
+    wanted = read_run(folder).get("cycles") if cycles is None else cycles
     settings, _ = resolve_settings(
-        {"cycles": wanted[-1]} if wanted else {}, folder / CONFIG, environment=False
+        {} if wanted is None else {"cycles": wanted}, folder / CONFIG, environment=False
     )
     return settings
 
@@ -126,7 +133,7 @@ def note_resumed(folder: Path, settings: TrainingSettings, scenario: Scenario | 
 
     Raises InputError if its scenario or the recordings it was given are not those that it began with.
     """
-    about = io.read_json(folder / RUN)
+    about = read_run(folder)
     here = _digests(settings, scenario)
     for what, name in (("scenario has", "scenario_sha256"), ("recordings have", "recordings_sha256")):
         if about.get(name, here[name]) != here[name]:
@@ -136,7 +143,8 @@ def note_resumed(folder: Path, settings: TrainingSettings, scenario: Scenario | 
             )
     resumption = {"at": now(), "after_cycle": cycle, "cycles": settings.cycles, **_machine()}
     resumed = [*about.get("resumed", []), resumption]
-    io.write_json(folder / RUN, {**about, "resumed": resumed, "status": RUNNING, "ended": None})
+    changed = {"cycles": settings.cycles, "resumed": resumed, "status": RUNNING, "ended": None}
+    io.write_json(folder / RUN, {**about, **changed})
 
 
 @contextmanager
@@ -156,11 +164,11 @@ def note_status_of(folder: Path) -> Iterator[None]:
 
 def note_warm_start(folder: Path, cloned: dict[str, float]) -> None:
     """Write how well the warm start imitates."""
-    io.write_json(folder / RUN, {**io.read_json(folder / RUN), "warm_start": cloned})
+    io.write_json(folder / RUN, {**read_run(folder), "warm_start": cloned})
 
 
 def _note_end(folder: Path, status: str, reason: str | None) -> None:
-    about = io.read_json(folder / RUN)
+    about = read_run(folder)
     io.write_json(folder / RUN, {**about, "status": status, "reason": reason, "ended": now()})
 
 
