@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from townlet_core import __version__, io
-from townlet_core.evaluate import bootstrap
+from townlet_core.estimates import estimate_mean
 from townlet_core.ppo.advantages import advantages
 from townlet_core.ppo.config import NetworkConfig, PPOConfig, learning_rate_at
 from townlet_core.ppo.network import ActorCritic, act
@@ -121,13 +121,13 @@ def page(seeds: int, steps: int) -> list[str]:
         means.append(returns.mean())
         lines.append(f"| {seed} | {returns.mean():.1f} | {returns.min():.0f} |")
         print(f"{lines[-1]} in {time.perf_counter() - began:.0f} s", file=sys.stderr)
-    all_seeds = bootstrap(np.array(means), 0)
+    all_seeds = estimate_mean(np.array(means))
     verdict = "solved" if all_seeds.mean >= GOAL else "not solved"
     interval = f"{all_seeds.mean:.1f} [{all_seeds.low:.1f}, {all_seeds.high:.1f}]"
     return [
         *lines,
         "",
-        f"Mean over {seeds} seeds, with its 95 % bootstrap interval: {interval}: {verdict}.",
+        f"Mean over {seeds} seeds and its 95 % Student's t interval: {interval}: {verdict}.",
         "",
     ]
 

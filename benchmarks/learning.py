@@ -1,9 +1,10 @@
 """Does it learn? Train on every scenario over seeds, evaluate, and write docs/results.md and its curves.
 
-python -m benchmarks.learning [PLAN ...] [--seeds 5] [--episodes 200] [--output docs/results.md]
+python -m benchmarks.learning [PLAN ...] [--seeds 5] [--episodes 200] [--output docs/results.md] [--keep]
 
 Every run has one thread of its own, and as many run side by side as there are cores; so a page comes out the
-same on any number of them, but for the seconds.
+same on any number of them, but for the seconds. What each run gave is kept beside the page, in results.json:
+with --keep, the runs that are there are not trained again, and the page is written anew from them.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from benchmarks.curves import Curve, draw_curves
+from benchmarks.results_page import Found, Run, write_page
 from townlet_core import __version__, io
-from townlet_core.evaluate import Estimate, bootstrap, evaluate
+from townlet_core.estimates import Estimate
+from townlet_core.evaluate import evaluate
 from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
@@ -35,9 +35,7 @@ from townlet_core.training.rollout import LONGEST_DEFAULT
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 
-SHOWN = ("return", "conflicts", "intensity", "late_ticks", "wages", "faints", "gini")
 EVALUATION_SEED = 1000
-NEARLY = 0.9  # of the way from chance to script: what counts as having learned
 SB3 = "Stable-Baselines3"
 SHORT = {"learning_rate": 1e-3, "lr_schedule": "linear", "bootstrap_truncations": False}
 BOTH = {"mixed": {"source": "mixed"}, "rollout": {"source": "rollout"}}
@@ -69,7 +67,7 @@ PLANS = {
         "kitchen_breakfast",
         {"cycles": 40, **SHORT},
         BOTH,
-        "The script cannot be beaten here: both learners come to where it is, with hardly a conflict.",
+        "The scripted policy is near the best here: both learners reach its return, with hardly a conflict.",
     ),
     "employment_punctuality": Plan("employment_punctuality", {"cycles": 30, **SHORT}, BOTH),
     "rivalry_decay": Plan("rivalry_decay", {"cycles": 30, **SHORT}, BOTH),
@@ -87,20 +85,11 @@ PLANS = {
             "rollout": {"source": "rollout", "cycles": 100},
             SB3: {"source": "rollout", "cycles": 100},
         },
-        "The long town is learned in bf16, for its speed; Stable-Baselines3 computes in fp32. Without the "
-        "script to look at, it takes a learner a million ticks and more to gain anything. Whoever learns "
-        "comes to do without nights in bed: they take four hours each, and benches are enough.",
+        "The long town is trained in bf16, for its speed; Stable-Baselines3 computes in fp32. Without "
+        "recordings of the script, a learner needs more than a million environment steps to gain anything. "
+        "Trained agents hardly sleep in bed at night, which takes four hours: they rest on benches.",
     ),
 }
-
-
-class Run(NamedTuple):
-    """What came of one training."""
-
-    rewards: list[float]  # mean reward per agent and tick of each cycle's rollout, before its update
-    ticks_per_cycle: int  # fresh agent-ticks
-    result: dict[str, Estimate]
-    seconds: float  # of training, without the evaluation
 
 
 def train(name: str, mode: str, seed: int, episodes: int) -> Run:
@@ -108,33 +97,32 @@ def train(name: str, mode: str, seed: int, episodes: int) -> Run:
     torch.set_num_threads(1)
     plan = PLANS[name]
     scenario = load_scenario(plan.scenario)
-    chosen = {**plan.settings, **plan.modes[mode]}
-    settings = TrainingSettings(scenario=scenario.name, seed=seed, **chosen)
+    settings = TrainingSettings(scenario=scenario.name, seed=seed, **plan.settings, **plan.modes[mode])
     ticks = settings.rollout_ticks or min(scenario.ticks, LONGEST_DEFAULT)
-    fresh = ticks * settings.num_towns * len(scenario.agents)
-    began = time.perf_counter()
+    steps = ticks * settings.num_towns * len(scenario.agents)
+    began = time.process_time()
     policy: Any
     if mode == SB3:
         from benchmarks import sb3
 
         rewards, policy = sb3.train(scenario, settings, ticks)
     else:
-        rewards, policy = train_ours(scenario, settings, fresh)
-    seconds = time.perf_counter() - began
-    return Run(rewards, fresh, evaluate(scenario, policy, episodes, EVALUATION_SEED), seconds)
+        rewards, policy = train_ours(scenario, settings, steps)
+    seconds = time.process_time() - began
+    return Run(rewards, steps, evaluate(scenario, policy, episodes, EVALUATION_SEED), seconds)
 
 
 def train_ours(
-    scenario: Scenario, settings: TrainingSettings, ticks: int
+    scenario: Scenario, settings: TrainingSettings, steps: int
 ) -> tuple[list[float], LearnedPolicy]:
-    """Train for cycles of `ticks` fresh agent-ticks; returns what each was paid per tick, and the policy."""
+    """Train for cycles of `steps` environment steps; returns each one's mean reward, and the policy."""
     rewards: list[float] = []
     noted: set[int] = set()
 
     def note(record: dict) -> None:
         if record["data_mode"] == "rollout" and record["cycle_id"] not in noted:
             noted.add(record["cycle_id"])
-            rewards.append(record["baseline_reward_sum"] / ticks)  # those out of town are paid nothing
+            rewards.append(record["baseline_reward_sum"] / steps)  # an empty place has a reward of 0
 
     with tempfile.TemporaryDirectory() as folder:
         dataset = None
@@ -147,115 +135,76 @@ def train_ours(
     return rewards, LearnedPolicy(trainer.network)
 
 
-def measure(name: str, seeds: int, episodes: int, pool: ProcessPoolExecutor, pictures: Path) -> list[str]:
-    """Carry out one plan; draws its curves and returns the page's lines about it."""
+def find(name: str, seeds: int, episodes: int, kept: Kept, pool: ProcessPoolExecutor) -> Found:
+    """Carry out one plan, but for the runs that are kept."""
     plan = PLANS[name]
     scenario = load_scenario(plan.scenario)
     jobs = {
         (mode, seed): pool.submit(train, name, mode, seed, episodes)
         for mode in plan.modes
         for seed in range(seeds)
+        if kept.find(name, mode, seed) is None
     }
-    fixed = {
+    runs: dict[str, list[Run]] = {mode: [] for mode in plan.modes}
+    for mode in plan.modes:
+        for seed in range(seeds):
+            run = jobs[mode, seed].result() if (mode, seed) in jobs else kept.find(name, mode, seed)
+            assert run is not None  # kept, or trained just now
+            runs[mode].append(run)
+            kept.add(name, mode, seed, run)
+            print(
+                f"{name} {mode} seed {seed}: {run.rewards[0]:.4f} → {run.rewards[-1]:.4f}, return "
+                f"{run.result['return'].mean:.3f}, {run.seconds:.0f} s",
+                file=sys.stderr,
+            )
+    baselines = {
         word: evaluate(scenario, ScriptedPolicy(scenario, epsilon), episodes, EVALUATION_SEED)
         for word, epsilon in (("scripted", None), ("random", 1.0))
     }
-    runs: dict[str, list[Run]] = {mode: [] for mode in plan.modes}
-    for (mode, seed), job in jobs.items():
-        run = job.result()
-        runs[mode].append(run)
-        print(
-            f"{name} {mode} seed {seed}: {run.rewards[0]:.4f} → {run.rewards[-1]:.4f}, return "
-            f"{run.result['return'].mean:.3f}, {run.seconds:.0f} s",
-            file=sys.stderr,
-        )
-    levels = {word: result["return"].mean / scenario.ticks for word, result in fixed.items()}
-    picture = pictures / f"results_{name}.svg"
-    x_name, y_name = "fresh agent-ticks", "reward per agent and tick"
-    io.write_file(picture, draw_curves(curves_of(runs), levels, x_name, y_name).encode())
-    return [
-        f"## {name}",
-        "",
-        f"On `{plan.scenario}`, with `{flags(plan.settings)}`.",
-        "",
-        *(f"- {mode}: `{flags(chosen)}`" for mode, chosen in plan.modes.items() if mode != SB3),
-        "",
-        f"![{name}: learning curves](pictures/{picture.name})",
-        "",
-        *policy_table(fixed, runs),
-        "",
-        *(f"- {verdict(mode, runs[mode], fixed, levels)}" for mode in runs),
-        "",
-        *([plan.remark, ""] if plan.remark else []),
-    ]
+    modes = {mode: flags(chosen) for mode, chosen in plan.modes.items() if mode != SB3}
+    return Found(
+        name, plan.scenario, flags(plan.settings), modes, plan.remark, scenario.ticks, runs, baselines
+    )
+
+
+class Kept:
+    """The runs beside a page, by plan, mode and seed; only those of equal settings, episodes and version."""
+
+    def __init__(self, path: Path, episodes: int, wanted: bool) -> None:
+        self.path = path
+        self.episodes = episodes
+        found = io.read_json(path) if wanted and io.kind_of(path) else []
+        self.rows: list[dict[str, Any]] = [row for row in found if row == {**row, **self._key(row)}]
+
+    def _key(self, row: dict[str, Any]) -> dict[str, Any]:
+        plan = PLANS.get(row["plan"])
+        settings = {**plan.settings, **plan.modes.get(row["mode"], {})} if plan else None
+        return {"settings": settings, "episodes": self.episodes, "townlet": __version__}
+
+    def find(self, plan: str, mode: str, seed: int) -> Run | None:
+        for row in self.rows:
+            if (row["plan"], row["mode"], row["seed"]) == (plan, mode, seed):
+                result = {name: Estimate(*values) for name, values in row["result"].items()}
+                return Run(row["rewards"], row["steps_per_cycle"], result, row["seconds"])
+        return None
+
+    def add(self, plan: str, mode: str, seed: int, run: Run) -> None:
+        """Keep a run, on disk as well, so that an interruption loses none."""
+        row = {"plan": plan, "mode": mode, "seed": seed}
+        result = {name: list(estimate) for name, estimate in run.result.items()}
+        row |= {**self._key(row), **run._asdict(), "result": result}
+        if self.find(plan, mode, seed) is None:
+            self.rows.append(row)
+            io.write_json(self.path, self.rows)
 
 
 def flags(chosen: dict[str, Any]) -> str:
     """Spell settings as flags of `townlet train`."""
     words = []
     for name, value in chosen.items():
-        name = "mode" if name == "source" else name
-        flag = name.replace("_", "-")
-        words.append(
-            f"--{flag} {value}" if not isinstance(value, bool) else f"--{'' if value else 'no-'}{flag}"
-        )
+        flag = ("mode" if name == "source" else name).replace("_", "-")
+        words.append(f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag} {value}")
     return " ".join(words)
-
-
-def curves_of(runs: dict[str, list[Run]]) -> dict[str, Curve]:
-    """Mean and interval over seeds of every cycle's reward, over the fresh ticks before it."""
-    curves = {}
-    for mode, found in runs.items():
-        table = np.array([run.rewards for run in found])
-        estimates = [bootstrap(column, cycle) for cycle, column in enumerate(table.T)]
-        x = np.arange(table.shape[1]) * found[0].ticks_per_cycle
-        curves[mode] = Curve(x, *(np.array(part) for part in zip(*estimates, strict=True)))
-    return curves
-
-
-def show(estimate: Estimate, digits: int = 3) -> str:
-    return f"{estimate.mean:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
-
-
-def over_seeds(runs: Sequence[Run], measure: str) -> Estimate:
-    return bootstrap(np.array([run.result[measure].mean for run in runs]), 0)
-
-
-def policy_table(fixed: dict[str, dict[str, Estimate]], runs: dict[str, list[Run]]) -> list[str]:
-    """The policies at the end of training beside the scripted and the random one."""
-    lines = ["| policy | " + " | ".join(SHOWN) + " |", "| --- |" + " --- |" * len(SHOWN)]
-    for mode, found in runs.items():
-        cells = " | ".join(show(over_seeds(found, name)) for name in SHOWN)
-        lines.append(f"| {mode} | {cells} |")
-    for word, result in fixed.items():
-        lines.append(f"| {word} | " + " | ".join(show(result[name]) for name in SHOWN) + " |")
-    return lines
-
-
-def verdict(
-    mode: str, runs: list[Run], fixed: dict[str, dict[str, Estimate]], levels: dict[str, float]
-) -> str:
-    """Say how a mode compares with the script, and how soon it was nearly as good."""
-    own, script = over_seeds(runs, "return"), fixed["scripted"]["return"]
-    how = "above" if own.low > script.high else "below" if own.high < script.low else "not told apart from"
-    quarrels, their_quarrels = (over_seeds(runs, "conflicts").mean, fixed["scripted"]["conflicts"].mean)
-    share = (
-        f"{quarrels / their_quarrels:.0%} of its conflicts"
-        if their_quarrels
-        else f"{quarrels:.2f} conflicts against none"
-    )
-    goal = levels["random"] + NEARLY * (levels["scripted"] - levels["random"])
-    reached = [np.flatnonzero(np.array(run.rewards) >= goal) for run in runs]
-    first = [
-        int(cycles[0]) * run.ticks_per_cycle for cycles, run in zip(reached, runs, strict=True) if len(cycles)
-    ]
-    soon = f"{NEARLY:.0%} of the way from chance to script: {len(first)} of {len(runs)} seeds"
-    if first:
-        soon += (
-            f", after {np.median(first):,.0f} fresh agent-ticks (median; {min(first):,} to {max(first):,})"
-        )
-    seconds = np.median([run.seconds for run in runs])
-    return f"{mode}: return {how} the script's, {share}. {soon}. A run took {seconds:.0f} s on one thread."
 
 
 def main() -> None:
@@ -264,40 +213,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--output", type=Path, help="by default docs/results.md, if all plans are wanted")
+    parser.add_argument("--keep", action="store_true", help="do not train again what results.json holds")
     wanted = parser.parse_args()
     names = wanted.plans or list(PLANS)
     if unknown := [name for name in names if name not in PLANS]:
         parser.error(f"unknown plan {unknown[0]!r}, expected one of {', '.join(PLANS)}")
     if wanted.plans and not wanted.output:
         parser.error("--output: say where to; docs/results.md has all plans")
+    if wanted.seeds < 2:
+        parser.error("--seeds: expected at least 2, because one has no interval")
     page = wanted.output or Path("docs/results.md")
     command = " ".join(["python -m benchmarks.learning", *wanted.plans, f"--seeds {wanted.seeds}"])
-    lines = [
-        "# Does it learn?",
-        "",
-        f"Written by `{command} --episodes {wanted.episodes}`, Townlet {__version__},",
-        f"torch {torch.__version__}. Every run starts from nothing, with the defaults of `townlet train` and",
-        "the flags named. `mixed` learns in turn from recordings of the scripted policy, by imitating what",
-        "went better than expected, and from live towns; `rollout` from live towns alone;",
-        "`warm start, rollout` imitates recordings first.",
-        f"`{SB3}` is that library's PPO with the network, the settings and as many fresh ticks",
-        "as `rollout`; it has no action mask and no statistics of returns, and where those are in use",
-        "it does not clip its values.",
-        "",
-        f"Curves: what the policy is paid while it learns, mean over {wanted.seeds} seeds with its 95 %",
-        f"bootstrap interval. Tables: the policy at the end, {wanted.episodes} episodes for each seed;",
-        "intervals over seeds, for `scripted` and `random` over episodes. Conflicts and intensity are per",
-        "1,000 agent-ticks; all measures are those of `townlet evaluate`. `observation_baseline`, the",
-        "control, pays nothing, so there is nothing to learn in it.",
-        "",
-    ]
+    command += f" --episodes {wanted.episodes}"
+    kept = Kept(page.with_suffix(".json"), wanted.episodes, wanted.keep)
+    found: list[Found] = []
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         for name in names:
             began = time.perf_counter()
-            lines += measure(name, wanted.seeds, wanted.episodes, pool, page.parent / "pictures")
+            found.append(find(name, wanted.seeds, wanted.episodes, kept, pool))
             print(f"{name}: {time.perf_counter() - began:.0f} s in all", file=sys.stderr)
-            io.write_file(page, "\n".join(lines).encode())
-    print("\n".join(lines))
+            write_page(page, command, wanted.seeds, wanted.episodes, found)
+    print(page.read_text())
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from benchmarks import cartpole, learning, simulation
+from benchmarks import cartpole, learning, results_page, simulation
 from benchmarks.curves import Curve, draw_curves
 from benchmarks.figures import Figure, in_turn, rate
 from benchmarks.one_town import seconds_to_first_line
 from benchmarks.peers import worker
-from townlet_core.evaluate import MEASURES, Estimate
+from townlet_core.estimates import Estimate
+from townlet_core.evaluate import MEASURES
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = [
@@ -151,7 +152,7 @@ def test_the_memory_of_a_town_is_that_of_its_state_and_the_same_each_time():
 def run_that_ended(rewards, returned, conflicts):
     result = dict.fromkeys(MEASURES, Estimate(0.0, 0.0, 0.0))
     result |= {"return": Estimate(returned, returned, returned), "conflicts": Estimate(conflicts, 0.0, 9.0)}
-    return learning.Run(rewards, 100, result, 3.0)
+    return results_page.Run(rewards, 100, result, 3.0)
 
 
 def test_the_page_says_how_a_mode_compares_with_the_script_and_how_soon_it_was_nearly_as_good():
@@ -160,12 +161,26 @@ def test_the_page_says_how_a_mode_compares_with_the_script_and_how_soon_it_was_n
     }
     levels = {"scripted": 0.1, "random": 0.0}
     runs = [run_that_ended([0.0, 0.095, 0.2], 1.5, 1.0), run_that_ended([0.0, 0.08, 0.095], 1.7, 1.0)]
-    said = learning.verdict("mixed", runs, fixed, levels)
-    assert "return above the script's, 25% of its conflicts" in said
-    assert "2 of 2 seeds, after 150 fresh agent-ticks (median; 100 to 200)" in said
-    said = learning.verdict("rollout", [run_that_ended([0.0, 0.01], 0.5, 6.0)], fixed, levels)
-    assert "return below the script's, 150% of its conflicts" in said
-    assert "0 of 1 seeds." in said
+    said = results_page.verdict("mixed", runs, fixed, levels)
+    # Over two seeds: 1.6 ± 12.7 · .1
+    assert "no significant difference in return from the scripted baseline, 25% of its conflicts" in said
+    assert "2 of 2 seeds, after 150 environment steps (median; 100 to 200)" in said
+    said = results_page.verdict("mixed", 3 * runs, fixed, levels)  # 1.6 ± 2.57 · .11 / √6
+    assert "return above the scripted baseline" in said
+    said = results_page.verdict("rollout", 2 * [run_that_ended([0.0, 0.01], 0.5, 6.0)], fixed, levels)
+    assert "return below the scripted baseline, 150% of its conflicts" in said
+    assert "0 of 2 seeds." in said
+
+
+def test_kept_runs_are_those_of_equal_settings_and_episodes(tmp_path):
+    kept = learning.Kept(tmp_path / "results.json", episodes=10, wanted=True)
+    run = run_that_ended([0.0, 0.5], 1.0, 2.0)
+    kept.add("queue_conflict", "mixed", 0, run)
+    again = learning.Kept(tmp_path / "results.json", episodes=10, wanted=True)
+    assert again.find("queue_conflict", "mixed", 0) == run
+    assert again.find("queue_conflict", "rollout", 0) is None
+    assert learning.Kept(tmp_path / "results.json", episodes=20, wanted=True).rows == []
+    assert learning.Kept(tmp_path / "results.json", episodes=10, wanted=False).rows == []
 
 
 def test_curves_are_a_picture_with_every_name_in_it():

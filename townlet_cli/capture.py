@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
-from townlet_cli.policies import open_network, open_policy
+from townlet_cli.policies import SCRIPTS, open_network, open_policy
 from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
 
@@ -33,6 +33,10 @@ def capture(
     epsilon: Annotated[
         float | None, typer.Option(min=0, max=1, help="How often the script acts at random.")
     ] = None,
+    deterministic: Annotated[
+        bool,
+        typer.Option("--deterministic", help="A checkpoint takes its most probable action, not a sample."),
+    ] = False,
     score: Annotated[
         str | None, typer.Option(help="Critic for value_preds of a script: a checkpoint, or fresh.")
     ] = None,
@@ -45,19 +49,30 @@ def capture(
         bool, typer.Option("--auto-seed-agents", help="If the scenario has no agents, add alice and bob.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit 1 if the scenario's expectations are not met.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Exit 1 if the scenario's expectations are not met; plays it as the scenario says.",
+        ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what is in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play a scenario and write replay samples, metrics, events and a manifest."""
-    from townlet_core.capture.capture import CaptureSettings, check_settings, refuse_other_capture
+    from townlet_core.capture.capture import (
+        CaptureSettings,
+        check_settings,
+        refuse_other_capture,
+        refuse_uncheckable,
+    )
     from townlet_core.capture.capture import capture as run_capture
     from townlet_core.scenario.load import load_scenario, with_placeholder_agents
 
     if epsilon is not None and policy != "scripted":
         raise InputError(f"--epsilon is for the script, and --policy is {policy}", "leave one of them out")
-    if score is not None and policy not in ("scripted", "random"):
+    if deterministic and policy in SCRIPTS:
+        raise InputError(f"--deterministic is for checkpoints, and --policy is {policy}", "leave it out")
+    if score is not None and policy not in SCRIPTS:
         raise InputError("--score is for scripts; a checkpoint has its own critic", "leave it out")
     plan = load_scenario(scenario)
     if auto_seed_agents and not plan.agents:
@@ -75,9 +90,11 @@ def capture(
     )
     check_settings(plan, settings)
     refuse_other_capture(folder, prefix, force)
-    acting, behaviour = open_policy(policy, plan, epsilon)
-    settings = settings._replace(behaviour=behaviour)
-    if behaviour not in ("scripted", "random"):
+    acting, behaviour = open_policy(policy, plan, epsilon, deterministic)
+    settings = settings._replace(behaviour=behaviour, deterministic=deterministic)
+    if check:
+        refuse_uncheckable(plan, settings)
+    if behaviour not in SCRIPTS:
         settings = settings._replace(value_source=behaviour)
     elif score is not None:
         from townlet_core.policy.learned import ScoredPolicy

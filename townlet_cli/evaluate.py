@@ -9,10 +9,11 @@ import typer
 
 from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
-from townlet_cli.policies import open_policy, scenario_of_run
+from townlet_cli.policies import SCRIPTS, open_policy, scenario_of_run
+from townlet_core.errors import InputError
 
 if TYPE_CHECKING:
-    from townlet_core.evaluate import Estimate
+    from townlet_core.estimates import Estimate
 
 
 def evaluate(
@@ -24,20 +25,27 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="Seed of the episodes; the same for all policies.")
     ] = 1000,
+    deterministic: Annotated[
+        bool,
+        typer.Option("--deterministic", help="Checkpoints take their most probable action, not a sample."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play whole episodes with each policy and compare returns, conflicts, needs and wages."""
+    from townlet_core.estimates import LEVEL, METHOD
     from townlet_core.evaluate import MEASURES
     from townlet_core.evaluate import evaluate as play
     from townlet_core.scenario.load import load_scenario
 
+    if deterministic and all(name in SCRIPTS for name in policies):
+        raise InputError("--deterministic is for checkpoints, and none is evaluated", "leave it out")
     trained_in = {name: found for name in policies if (found := scenario_of_run(name))}
     chosen = scenario or next(iter(trained_in.values()), "queue_conflict")
     plan = load_scenario(chosen)
     for name, own in trained_in.items():
         if own not in (chosen, plan.name):
             warn(f"{name} was trained in {own}, and is evaluated in {plan.name}")
-    opened = [(name, *open_policy(name, plan, None)) for name in policies]
+    opened = [(name, *open_policy(name, plan, None, deterministic)) for name in policies]
     note_first_compilation()
     results: dict[str, dict[str, Estimate]] = {}
     with progress(f"evaluating on {plan.name}", episodes * len(opened)) as advance:
@@ -49,15 +57,26 @@ def evaluate(
                 "scenario": plan.name,
                 "episodes": episodes,
                 "seed": seed,
+                "interval": {"level": LEVEL, "method": METHOD, "over": "episodes"},
                 "policies": [
-                    {"policy": name, "behaviour": behaviour, **_as_dict(results[name])}
+                    {
+                        "policy": name,
+                        "behaviour": behaviour,
+                        "deterministic": deterministic and name not in SCRIPTS,
+                        **_as_dict(results[name]),
+                    }
                     for name, _, behaviour in opened
                 ],
             }
         )
         return
     rows = table(
-        f"{safe(plan.name)}: {episodes} episodes each, mean [95 % interval]", "", *map(safe, results)
+        f"{safe(plan.name)}: {episodes} episodes per policy, mean and its 95 % interval over episodes",
+        "",
+        *(
+            f"{safe(name)}{' (deterministic)' if deterministic and name not in SCRIPTS else ''}"
+            for name in results
+        ),
     )
     for measure in MEASURES:
         rows.add_row(measure, *(_show(result[measure]) for result in results.values()))
@@ -65,6 +84,7 @@ def evaluate(
     for measure, meaning in MEASURES.items():
         note(f"[dim]{measure}: {meaning}[/dim]")
     what = f"{shlex.quote(chosen)} --policy {shlex.quote(policies[0])}"
+    what += " --deterministic" if deterministic and policies[0] not in SCRIPTS else ""
     next_step(f"townlet capture {what} --output captures/{plan.name}-policy")
 
 

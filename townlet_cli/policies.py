@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from townlet_core.ppo.network import ActorCritic
     from townlet_core.scenario.model import Scenario
 
+SCRIPTS = ("scripted", "random")  # policies that no checkpoint decides
 
-def open_policy(name: str, scenario: Scenario, epsilon: float | None) -> tuple[Policy, str]:
-    """Return the policy and how its data is marked: `scripted`, `random`, or the weights' sha256."""
+
+def open_policy(
+    name: str, scenario: Scenario, epsilon: float | None, deterministic: bool = False
+) -> tuple[Policy, str]:
+    """Return the policy and how its data is marked: `scripted`, `random`, or the weights' sha256.
+
+    epsilon is for the script, `deterministic` for checkpoints: the most probable action instead of sampling.
+    """
     from townlet_core.policy.scripted import ScriptedPolicy
 
     if name == "scripted":
@@ -26,12 +33,12 @@ def open_policy(name: str, scenario: Scenario, epsilon: float | None) -> tuple[P
     network, digest = open_network(name, scenario)
     from townlet_core.policy.learned import LearnedPolicy
 
-    return LearnedPolicy(network), digest
+    return LearnedPolicy(network, deterministic=deterministic), digest
 
 
 def scenario_of_run(name: str) -> str | None:
     """Return the scenario, a name or a path, that a run or its checkpoint was trained in, if it is known."""
-    if name in ("scripted", "random"):
+    if name in SCRIPTS:
         return None
     from townlet_core.training.run import is_run, read_run
 

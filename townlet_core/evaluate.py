@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from townlet_core.capture.frames import Policy
 from townlet_core.errors import InputError
-from townlet_core.rng import generator
+from townlet_core.estimates import Estimate, estimate_mean
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import NEEDS
 
 TOWNS_AT_ONCE = 32
-RESAMPLES = 2000
-_BOOTSTRAP_STREAM = 0xB007
 _CONFLICT_SUMS = ("conflict_events", "conflict_intensity")
 _OUTCOMES = ("reward", "earned", "terminated", *_CONFLICT_SUMS, *NEEDS)  # of an agent's tick
 
-
-class Estimate(NamedTuple):
-    """A mean over episodes and its 95 % bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-# What is measured, once per episode. Rates are per 1,000 ticks of one agent.
+# What is measured, once per episode. Rates are per 1,000 agent steps: ticks of one agent in town.
+# An agent here is a place in the town: a newcomer's rewards count with those of the one it replaced.
 MEASURES = {
     "return": "sum of rewards over the episode, mean over agents",
-    "conflicts": "queue conflicts per 1,000 agent-ticks",
-    "intensity": "their intensity per 1,000 agent-ticks",
-    "need_hunger": "mean over agents and ticks, 1 is satisfied",
-    "need_hygiene": "mean over agents and ticks",
-    "need_energy": "mean over agents and ticks",
+    "return_min": "return of the worst-off agent of the episode",
+    "return_range": "highest return of an agent less the lowest",
+    "conflicts": "queue conflicts per 1,000 agent steps",
+    "intensity": "their intensity per 1,000 agent steps",
+    "need_hunger": "mean satisfaction over agent steps, 0 to 1",
+    "need_hygiene": "mean satisfaction over agent steps, 0 to 1",
+    "need_energy": "mean satisfaction over agent steps, 0 to 1",
     "late_ticks": "penalised late ticks per agent",
     "wages": "money earned per agent",
     "faints": "faints per agent",
-    "gini": "inequality of the agents' returns above the lowest one: 0 where all are alike",
+    "gini_wages": "Gini coefficient of the agents' wages: 0 is equal, also where nobody earns anything",
+    "gini_needs": "Gini coefficient of the agents' mean satisfaction of all needs",
 }
 
 
@@ -51,9 +44,10 @@ def evaluate(
     seed: int,
     after_episode: Callable[[], Any] = lambda: None,
 ) -> dict[str, Estimate]:
-    """Play `episodes` episodes, each in a town of its own, and estimate every measure.
+    """Play `episodes` episodes, each in a town of its own, and estimate every measure's mean over episodes.
 
-    Raises InputError if nobody lives in the scenario.
+    The intervals say how far other episodes of this policy would differ, not other training seeds.
+    Raises InputError if nobody lives in the scenario, ShapeError for fewer than two episodes.
     """
     if not scenario.agents:
         raise InputError(f"{scenario.name}: has no agents to evaluate")
@@ -64,7 +58,7 @@ def evaluate(
         for _ in range(count):
             after_episode()
     values = np.concatenate(rows)
-    return {name: bootstrap(values[:, m], seed) for m, name in enumerate(MEASURES)}
+    return {name: estimate_mean(values[:, m]) for m, name in enumerate(MEASURES)}
 
 
 def _play_episodes(towns: Towns, policy: Policy) -> np.ndarray:
@@ -83,37 +77,41 @@ def _play_episodes(towns: Towns, policy: Policy) -> np.ndarray:
         over |= ended
         if ended.any() and not over.all():
             towns.restart(ended)
+    return _measures(sums)
+
+
+def _measures(sums: dict[str, np.ndarray]) -> np.ndarray:
+    """Turn sums over an episode, (B, A) each, into (B, measures)."""
+    returns = sums["reward"]
     lived_ticks = sums["lived"].sum(1)
+    satisfaction = sum(sums[need] for need in NEEDS) / (len(NEEDS) * np.maximum(sums["lived"], 1))
     per_thousand = {name: 1000 * sums[name].sum(1) / lived_ticks for name in _CONFLICT_SUMS}
     return np.stack(
         [
-            sums["reward"].mean(1),
+            returns.mean(1),
+            returns.min(1),
+            np.ptp(returns, axis=1),
             *(per_thousand[name] for name in _CONFLICT_SUMS),
             *(sums[need].sum(1) / lived_ticks for need in NEEDS),
             sums["late"].mean(1),
             sums["earned"].mean(1),
             sums["terminated"].mean(1),
-            np.array([gini(returns - returns.min()) for returns in sums["reward"]]),
+            np.array([gini(wages) for wages in sums["earned"]]),
+            np.array([gini(means) for means in satisfaction]),
         ],
         axis=1,
     )
 
 
-def bootstrap(values: np.ndarray, seed: int) -> Estimate:
-    """Estimate a mean with its 95 % percentile interval. values: (N,), one per episode.
+def gini(amounts: np.ndarray) -> float:
+    """Measure the inequality of amounts that are never negative, (A,): 0 all alike, 1 − 1/A one has all.
 
-    Source: Efron 1979, doi:10.1214/aos/1176344552.
+        G = Σ_i Σ_j |x_i − x_j| / (2 A Σ_i x_i)
+
+    It means nothing for returns, which may be negative. Source: Gini 1912; Sen 1973, On Economic Inequality.
     """
-    rng = generator(seed, _BOOTSTRAP_STREAM)
-    means = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Estimate(float(values.mean()), float(low), float(high))
-
-
-def gini(returns: np.ndarray) -> float:
-    """Measure the inequality of non-negative amounts, (A,): 0 all alike, near 1 one has all."""
-    total = returns.sum()
+    total = amounts.sum()
     if total <= 0:
         return 0.0
-    differences = np.abs(returns[:, None] - returns[None, :]).sum()
-    return float(differences / (2 * len(returns) * total))
+    differences = np.abs(amounts[:, None] - amounts[None, :]).sum()
+    return float(differences / (2 * len(amounts) * total))

@@ -1,6 +1,7 @@
 """A capture's files: reproducible, complete, and in agreement with each other and with the town."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from townlet_core.replay.validate import validate_path
 from townlet_core.scenario.load import load_scenario
 from townlet_core.simulation.towns import Towns
 
+SOURCE = Path(__file__).parents[2] / "scenarios" / "queue_conflict.yaml"
 CONFLICT = load_scenario("queue_conflict")
 
 
@@ -188,7 +190,42 @@ def test_the_command_prints_the_totals_and_checks_the_expectations(tmp_path):
     result = townlet("capture", "queue_conflict", "--output", str(tmp_path / "a"), "--check", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["totals"]["shower_complete_events"] == 8
-    result = townlet(
-        "capture", "queue_conflict", "--policy", "random", "--output", str(tmp_path / "b"), "--check"
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(
+        SOURCE.read_text().replace("shower_complete_events: [8, 8]", "shower_complete_events: [9, 9]")
     )
+    result = townlet("capture", str(changed), "--output", str(tmp_path / "b"), "--check")
     assert isinstance(result.exception, CheckFailed)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--towns", "4"),
+        ("--seed", "8"),
+        ("--ticks", "79"),
+        ("--policy", "random"),
+        ("--agent", "anna"),
+        ("--epsilon", "0.5"),
+    ],
+)
+def test_expectations_are_not_compared_with_another_capture_than_they_are_of(tmp_path, flags):
+    result = townlet("capture", "queue_conflict", *flags, "--check", "--output", str(tmp_path / "c"))
+    assert isinstance(result.exception, InputError)
+    name = flags[0].removeprefix("--")
+    assert str(result.exception).startswith(f"--check: the expectations of queue_conflict are for {name} ")
+    assert result.exception.hint == f"leave out --{name}, or --check"
+    assert not (tmp_path / "c").exists()
+
+
+def test_what_a_flag_repeats_of_the_scenario_can_be_checked(tmp_path):
+    flags = ("--towns", "1", "--seed", "7", "--ticks", "80", "--policy", "scripted")
+    assert townlet("capture", "queue_conflict", *flags, "--check", "--output", str(tmp_path)).exit_code == 0
+
+
+def test_a_check_without_expectations_is_refused(tmp_path):
+    silent = tmp_path / "silent.yaml"
+    silent.write_text(SOURCE.read_text().split("expect:")[0])
+    result = townlet("capture", str(silent), "--check", "--output", str(tmp_path / "d"))
+    assert isinstance(result.exception, InputError)
+    assert "has no expect:" in str(result.exception)

@@ -35,6 +35,7 @@ class CaptureSettings(NamedTuple):
     behaviour: str = "scripted"  # or the acting checkpoint's sha256
     value_source: str = "none"  # whose values the frames carry
     epsilon: float | None = None  # of a scripted policy
+    deterministic: bool = False  # a checkpoint's most probable action, instead of sampling
     prefix: str = "rollout_sample"
     compress: bool = False
 
@@ -120,6 +121,33 @@ def check_settings(scenario: Scenario, settings: CaptureSettings) -> list[int]:
     return [ids.index(settings.agent)]
 
 
+def refuse_uncheckable(scenario: Scenario, settings: CaptureSettings) -> None:
+    """Raise InputError if `expect` says nothing about this capture.
+
+    Its ranges are those of the capture that the scenario makes by itself: one town, everybody in it, the
+    scripted policy, the scenario's seed, ticks and epsilon. Totals of anything else lie elsewhere.
+    """
+    if not scenario.expect:
+        raise InputError(
+            f"{scenario.name}: has no expect:, so --check has nothing to compare",
+            "add some, or leave --check out",
+        )
+    own = {
+        "towns": (settings.num_towns, 1),
+        "agent": (settings.agent or "all", "all"),
+        "policy": (settings.behaviour, "scripted"),
+        "seed": (settings.seed, scenario.seed),
+        "ticks": (settings.ticks, scenario.ticks),
+        "epsilon": (settings.epsilon, scenario.rules.epsilon),
+    }
+    for name, (found, expected) in own.items():
+        if found != expected:
+            raise InputError(
+                f"--check: the expectations of {scenario.name} are for {name} {expected}, found {found}",
+                f"leave out --{name}, or --check",
+            )
+
+
 def refuse_other_capture(output: Path, prefix: str, force: bool) -> None:
     """Raise InputError if the folder holds anything but a capture of this prefix that was interrupted."""
     names = io.list_folder(output)
@@ -144,6 +172,8 @@ def _describe(scenario: Scenario, settings: CaptureSettings) -> dict[str, Any]:
     }
     if settings.behaviour in ("scripted", "random"):
         about["capture"]["epsilon"] = settings.epsilon
+    if settings.deterministic:
+        about["capture"]["deterministic"] = True
     return about
 
 

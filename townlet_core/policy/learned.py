@@ -27,21 +27,31 @@ class LearnedPolicy:
 
     The draws belong to (seed, town, episode, tick, agent), so what an agent does depends on the weights and
     on nothing else that happens to be in the batch.
+    deterministic: take the most probable action instead of sampling; its log-probability is then 0.
     """
 
-    def __init__(self, network: ActorCritic, precision: Precision = "fp32") -> None:
+    def __init__(
+        self, network: ActorCritic, precision: Precision = "fp32", deterministic: bool = False
+    ) -> None:
         self.network = network
         self.precision = precision
+        self.deterministic = deterministic
 
     def act(self, towns: Towns, seen: Observations) -> Choice:
         """Choose for the tick to come, from what every agent sees."""
         batch = seen.features.shape[:2]
+        uniforms = None if self.deterministic else self._draw(towns, batch)
+        actions, log_probs, values = act(self.network, *flatten(seen), uniforms, self.precision)
+        if self.deterministic:
+            log_probs = np.zeros_like(log_probs)  # this policy takes the action with probability 1
+        return Choice(actions.reshape(batch), log_probs.reshape(batch), values.reshape(batch))
+
+    @staticmethod
+    def _draw(towns: Towns, batch: tuple[int, ...]) -> np.ndarray:
         uniforms = np.zeros(batch)
         with wrapping():
             draw_uniforms(towns.state, uniforms)
-        flat = flatten(seen)
-        actions, log_probs, values = act(self.network, *flat, uniforms.reshape(-1), self.precision)
-        return Choice(actions.reshape(batch), log_probs.reshape(batch), values.reshape(batch))
+        return uniforms.reshape(-1)
 
     def values(self, seen: Observations) -> np.ndarray:
         """Return the critic's value of each observation, (B, A) float32."""
