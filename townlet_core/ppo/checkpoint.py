@@ -19,9 +19,10 @@ from townlet_core import io
 from townlet_core.errors import InputError, MissingError
 from townlet_core.ppo.backend import torch, versions
 from townlet_core.ppo.config import NetworkConfig
-from townlet_core.ppo.network import ActorCritic
-from townlet_core.ppo.weights import decode, encode, weights_sha256
+from townlet_core.ppo.network import ActorCritic, tensor_shapes
+from townlet_core.ppo.weights import check_tensors, decode, encode, tensors_sha256, weights_sha256
 
+CHECKPOINT_VERSION: Literal["1.0"] = "1.0"
 MAX_FILE_BYTES = 1 << 30
 MODEL, OPTIMIZER, STATE, FILES = "model.pt", "optimizer.pt", "state.json", "files.json"
 LATEST, BEST = "latest.json", "best.json"
@@ -49,7 +50,7 @@ class Pointer(BaseModel):
 class StateFile(BaseModel):
     """The content of state.json."""
 
-    checkpoint_version: Literal["1.0"] = "1.0"
+    checkpoint_version: Literal["1.0"] = CHECKPOINT_VERSION
     versions: dict[str, str]
     network: NetworkConfig
     weights_sha256: str
@@ -247,22 +248,49 @@ def decode_contents(folder: Path, contents: dict[str, bytes], warnings: list[str
     for name in (MODEL, STATE):
         if name not in contents:
             raise MissingError(f"{folder / name}: no such file, and a checkpoint needs it", HINT)
+    about = parse_state(contents[STATE], folder / STATE)
     optimizer = contents.get(OPTIMIZER)
     return Checkpoint(
         folder=folder,
-        about=parse_model(contents[STATE], folder / STATE, StateFile),
-        weights=decode(contents[MODEL], str(folder / MODEL)),
+        about=about,
+        weights=decode_weights(contents[MODEL], str(folder / MODEL), about),
         optimizer=decode(optimizer, str(folder / OPTIMIZER)) if optimizer is not None else None,
         extra={name: data for name, data in contents.items() if name not in (MODEL, OPTIMIZER, STATE)},
         warnings=warnings,
     )
 
 
-def restore_network(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> ActorCritic:
-    """Build the network that was saved, with its running statistics if it had any.
+def parse_state(data: bytes, path: Path) -> StateFile:
+    """Read state.json. Raises InputError for what is no state, or a later version's."""
+    raw = io.parse_json(data, str(path))
+    version = (
+        raw.get("checkpoint_version", CHECKPOINT_VERSION) if isinstance(raw, dict) else CHECKPOINT_VERSION
+    )
+    if version != CHECKPOINT_VERSION:
+        raise InputError(
+            f"{path}: checkpoint_version is {str(version)[:40]!r}, this Townlet reads {CHECKPOINT_VERSION!r}",
+            "use the version of Townlet that wrote it",
+        )
+    return parse_model(data, path, StateFile)
 
-    Raises InputError if the weights do not fit state.json's network.
-    """
+
+def decode_weights(data: bytes, name: str, about: StateFile) -> dict[str, torch.Tensor]:
+    """Read model.pt. Raises InputError unless it holds the very weights that state.json tells of."""
+    found = decode(data, name)
+    statistics = {str(key).partition(".")[0] for key in found}
+    shapes = tensor_shapes(about.network, "observations" in statistics, "returns" in statistics)
+    weights = check_tensors(found, shapes, f"{name}: does not fit {STATE} beside it")
+    digest = tensors_sha256(weights)
+    if digest != about.weights_sha256:
+        raise InputError(
+            f"{name}: its weights have sha256 {digest[:12]}…, {STATE} says {about.weights_sha256[:12]}…",
+            "restore both from the same checkpoint",
+        )
+    return weights
+
+
+def restore_network(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> ActorCritic:
+    """Build the network that was saved, with its running statistics if it had any."""
     statistics = {name.partition(".")[0] for name in checkpoint.weights}
     network = ActorCritic(
         checkpoint.about.network,
@@ -270,11 +298,7 @@ def restore_network(checkpoint: Checkpoint, device: str | torch.device = "cpu") 
         normalise_observations="observations" in statistics,
         normalise_returns="returns" in statistics,
     )
-    try:
-        network.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise InputError(f"{checkpoint.folder / MODEL}: does not fit {STATE} beside it: {first}") from error
+    network.load_state_dict(checkpoint.weights)
     return network.to(device)
 
 
@@ -282,7 +306,26 @@ def restore_optimizer(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) 
     """Put the saved momenta into the restored network's optimizer. Raises InputError if they don't fit."""
     if checkpoint.optimizer is None:
         raise InputError(f"{checkpoint.folder}: has no {OPTIMIZER}, so training can't continue from it", HINT)
-    try:
-        optimizer.load_state_dict(checkpoint.optimizer)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{checkpoint.folder / OPTIMIZER}: does not fit the network: {error}") from error
+    name = str(checkpoint.folder / OPTIMIZER)
+    own = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    saved = checkpoint.optimizer.get("state")
+    if not isinstance(saved, dict) or (saved and sorted(saved, key=str) != list(range(len(parameters)))):
+        raise InputError(
+            f"{name}: does not fit the network: expected the state of {len(parameters)} parameters"
+        )
+    # Of the file, only the momenta: rates and other settings are the run's own.
+    state = {i: check_momenta(saved[i], parameters[i], f"{name}: parameter {i}") for i in saved}
+    optimizer.load_state_dict({**own, "state": state})
+
+
+def check_momenta(saved: Any, parameter: torch.Tensor, name: str) -> dict[str, torch.Tensor]:
+    """Return Adam's state of one parameter. Raises InputError if it is not of this parameter's shape."""
+    if not isinstance(saved, dict):
+        raise InputError(f"{name}: is a {type(saved).__name__}, expected Adam's state")
+    like = (tuple(parameter.shape), parameter.dtype)
+    shapes = {"step": ((), torch.float32), "exp_avg": like, "exp_avg_sq": like}
+    state = check_tensors(saved, shapes, name)
+    if not (torch.isfinite(state["step"]) and state["step"] >= 0 and (state["exp_avg_sq"] >= 0).all()):
+        raise InputError(f"{name}: holds a step or a mean square below 0")
+    return state

@@ -112,6 +112,30 @@ class ActorCritic(torch.nn.Module):
         head.bias.copy_((head.bias.double() * std + mean - new.mean) / new.std)
 
 
+def tensor_shapes(
+    config: NetworkConfig, normalise_observations: bool, normalise_returns: bool
+) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Shape and type of every tensor in the state dict of such a network, by name, without building it."""
+    width = config.hidden_size
+    layers = {
+        "map_layer": (width, config.map_size),
+        "feature_layer": (width, config.feature_count),
+        "trunk": (width, 2 * width),
+        "policy_head": (config.action_count, width),
+        "value_head": (1, width),
+    }
+    shapes: dict[str, tuple[tuple[int, ...], torch.dtype]] = {}
+    for name, (outputs, inputs) in layers.items():
+        shapes[f"{name}.weight"] = ((outputs, inputs), torch.float32)
+        shapes[f"{name}.bias"] = ((outputs,), torch.float32)
+    statistics = {"observations": config.feature_count} if normalise_observations else {}
+    statistics |= {"returns": 1} if normalise_returns else {}
+    for name, size in statistics.items():
+        shapes |= {f"{name}.{part}": ((size,), torch.float64) for part in ("mean", "squares")}
+        shapes[f"{name}.count"] = ((), torch.float64)
+    return shapes
+
+
 def uninitialised(inputs: int, outputs: int) -> torch.nn.Linear:
     """A linear layer whose making draws nothing from torch's global random state."""
     return torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs)

@@ -1,21 +1,41 @@
-"""Tensors to bytes and back: digests, `model.pt` and `optimizer.pt` as data that can't carry code."""
+"""Tensors to bytes and back: digests, `model.pt` and `optimizer.pt` as data that can't carry code.
+
+What is read is believed only where it is of the names, shapes and types that the network has: torch's kernels
+read as much memory as the network's own shapes say, whatever stands behind a tensor from a file.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io as memory
 import pickle
+import pickletools
+import struct
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 from townlet_core.errors import InputError
 from townlet_core.ppo.backend import torch
 
+# All that a state dict of ours refers to. torch's own list of what is safe to load also has kinds of tensors
+# (sparse, quantised) whose parts are not checked against each other.
+NEEDED_GLOBALS = {
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    *(f"torch {kind}Storage" for kind in ("Float", "Double", "Long")),
+}
+
 
 def weights_sha256(network: torch.nn.Module) -> str:
     """Return a digest of the parameters: name, shape, type and bytes of each, in order of name."""
+    return tensors_sha256(network.state_dict())
+
+
+def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
+    """The same of a state dict."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         array = tensor.detach().cpu().contiguous().numpy()
         digest.update(f"{name} {array.shape} {array.dtype.str}\n".encode())
         digest.update(array.tobytes())
@@ -36,6 +56,7 @@ def decode(data: bytes, name: str) -> dict[str, Any]:
     code to be run.
     """
     refuse_bombs(data, name)
+    refuse_other_globals(data, name)
     try:
         state = torch.load(memory.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -55,6 +76,40 @@ def refuse_bombs(data: bytes, name: str) -> None:
         raise InputError(f"{name}: not a file of torch.save: {first_line(error)}") from error
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data) for entry in entries):
         raise InputError(f"{name}: has compressed entries, expected stored ones as torch.save writes them")
+
+
+def refuse_other_globals(data: bytes, name: str) -> None:
+    """Raise InputError if the pickle inside refers to more than plain tensors need; nothing of it is run."""
+    archive = zipfile.ZipFile(memory.BytesIO(data))
+    for entry in archive.namelist():
+        if not entry.endswith(".pkl"):
+            continue
+        try:
+            for code, argument, _ in pickletools.genops(archive.read(entry)):
+                if code.name == "STACK_GLOBAL" or (code.name == "GLOBAL" and argument not in NEEDED_GLOBALS):
+                    raise InputError(f"{name}: holds more than tensors and plain values, and is not loaded")
+        except (ValueError, IndexError, OverflowError, zipfile.BadZipFile, EOFError, struct.error) as error:
+            raise InputError(f"{name}: damaged: {first_line(error)}") from error
+
+
+def check_tensors(
+    found: Mapping[str, Any], expected: Mapping[str, tuple[tuple[int, ...], torch.dtype]], name: str
+) -> dict[str, torch.Tensor]:
+    """Return contiguous copies of tensors that are of the names, shapes and types expected.
+
+    Raises InputError naming the first that is not; `name` opens the message.
+    """
+    if odd := sorted(map(str, set(found) ^ set(expected))):
+        what = "is missing" if odd[0] in expected else "is not part of this network"
+        raise InputError(f"{name}: {odd[0][:80]} {what}")
+    for key, (shape, dtype) in expected.items():
+        tensor = found[key]
+        if type(tensor) is not torch.Tensor or tuple(tensor.shape) != shape or tensor.dtype != dtype:
+            kind = (
+                f"{tensor.dtype} {tuple(tensor.shape)}" if isinstance(tensor, torch.Tensor) else "no tensor"
+            )
+            raise InputError(f"{name}: {key} is {kind}, expected {dtype} {shape}")
+    return {key: found[key].detach().clone(memory_format=torch.contiguous_format) for key in expected}
 
 
 def first_line(error: Exception) -> str:

@@ -153,6 +153,34 @@ def read_array(data: bytes, member: Member, file: str, verify: bool = True) -> n
     return np.ascontiguousarray(flat.reshape(shape, order="F")) if fortran_order else flat.reshape(shape)
 
 
+def read_known_arrays(
+    data: bytes, known: dict[str, np.ndarray], file: str, limits: ReadLimits
+) -> dict[str, np.ndarray]:
+    """Return the arrays of an NPZ file that must be of the names, types and shapes of `known`, read-only.
+
+    These may be structured arrays, which read_array does not take from strangers. Raises SampleError for
+    anything else than exactly these arrays.
+    """
+    members = list_members(data, file, limits)
+    if odd := sorted(set(members) ^ set(known)):
+        what = "is missing" if odd[0] in known else "is not expected"
+        raise SampleError(f"{file}: {odd[0]} {what}, expected the arrays {', '.join(known)}")
+    return {name: _read_known(data, members[name], array, file) for name, array in known.items()}
+
+
+def _read_known(data: bytes, member: Member, like: np.ndarray, file: str) -> np.ndarray:
+    misfit = SampleError(f"{file}: {member.name} is not {like.dtype.str} of shape {like.shape}")
+    if member.bytes > like.nbytes + 12 + 0xFFFF:  # before memory is taken: the array and the longest header
+        raise misfit
+    raw = _unpack(data, member, file, verify=True)
+    descr = np.lib.format.dtype_to_descr(like.dtype)
+    header = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {like.shape!r}, }}"
+    start = len(raw) - like.nbytes
+    if start < 10 or raw[:6] != _NPY_MAGIC or bytes(raw[10:start]).decode("latin1").strip() != header:
+        raise misfit
+    return np.frombuffer(raw, like.dtype, offset=start).reshape(like.shape)
+
+
 def _unpack(data: bytes, member: Member, file: str, verify: bool) -> memoryview:
     """Return the bytes of one member, decompressed, never more of them than the directory announced."""
     damaged = SampleError(f"{file}: {member.name} is damaged", RESTORE)

@@ -29,6 +29,7 @@ from townlet_core.telemetry.writer import TelemetryWriter
 from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
 from townlet_core.training.failure import ABOUT, save_minibatch
 from townlet_core.training.feed import ReplayFeed, check_agreement
+from townlet_core.training.progress import Progress, read_progress, refuse_other_network
 from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
 from townlet_core.training.run import LOG, now
@@ -37,21 +38,6 @@ from townlet_core.training.stopping import StopRequest
 from townlet_core.training.warm_start import Cloned, clone_epoch
 
 REPLAY_HALF, ROLLOUT_HALF = 0, 1  # coordinates of chance: the two updates of a cycle shuffle apart
-
-
-class Progress(NamedTuple):
-    """Where a run stands; everything but the weights, the optimiser and the towns."""
-
-    cycle: int = 0  # cycles done
-    epoch: int = 0  # telemetry records made
-    steps: int = 0  # transitions learned from
-    skipped_in_a_row: int = 0
-    log_offset: int = 0
-    replay_position: tuple[int, int] = (0, 0)
-    best_reward: float | None = None  # highest mean reward of a rollout
-    threads: int = 0  # of torch; another number gives other bits
-    device: str = "cpu"
-    cloned: dict[str, float] | None = None  # the last epoch of the warm start; its fields are those of Cloned
 
 
 class Reports(NamedTuple):
@@ -126,12 +112,15 @@ class Trainer:
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Take up weights, optimiser, towns, counters and chance where the checkpoint has them."""
+        """Take up weights, optimiser, towns, counters and chance where the checkpoint has them.
+
+        Raises InputError if any of them is not of this run; the trainer is then not to be used.
+        """
+        refuse_other_network(checkpoint, self.network)
         self.network = restore_network(checkpoint, self.device)
         self.optimizer = make_optimizer(self.network, self.settings.learning_rate)
         restore_optimizer(checkpoint, self.optimizer)
-        state = checkpoint.state
-        progress = Progress(**{**state, "replay_position": tuple(state["replay_position"])})
+        progress = read_progress(checkpoint, self.reports.warning)
         then = {**checkpoint.about.versions, "torch threads": progress.threads, "device": progress.device}
         here = {**versions(), "torch threads": torch.get_num_threads(), "device": self.device.type}
         for what in here:

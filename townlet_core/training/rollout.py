@@ -7,14 +7,20 @@ import io as memory
 import numpy as np
 
 from townlet_core.capture.frames import Frames, Policy, allocate_frames, collect
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, SampleError
+from townlet_core.replay.limits import ReadLimits
+from townlet_core.replay.npz import read_known_arrays
 from townlet_core.scenario.model import Scenario
+from townlet_core.simulation.restoring import find_impossible
+from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Towns
 from townlet_core.training.records import Counters, describe_rollout
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 
 STATE_FILE = "towns.npz"
+READ_LIMITS = ReadLimits(max_array_bytes=1 << 40)  # bounded by what the towns take, array by array
+FITTING = "resume with the version, the scenario and the settings that the run began with"
 LONGEST_DEFAULT = 256  # ticks; a whole short episode, so that every rollout sees all of it
 
 
@@ -63,21 +69,21 @@ class Rollout:
         return buffer.getvalue()
 
     def restore(self, data: bytes, name: str) -> None:
-        """Take up the towns where `dump` left them. Raises InputError if they are not of this scenario."""
+        """Take up the towns where `dump` left them. Raises InputError if they are not of this run."""
+        own = {"returns": self.returns, **self.towns.state._asdict()}
+        known = {key: plain(array) for key, array in own.items()}
         try:
-            with np.load(memory.BytesIO(data), allow_pickle=False) as stored:
-                arrays = {key: stored[key] for key in stored.files}
-        except (ValueError, OSError, KeyError, EOFError) as error:
-            raise InputError(f"{name}: damaged: {error}") from error
-        own = {**self.towns.state._asdict(), "returns": self.returns}
-        for key, array in own.items():
-            found = arrays.get(key)
-            if found is None or found.shape != array.shape or found.dtype != plain(array).dtype:
-                raise InputError(
-                    f"{name}: {key} does not fit the scenario and settings of this run",
-                    "resume with the version and the scenario file that the run began with",
-                )
-            plain(array)[...] = found
+            arrays = read_known_arrays(data, known, name, READ_LIMITS)
+        except SampleError as error:
+            raise InputError(str(error), FITTING) from error
+        saved = TownState(*(arrays[key] for key in TownState._fields))
+        if odd := find_impossible(saved, self.towns):
+            raise InputError(f"{name}: {odd.field} is {odd.found}, expected {odd.expected}", FITTING)
+        if not np.isfinite(arrays["returns"]).all():
+            raise InputError(f"{name}: returns holds numbers that are not finite", FITTING)
+        for key, array in known.items():
+            array[...] = arrays[key]
+        self.towns.over_count = int(self.towns.state.towns["over"].sum())
 
 
 def plain(array: np.ndarray) -> np.ndarray:

@@ -1,0 +1,83 @@
+"""Where a run stands, and how it is read back from a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+from townlet_core.errors import InputError
+from townlet_core.ppo.checkpoint import STATE, Checkpoint
+from townlet_core.ppo.network import ActorCritic
+from townlet_core.training.warm_start import Cloned
+
+RESTORE = "restore the checkpoint from a copy, or start a new run"
+Count = Annotated[int, Field(ge=0, lt=2**62)]
+LATER_FIELDS: tuple[str, ...] = ()  # which checkpoints of 0.1.0 do not have; they begin with their defaults
+
+
+def _of_warm_start(values: dict[str, float]) -> dict[str, float]:
+    if missing := set(Cloned._fields) - set(values):
+        raise ValueError(f"has no {sorted(missing)[0]}")
+    return values
+
+
+class Progress(NamedTuple):
+    """Where a run stands; everything but the weights, the optimiser and the towns."""
+
+    cycle: Count = 0  # cycles done
+    epoch: Count = 0  # telemetry records made
+    steps: Count = 0  # transitions learned from
+    skipped_in_a_row: Count = 0
+    log_offset: Count = 0
+    replay_position: tuple[Count, Count] = (0, 0)
+    best_reward: float | None = None  # highest mean reward of a rollout
+    threads: Count = 0  # of torch; another number gives other bits
+    device: str = "cpu"
+    # The last epoch of the warm start; the fields of Cloned.
+    cloned: Annotated[dict[str, float], AfterValidator(_of_warm_start)] | None = None
+
+
+_PROGRESS = TypeAdapter(Progress)
+
+
+def read_progress(checkpoint: Checkpoint, warn: Callable[[str], Any] = lambda message: None) -> Progress:
+    """Read the counters of a checkpoint.
+
+    Fields of a later version are left out, with a warning. Raises InputError naming a field that is missing
+    or of another type.
+    """
+    place = f"{checkpoint.folder / STATE}: state"
+    known = {name: value for name, value in checkpoint.state.items() if name in Progress._fields}
+    if unknown := sorted(set(checkpoint.state) - set(known)):
+        warn(f"{place}: {', '.join(unknown)[:80]}: not known to this version of Townlet, and left out")
+    if missing := [name for name in Progress._fields if name not in known and name not in LATER_FIELDS]:
+        raise InputError(f"{place}.{missing[0]}: missing", RESTORE)
+    try:
+        return _PROGRESS.validate_python(known)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{place}.{where}: {first['msg']}, found {str(first['input'])[:40]}", RESTORE
+        ) from error
+
+
+def refuse_other_network(checkpoint: Checkpoint, own: ActorCritic) -> None:
+    """Raise InputError if the checkpoint's network is not of the shape that the run's settings give."""
+    saved = checkpoint.about.network
+    if not saved.feature_names:  # written before names were kept
+        saved = saved.model_copy(update={"feature_names": own.config.feature_names})
+    for name, value in own.config:
+        if getattr(saved, name) != value:
+            found = str(getattr(saved, name))[:80]
+            raise InputError(
+                f"{checkpoint.folder / STATE}: network.{name} is {found}, this run has {str(value)[:80]}",
+                RESTORE,
+            )
+    if set(checkpoint.weights) != set(own.state_dict()):
+        odd = sorted(set(checkpoint.weights) ^ set(own.state_dict()))[0]
+        raise InputError(
+            f"{checkpoint.folder}: {odd} is not in both the checkpoint and this run's network", RESTORE
+        )
