@@ -52,7 +52,9 @@ def train(
     ] = None,
     log_every: Annotated[int | None, run(help="Write every n-th telemetry record.")] = None,
     log_max_bytes: Annotated[int | None, run(help="Rotate the telemetry file at this size.")] = None,
-    keep_checkpoints: Annotated[int | None, run(help="Checkpoint generations kept.")] = None,
+    keep_checkpoints: Annotated[
+        int | None, run(help="Newest checkpoint generations kept, beside the best.")
+    ] = None,
     num_towns: Annotated[int | None, data(help="Towns played at once in a rollout.")] = None,
     rollout_ticks: Annotated[
         int | None,

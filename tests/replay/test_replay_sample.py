@@ -11,6 +11,7 @@ from replay_samples import equal, make_sample
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
+from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.sample import examine_sample, load_sample, reload_sample, save_sample
 from townlet_core.replay.schema import REQUIRED_KEYS
 
@@ -206,6 +207,15 @@ def test_a_weakness_is_a_warning_and_the_sample_loads(tmp_path, sentence):
     save_sample(with_arrays(sample, **WEAKNESSES[sentence](sample)), tmp_path, "a")
     _, warnings = load_sample(tmp_path / "a.npz")
     assert any(sentence in warning for warning in warnings)
+
+
+def test_map_channels_are_limited_also_where_nobody_names_them(tmp_path):
+    sample = dataclasses.replace(make_sample(), optional={})
+    np.savez(tmp_path / "a.npz", **sample.arrays() | {"features": sample.features[:, :2]})
+    io.write_json(tmp_path / "a.json", {"feature_names": ["x", "y"]})
+    load_sample(tmp_path / "a.npz", limits=ReadLimits(max_features=4))
+    with pytest.raises(SampleError, match="map has 4 columns, expected at most 3"):
+        load_sample(tmp_path / "a.npz", limits=ReadLimits(max_features=3))
 
 
 def test_dones_that_do_not_say_how_it_ended_are_a_weakness(tmp_path):

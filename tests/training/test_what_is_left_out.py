@@ -241,3 +241,10 @@ def test_validate_names_the_settings_that_large_recordings_need(tmp_path, monkey
     assert any("for which training needs --replay-transitions 9" in message for message in told)
     assert any("for which training needs --streaming" in message for message in told)
     assert settings_of().replay_transitions == REPLAY_TRANSITIONS
+
+
+def test_a_position_beyond_what_is_left_of_the_recordings_goes_on_with_the_next_epoch():
+    dataset = dataset_of(*(sample_of(5, seed=i) for i in range(4)), batch_size=2)
+    feed = ReplayFeed(dataset, 10, (3, 9))
+    assert [batch.names for batch in feed.take()] == [next(dataset.batches(4)).names]
+    assert feed.position == (4, 1, 0)

@@ -26,7 +26,7 @@ def check_sample(
 
     `arrays` has all of TRAINING_ARRAYS. An empty list means that there is nothing to say.
     """
-    found = check_shapes(arrays, file)
+    found = check_shapes(arrays, file) or _check_widths(arrays, file, limits)
     if problems(found):
         return found
     found = check_metadata(metadata, arrays, meta_file, limits)
@@ -59,6 +59,16 @@ def check_shapes(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
                 message = f"has {length} {unit}, expected {expected}{tail or f' like {source}'}"
                 found.append(Finding("problem", file, name, message, RECAPTURE))
     return found
+
+
+def _check_widths(arrays: dict[str, np.ndarray], file: str, limits: ReadLimits) -> list[Finding]:
+    """Feature columns and map channels are limited, also where the metadata does not name them."""
+    columns = {name: arrays[name].shape[1] for name in ("features", "map")}
+    return [
+        Finding("problem", file, name, f"has {count:,} columns, expected at most {limits.max_features:,}")
+        for name, count in columns.items()
+        if count > limits.max_features
+    ]
 
 
 def _check_finite(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:

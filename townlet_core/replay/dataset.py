@@ -274,7 +274,7 @@ def _read_samples(config: ReplayDatasetConfig, selection: Selection) -> Iterator
         assert sample is not None  # there is no sample only where there is a problem
         if not _is_wanted(config.filters, sample.agent_id, sample.timesteps):
             continue
-        episodes = selection.choose(name, sample)
+        episodes = selection.choose(name, sample, identity[1])
         if selection.bytes > config.limits.max_memory_bytes and not config.streaming:
             most = f"{config.limits.max_memory_bytes:,} bytes"
             raise InputError(

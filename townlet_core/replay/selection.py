@@ -33,11 +33,15 @@ class Selection:
         self.unlearnable: list[str] = []  # those of them that were left out
         self.are_cut = False  # whether a sample holds more than one episode
         self.longest = (0, "")  # episode that was chosen: its ticks, its sample
-        self.bytes = 0  # of all samples something was chosen of
+        self.bytes = 0  # of memory that the samples take of which something was chosen
         self._first: dict[bytes, str] = {}  # fingerprint: name
 
-    def choose(self, name: str, sample: ReplaySample) -> list[slice]:
-        """Return the ticks of each episode to serve."""
+    def choose(self, name: str, sample: ReplaySample, file_bytes: int = 0) -> list[slice]:
+        """Return the ticks of each episode to serve.
+
+        file_bytes: of the file the sample was read from. Arrays are views into it where it is not compressed,
+        so it stays in memory with all else that it holds.
+        """
         self.samples += 1
         if self.for_training:
             own = fingerprint(sample)
@@ -56,7 +60,8 @@ class Selection:
             else:
                 chosen.append(ticks)
                 self.longest = max(self.longest, (ticks.stop - ticks.start, name))
-        self.bytes += sum(array.nbytes for array in sample.arrays().values()) if chosen else 0
+        if chosen:
+            self.bytes += max(file_bytes, sum(array.nbytes for array in sample.arrays().values()))
         return chosen
 
     def warnings(self) -> list[str]:

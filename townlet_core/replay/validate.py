@@ -23,7 +23,7 @@ from townlet_core.replay.manifest import (
     unlisted_entry,
 )
 from townlet_core.replay.metrics import TOTAL, load_metrics, sample_metrics
-from townlet_core.replay.sample import ReplaySample
+from townlet_core.replay.sample import ReplaySample, file_identity
 from townlet_core.replay.schema import Finding, problems, warnings
 from townlet_core.replay.selection import Selection
 
@@ -145,7 +145,7 @@ def _validate_together(
             agreement.add(str(entry.sample), sample)
         except TownletError as error:
             report.findings.append(_as_finding(error, entry.sample))
-        selection.choose(str(entry.sample), sample)
+        selection.choose(str(entry.sample), sample, file_identity(entry.sample)[1])
     if for_training and agreement.name:
         report.findings += _hold_to_training(path, agreement, selection, limits)
 

@@ -181,6 +181,8 @@ class ReplayFeed:
     def take(self) -> list[ReplayBatch]:
         """Return the next batches in the seeded order of the epoch, whole ones, or a part of the first."""
         epoch, served, part = (*self.position, 0)[:3]
+        if served >= len(self.dataset):  # an older checkpoint, of recordings that held more then
+            epoch, served, part = epoch + 1, 0, 0
         order = self.dataset.batch_order(epoch)
         taken: list[ReplayBatch] = []
         left = self.transitions

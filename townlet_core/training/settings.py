@@ -71,7 +71,9 @@ class TrainingSettings(PPOConfig, BaseSettings):
     ppo_log: Path | None = Field(None, description="Telemetry file; by default RUN/telemetry.jsonl.")
     log_every: int = Field(1, ge=1, description="Write every n-th telemetry record.")
     log_max_bytes: int | None = Field(None, ge=1024, description="Rotate the telemetry file at this size.")
-    keep_checkpoints: int = Field(2, ge=1, le=1000, description="Checkpoint generations kept.")
+    keep_checkpoints: int = Field(
+        2, ge=1, le=1000, description="Newest checkpoint generations kept, beside the best."
+    )
 
     @classmethod
     def settings_customise_sources(
