@@ -52,7 +52,9 @@ def train(
     ] = None,
     log_every: Annotated[int | None, run(help="Write every n-th telemetry record.")] = None,
     log_max_bytes: Annotated[int | None, run(help="Rotate the telemetry file at this size.")] = None,
-    keep_checkpoints: Annotated[int | None, run(help="Checkpoint generations kept.")] = None,
+    keep_checkpoints: Annotated[
+        int | None, run(help="Newest checkpoint generations kept, beside the best.")
+    ] = None,
     num_towns: Annotated[int | None, data(help="Towns played at once in a rollout.")] = None,
     rollout_ticks: Annotated[
         int | None,
@@ -224,7 +226,7 @@ def _start(
     from townlet_core import io
     from townlet_core.ppo.backend import resolve_device
     from townlet_core.telemetry.writer import refuse_existing_log
-    from townlet_core.training.feed import check_agreement, open_dataset, refuse_other_recordings
+    from townlet_core.training.feed import check_agreement, check_own_recordings, open_dataset
     from townlet_core.training.run import begin_run, choose_folder, refuse_run, remove_old_run
 
     name = plan.name if plan else "replay"
@@ -235,8 +237,8 @@ def _start(
     dataset = open_dataset(settings, settings.replay_manifest) if given else None
     if dataset and plan:
         check_agreement(dataset, plan)
-    if plan and settings.uses_recordings and not given and settings.capture_dir:
-        refuse_other_recordings(settings.capture_dir, plan, settings)
+    if plan and settings.uses_recordings and not given:
+        check_own_recordings(plan, settings)
     resolve_device(settings.device)
     if force:
         remove_old_run(folder, given)

@@ -77,6 +77,9 @@ def test_a_long_film_is_shown_with_a_stride_that_keeps_its_frames_few(film, day)
     assert (stride_for(film), stride_for(long)) == (1, 7)
     assert len(frames_of(long, 7)) <= MAX_FRAMES
     assert frames_of(long, 7)[-1] == 1440
+    for moments in range(1, 4 * MAX_FRAMES):
+        film = long._replace(scenes=long.scenes[:moments])
+        assert len(frames_of(film, stride_for(film))) <= MAX_FRAMES
     with pytest.raises(InputError, match=r"1,441 frames, expected at most 240"):
         frames_of(long, 1)
 

@@ -239,6 +239,15 @@ def test_a_dataset_that_would_fill_the_memory_asks_for_streaming(capture):
     assert len(ReplayDataset(dataclasses.replace(config, streaming=True))) == 3
 
 
+def test_the_memory_of_a_dataset_counts_all_that_its_files_hold(tmp_path):
+    sample = make_sample()
+    save_sample(sample, tmp_path, "a")
+    np.savez(tmp_path / "a.npz", **sample.arrays(), ours_not=np.zeros(200_000, np.uint8))
+    config = ReplayDatasetConfig(samples=(tmp_path / "a.npz",), limits=ReadLimits(max_memory_bytes=200_000))
+    with pytest.raises(InputError, match="more than 200,000 bytes of memory"):
+        ReplayDataset(config)
+
+
 def test_impossible_configurations_are_refused():
     with pytest.raises(InputError, match="batch_size: 0"):
         ReplayDatasetConfig(batch_size=0)

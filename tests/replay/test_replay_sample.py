@@ -11,6 +11,7 @@ from replay_samples import equal, make_sample
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
+from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.sample import examine_sample, load_sample, reload_sample, save_sample
 from townlet_core.replay.schema import REQUIRED_KEYS
 
@@ -196,10 +197,6 @@ def test_missing_files_and_bad_names_are_said(tmp_path):
 WEAKNESSES = {
     "rewards are 0.5 at every tick": lambda s: {"rewards": np.full(5, 0.5, np.float32)},
     "old_log_probs are all 0": lambda s: {"old_log_probs": np.zeros(5, np.float32)},
-    "truncations at tick 1 lies inside": lambda s: {
-        "truncations": changed(s.optional["truncations"], 1, True),
-        "dones": changed(s.dones, 1, True),
-    },
     "reward_terms do not sum": lambda s: {"rewards": s.rewards + np.arange(5, dtype=np.float32)},
 }
 
@@ -210,6 +207,47 @@ def test_a_weakness_is_a_warning_and_the_sample_loads(tmp_path, sentence):
     save_sample(with_arrays(sample, **WEAKNESSES[sentence](sample)), tmp_path, "a")
     _, warnings = load_sample(tmp_path / "a.npz")
     assert any(sentence in warning for warning in warnings)
+
+
+def test_map_channels_are_limited_also_where_nobody_names_them(tmp_path):
+    sample = dataclasses.replace(make_sample(), optional={})
+    np.savez(tmp_path / "a.npz", **sample.arrays() | {"features": sample.features[:, :2]})
+    io.write_json(tmp_path / "a.json", {"feature_names": ["x", "y"]})
+    load_sample(tmp_path / "a.npz", limits=ReadLimits(max_features=4))
+    with pytest.raises(SampleError, match="map has 4 columns, expected at most 3"):
+        load_sample(tmp_path / "a.npz", limits=ReadLimits(max_features=3))
+
+
+def test_dones_that_do_not_say_how_it_ended_are_a_weakness(tmp_path):
+    sample = dataclasses.replace(make_sample(), optional={})
+    del sample.metadata["training_arrays"][5:]
+    save_sample(sample, tmp_path, "a")
+    _, warnings = load_sample(tmp_path / "a.npz")
+    assert any("dones do not say what ended in a termination" in warning for warning in warnings)
+
+
+def test_an_end_in_the_middle_is_no_weakness_if_it_says_what_it_is(tmp_path):
+    sample = make_sample()
+    ends = {
+        "truncations": changed(sample.optional["truncations"], 1, True),
+        "dones": changed(sample.dones, 1, True),
+    }
+    save_sample(with_arrays(sample, **ends), tmp_path, "a")
+    assert load_sample(tmp_path / "a.npz")[1] == []
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("timeouts", "truncations"), ("terminals", "terminations")])
+def test_ends_under_the_name_of_others_are_refused_unless_ours_is_there_too(tmp_path, theirs, ours):
+    sample = make_sample()
+    save_sample(sample, tmp_path, "a")
+    arrays = sample.arrays()
+    np.savez(tmp_path / "a.npz", **arrays, **{theirs: arrays[ours]})
+    assert f"{theirs} is not an array of ours; ignored" in load_sample(tmp_path / "a.npz")[1][0]
+    del arrays[ours]
+    np.savez(tmp_path / "a.npz", **arrays, **{theirs: sample.optional[ours]})
+    with pytest.raises(SampleError, match=f"{theirs} is called {ours} here") as refused:
+        load_sample(tmp_path / "a.npz")
+    assert f"rename it to {ours}" in refused.value.hint
 
 
 def test_unknown_arrays_are_ignored_with_a_warning(tmp_path):

@@ -118,7 +118,7 @@ def test_lives_of_a_single_tick_do_not_end_a_run(tmp_path):
     trainer = trainer_of(tmp_path, settings)
     assert trainer.dataset.sample_count == 6
     trainer.run()
-    assert {record["transitions"] for record in read_log(tmp_path)} == {6 * 79}
+    assert {record["transitions"] for record in read_log(tmp_path)} == {79}  # of the 80 that fit into 100
 
 
 @pytest.mark.parametrize(("precision", "other"), [("fp32", "bf16"), ("bf16", "fp32")])

@@ -107,15 +107,15 @@ def animate(
 
 
 def stride_for(film: Film) -> int:
-    """Return the fewest ticks from frame to frame that keep an animation within MAX_FRAMES."""
-    return math.ceil(len(film.scenes) / MAX_FRAMES)
+    """Return the fewest ticks between frames that keep an animation, with its last one, in MAX_FRAMES."""
+    return max(1, math.ceil((len(film.scenes) - 1) / (MAX_FRAMES - 1)))
 
 
 def frames_of(film: Film, stride: int) -> list[int]:
     """Return every so many moments, and the last. Raises InputError for more than MAX_FRAMES."""
     last = len(film.scenes) - 1
     shown = sorted({*range(0, last + 1, stride), last})
-    if len(shown) > MAX_FRAMES + 1:
+    if len(shown) > MAX_FRAMES:
         raise InputError(
             f"{len(shown):,} frames, expected at most {MAX_FRAMES}",
             f"take one every {stride_for(film)} ticks (--every), or a part of the episode (--from, --to)",

@@ -23,6 +23,7 @@ class Agreement:
         self.action_dim = 0  # older samples: largest id + 1 so far
         self.lookup: Any = None
         self.other_lookup = ""  # the first older sample whose lookup differs
+        self.scenarios: dict[str, tuple[str, str]] = {}  # by digest: the scenario's name, the first sample
 
     def add(self, name: str, sample: ReplaySample) -> None:
         """Compare a sample with the first one. Raises SampleError naming both where they disagree."""
@@ -38,9 +39,27 @@ class Agreement:
         self._compare(name, "map channels", self.map_channels, sample.metadata.get("map_channels"))
         self._compare_features(name, sample.feature_names)
         self._compare_vocabulary(name, sample)
+        capture = sample.metadata.get("capture")
+        if isinstance(capture, dict) and isinstance(capture.get("scenario_sha256"), str):
+            scenario = str(capture.get("scenario"))[:64]
+            self.scenarios.setdefault(capture["scenario_sha256"], (scenario, name))
 
     def warnings(self) -> tuple[str, ...]:
-        """Say what the samples' vocabulary leaves open."""
+        """Say what the samples' vocabulary and their scenarios leave open."""
+        return (*self._warn_of_vocabulary(), *self.scenario_warnings())
+
+    def scenario_warnings(self) -> tuple[str, ...]:
+        """Say so if the samples come from different scenarios."""
+        if len(self.scenarios) < 2:
+            return ()
+        (digest, (scenario, first)), (other, (another, second)), *more = self.scenarios.items()
+        rest = f", and {len(more)} more of yet others" if more else ""
+        return (
+            f"{first} was recorded in {spell_scenario(scenario, digest)} and {second} in "
+            f"{spell_scenario(another, other)}{rest}: scenarios that differ may reward the same differently",
+        )
+
+    def _warn_of_vocabulary(self) -> tuple[str, ...]:
         if not self.is_older:
             return ()
         detail = (
@@ -74,6 +93,11 @@ class Agreement:
         self.action_dim = max(self.action_dim, int(sample.actions.max()) + 1)
         if sample.metadata.get("action_lookup") != self.lookup and not self.other_lookup:
             self.other_lookup = name
+
+
+def spell_scenario(name: str, digest: str) -> str:
+    """Name a scenario so that two of one name can be told apart."""
+    return f"{name} (sha256 {digest[:12]})"
 
 
 def check_conflict_features(feature_names: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from townlet_core.replay.episodes import split_dones
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.vocab import CONFLICT_FEATURES
 
@@ -52,7 +53,7 @@ def stack_samples(
 ) -> ReplayBatch:
     """Stack samples of equal shapes. `action_dim` is the vocabulary they share."""
     ticks = samples[0].timesteps
-    ends = [_split_dones(sample) for sample in samples]
+    ends = [split_dones(sample) for sample in samples]
     silence = np.zeros(ticks, np.float32)
 
     def column(name: str) -> np.ndarray:
@@ -78,15 +79,6 @@ def stack_samples(
         feature_names=feature_names,
         names=tuple(names),
     )
-
-
-def _split_dones(sample: ReplaySample) -> tuple[np.ndarray, np.ndarray]:
-    """Tell terminations from truncations; a done that says neither is a termination."""
-    truncations = sample.optional.get("truncations")
-    if truncations is None:
-        terminations = sample.optional.get("terminations", sample.dones)
-        return terminations, sample.dones & ~terminations
-    return sample.optional.get("terminations", sample.dones & ~truncations), truncations
 
 
 def _stack_masks(samples: Sequence[ReplaySample], ticks: int, action_dim: int) -> np.ndarray:

@@ -26,7 +26,7 @@ def check_sample(
 
     `arrays` has all of TRAINING_ARRAYS. An empty list means that there is nothing to say.
     """
-    found = check_shapes(arrays, file)
+    found = check_shapes(arrays, file) or _check_widths(arrays, file, limits)
     if problems(found):
         return found
     found = check_metadata(metadata, arrays, meta_file, limits)
@@ -59,6 +59,16 @@ def check_shapes(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
                 message = f"has {length} {unit}, expected {expected}{tail or f' like {source}'}"
                 found.append(Finding("problem", file, name, message, RECAPTURE))
     return found
+
+
+def _check_widths(arrays: dict[str, np.ndarray], file: str, limits: ReadLimits) -> list[Finding]:
+    """Feature columns and map channels are limited, also where the metadata does not name them."""
+    columns = {name: arrays[name].shape[1] for name in ("features", "map")}
+    return [
+        Finding("problem", file, name, f"has {count:,} columns, expected at most {limits.max_features:,}")
+        for name, count in columns.items()
+        if count > limits.max_features
+    ]
 
 
 def _check_finite(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
@@ -103,7 +113,7 @@ def _check_actions(
 
 
 def _check_ends(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
-    """`dones` is terminations or truncations, never both, and only the last tick can be truncated."""
+    """`dones` is terminations or truncations, never both."""
     found = []
     dones = arrays["dones"]
     terminations = arrays.get("terminations")
@@ -116,9 +126,9 @@ def _check_ends(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
     if wrong.any():
         message = f"at tick {wrong.argmax()} is not exactly one of terminated and truncated, or neither"
         found.append(Finding("problem", file, "dones", message, RECAPTURE))
-    if truncations is not None and truncations[:-1].any():
-        message = f"at tick {truncations.argmax()} lies inside the sample, where no value bootstraps it"
-        found.append(Finding("warning", file, "truncations", message))
+    if dones.any() and terminations is None and truncations is None:
+        message = "do not say what ended in a termination and what in a truncation: all count as terminations"
+        found.append(Finding("warning", file, "dones", message))
     return found
 
 

@@ -13,11 +13,13 @@ import numpy as np
 from townlet_core.errors import InputError, SampleError
 from townlet_core.replay.agreement import Agreement, check_conflict_features
 from townlet_core.replay.batch import ReplayBatch, stack_samples
+from townlet_core.replay.episodes import cut_episode
 from townlet_core.replay.events import count_events
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import ManifestEntry, examine_entry, load_manifest, unlisted_entry
 from townlet_core.replay.sample import ReplaySample, file_identity, raise_first, reload_sample
 from townlet_core.replay.schema import Finding, warnings
+from townlet_core.replay.selection import Selection
 from townlet_core.rng import generator
 
 _SHUFFLE_STREAM = 0x7E91A7  # keeps these draws apart from others with the same seed
@@ -25,10 +27,10 @@ _SHUFFLE_STREAM = 0x7E91A7  # keeps these draws apart from others with the same 
 
 @dataclass(frozen=True)
 class SampleFilters:
-    """Which samples to leave out. The defaults keep all."""
+    """Which samples are wanted; the others are left out without a word. The defaults keep all."""
 
     agents: tuple[str, ...] = ()  # keep only these agents
-    min_timesteps: int = 1  # keep only samples at least this long
+    min_timesteps: int = 1  # keep only episodes at least this long
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ class ReplayDatasetConfig:
     manifests: tuple[Path, ...] = ()
     samples: tuple[Path, ...] = ()  # NPZ files, each with its JSON beside it
     events: tuple[Path, ...] = ()  # event logs of the same captures, for event_counts
-    batch_size: int = 8  # whole samples per batch, not transitions
+    batch_size: int = 8  # whole episodes per batch, not transitions
     shuffle: bool = True  # a new order each epoch, a function of seed and epoch alone
     seed: int = 0
     drop_last: bool = False  # leave out batches smaller than batch_size
     streaming: bool = False  # read samples when their batch is due; memory is one batch
     filters: SampleFilters = SampleFilters()
+    for_training: bool = False  # leave out, with a warning, repeats and what cannot be learned from
+    bootstrap_truncations: bool = True  # as in PPOConfig; without it more can be learned from
     limits: ReadLimits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
@@ -54,56 +58,72 @@ class ReplayDatasetConfig:
 
 
 class _Item(NamedTuple):
-    """One sample of a dataset: in memory, or where to read it again."""
+    """One episode of a dataset: in memory, or where to read it again."""
 
     name: str
     timesteps: int
     sample: ReplaySample | None  # None when streaming
     path: Path | None  # None when it never was a file
     identity: tuple[int, int, int] | None  # of the file when it was checked
+    part: slice | None  # its ticks, where the file holds others as well
+
+
+class _Read(NamedTuple):
+    """One sample that was read, and what is served of it."""
+
+    name: str
+    sample: ReplaySample
+    findings: list[Finding]
+    items: list[_Item]  # empty where it is left out
 
 
 class ReplayDataset:
-    """Batches of whole samples. Iterate once per epoch; each iteration is the next epoch.
+    """Batches of whole episodes. Iterate once per epoch; each iteration is the next epoch.
 
     Opening reads every sample once and holds it to all rules, digests included, and all of them to each
-    other, so that nothing can go wrong after the first batch but a file that changes. A batch holds samples
-    of one length; where there are several lengths, their batches alternate at random.
+    other, so that nothing can go wrong after the first batch but a file that changes. A sample is one
+    episode, or is cut into those it holds. A batch holds episodes of one length; where there are several
+    lengths, their batches alternate at random.
 
-    feature_names, map_shape, action_dim: what the samples share. warnings: what is weak in them.
+    feature_names, map_shape, action_dim: what the samples share. scenarios: where they were recorded, by the
+    scenario's digest: its name, and the first sample. selection: what was left out. warnings: that, and what
+    is weak in them.
     epoch: the one that the next iteration serves.
     """
 
     def __init__(self, config: ReplayDatasetConfig) -> None:
         """Open the files of the configuration. Raises SampleError, MissingError, InputError or DiskError."""
-        self._open(config, _read_samples(config))
+        selection = Selection(config.for_training, config.bootstrap_truncations)
+        self._open(config, _read_samples(config, selection), selection)
 
     @classmethod
     def from_samples(cls, samples: Sequence[ReplaySample], config: ReplayDatasetConfig) -> ReplayDataset:
         """Make a dataset of samples that are in memory already and are trusted to keep the rules."""
         dataset = cls.__new__(cls)
-        named: Iterator[tuple[_Item, ReplaySample, list[Finding]]] = (
-            (_Item(f"{i:03d}_{sample.agent_id}", sample.timesteps, sample, None, None), sample, [])
-            for i, sample in enumerate(samples)
+        selection = Selection(config.for_training, config.bootstrap_truncations)
+        names = (f"{i:03d}_{sample.agent_id}" for i, sample in enumerate(samples))
+        read = (
+            _Read(name, sample, [], _items(config, selection.choose(name, sample), sample, name))
+            for name, sample in zip(names, samples, strict=True)
             if _is_wanted(config.filters, sample.agent_id, sample.timesteps)
         )
-        dataset._open(config, named)
+        dataset._open(config, read, selection)
         return dataset
 
-    def _open(
-        self, config: ReplayDatasetConfig, found: Iterable[tuple[_Item, ReplaySample, list[Finding]]]
-    ) -> None:
+    def _open(self, config: ReplayDatasetConfig, found: Iterable[_Read], selection: Selection) -> None:
         """Keep the items, and hold their samples to each other as they come."""
         self.config = config
         self.epoch = 0
         self._items: list[_Item] = []
+        self._last: tuple[Path, ReplaySample] | None = None  # read again, of several episodes
         agreement = Agreement()
         weak: dict[str, list[Any]] = {}  # message: [first file, how many], so that warnings stay few
-        for item, sample, findings in found:
-            agreement.add(str(item.path or item.name), sample)
-            for finding in warnings(findings):
+        for name, sample, findings, items in found:
+            agreement.add(name, sample)
+            for finding in warnings(findings) if items else ():
                 weak.setdefault(f"{finding.place} {finding.message}", [finding.file, 0])[1] += 1
-            self._items.append(item)
+            self._items += items
+        selection.refuse_nothing()
         if not self._items:
             least = config.filters.min_timesteps
             raise SampleError(
@@ -113,7 +133,10 @@ class ReplayDataset:
         self.feature_names = agreement.feature_names
         self.map_shape = agreement.map_shape
         self.action_dim = agreement.action_dim
+        self.scenarios = agreement.scenarios
+        self.selection = selection
         self.warnings = (
+            *selection.warnings(),
             *agreement.warnings(),
             *(
                 f"{file}: {text}{f' (and {n - 1} more files)' if n > 1 else ''}"
@@ -128,7 +151,13 @@ class ReplayDataset:
 
     @property
     def sample_count(self) -> int:
+        """How many episodes are served; of samples that are one episode each, how many samples."""
         return len(self._items)
+
+    @property
+    def files(self) -> list[Path]:
+        """The samples that are served, in order, as far as they are files."""
+        return list(dict.fromkeys(item.path for item in self._items if item.path))
 
     @property
     def transitions(self) -> int:
@@ -150,12 +179,16 @@ class ReplayDataset:
         """Serve the batches of an epoch from number `first` on; those before it are not read."""
         return (self.stack(members) for members in self.batch_order(epoch)[first:])
 
+    def timesteps(self, member: int) -> int:
+        """How many ticks an episode has, by its number."""
+        return self._items[member].timesteps
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration serves, as a resumed run must."""
         self.epoch = epoch
 
     def batch_order(self, epoch: int) -> list[list[int]]:
-        """List the samples of each batch of an epoch: a function of the seed and the epoch alone."""
+        """List the episodes of each batch of an epoch: a function of the seed and the epoch alone."""
         size, rng = self.config.batch_size, generator(self.config.seed, epoch, _SHUFFLE_STREAM)
         batches: list[list[int]] = []
         for members in self._groups().values():
@@ -194,13 +227,13 @@ class ReplayDataset:
         return dict(total)
 
     def stack(self, members: Sequence[int]) -> ReplayBatch:
-        """Make a batch of samples of one length, by their numbers."""
+        """Make a batch of episodes of one length, by their numbers."""
         items = [self._items[i] for i in members]
         samples = [self._sample(item) for item in items]
         return stack_samples(samples, [item.name for item in items], self.feature_names, self.action_dim)
 
     def _groups(self) -> dict[int, list[int]]:
-        """Group the samples by length, in the order the lengths first appear."""
+        """Group the episodes by length, in the order the lengths first appear."""
         groups: dict[int, list[int]] = {}
         for i, item in enumerate(self._items):
             groups.setdefault(item.timesteps, []).append(i)
@@ -212,8 +245,14 @@ class ReplayDataset:
         assert item.path is not None  # a sample is in memory, or it has a file
         if file_identity(item.path) != item.identity:
             raise SampleError(f"{item.path}: has changed since the dataset was opened", "start the run again")
+        if item.part and self._last and self._last[0] == item.path:
+            return cut_episode(self._last[1], item.part)
         metadata = {"feature_names": self.feature_names, "action_dim": self.action_dim}
-        return reload_sample(item.path, metadata, self.config.limits)
+        sample = reload_sample(item.path, metadata, self.config.limits)
+        if item.part is None:
+            return sample
+        self._last = (item.path, sample)  # the next episode is likely to be of this file as well
+        return cut_episode(sample, item.part)
 
 
 def check_trainable(dataset: ReplayDataset) -> None:
@@ -224,27 +263,47 @@ def check_trainable(dataset: ReplayDataset) -> None:
     check_conflict_features(dataset.feature_names)
 
 
-def _read_samples(config: ReplayDatasetConfig) -> Iterator[tuple[_Item, ReplaySample, list[Finding]]]:
+def _read_samples(config: ReplayDatasetConfig, selection: Selection) -> Iterator[_Read]:
     """Read and check the files of a configuration one after the other."""
-    taken = 0
     for entry in _entries(config):
         if not _is_wanted(config.filters, entry.agent_id, entry.frame_count):
             continue
-        identity = file_identity(entry.sample)
+        identity, name = file_identity(entry.sample), str(entry.sample)
         sample, found = examine_entry(entry, config.limits)
         raise_first(found)
         assert sample is not None  # there is no sample only where there is a problem
         if not _is_wanted(config.filters, sample.agent_id, sample.timesteps):
             continue
-        taken += sum(array.nbytes for array in sample.arrays().values())
-        if taken > config.limits.max_memory_bytes and not config.streaming:
+        episodes = selection.choose(name, sample, identity[1])
+        if selection.bytes > config.limits.max_memory_bytes and not config.streaming:
             most = f"{config.limits.max_memory_bytes:,} bytes"
             raise InputError(
                 f"{entry.sample}: up to this one the samples take more than {most} of memory",
                 "set streaming, or raise max_memory_bytes",
             )
-        kept = None if config.streaming else sample
-        yield _Item(entry.sample.stem, sample.timesteps, kept, entry.sample, identity), sample, found
+        items = _items(config, episodes, sample, entry.sample.stem, entry.sample, identity)
+        yield _Read(name, sample, found, items)
+
+
+def _items(
+    config: ReplayDatasetConfig,
+    episodes: Sequence[slice],
+    sample: ReplaySample,
+    name: str,
+    path: Path | None = None,
+    identity: tuple[int, int, int] | None = None,
+) -> list[_Item]:
+    """Make an item of each episode that is long enough."""
+    items = []
+    for ticks in episodes:
+        timesteps = ticks.stop - ticks.start
+        if timesteps < config.filters.min_timesteps:
+            continue
+        is_whole = timesteps == sample.timesteps
+        kept = None if config.streaming and path else cut_episode(sample, ticks)
+        label = name if is_whole else f"{name}[{ticks.start}:{ticks.stop}]"
+        items.append(_Item(label, timesteps, kept, path, identity, None if is_whole else ticks))
+    return items
 
 
 def _entries(config: ReplayDatasetConfig) -> Iterator[ManifestEntry]:

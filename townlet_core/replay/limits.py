@@ -24,3 +24,6 @@ class ReadLimits:
 
 
 DEFAULT_LIMITS = ReadLimits()
+REPLAY_TRANSITIONS = (
+    32768  # most recorded ticks that a training cycle learns from, unless it is told otherwise
+)

@@ -18,6 +18,7 @@ from townlet_core.replay.metadata import canonical_metadata
 from townlet_core.replay.npz import RESTORE, list_members, pack_npz, read_array
 from townlet_core.replay.schema import ARRAYS, TRAINING_ARRAYS, Finding, problems, warnings
 
+_FOREIGN = {"timeouts": "truncations", "terminals": "terminations"}  # names of others, and ours
 _STEM_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
@@ -158,15 +159,23 @@ def _read_arrays(
     """Read the arrays we know; a damaged one becomes a finding, an unknown one a warning."""
     arrays: dict[str, np.ndarray] = {}
     found: list[Finding] = []
-    for member in list_members(data, file, limits).values():
-        if member.name not in ARRAYS:
+    members = list_members(data, file, limits)
+    for member in members.values():
+        ours = _FOREIGN.get(member.name)
+        if (
+            ours and ours not in members
+        ):  # ignoring it would join episodes that have nothing to do with each other
+            message = f"is called {ours} here, and says where episodes end"
+            hint = f"rename it to {ours}, and let dones be true where either terminations or truncations are"
+            found.append(Finding("problem", file, member.name, message, hint))
+        elif member.name not in ARRAYS:
             found.append(Finding("warning", file, member.name, "is not an array of ours; ignored"))
-            continue
-        try:
-            arrays[member.name] = read_array(data, member, file, verify)
-        except SampleError as error:
-            sentence = str(error).removeprefix(f"{file}: {member.name} ")
-            found.append(Finding("problem", file, member.name, sentence, error.hint))
+        else:
+            try:
+                arrays[member.name] = read_array(data, member, file, verify)
+            except SampleError as error:
+                sentence = str(error).removeprefix(f"{file}: {member.name} ")
+                found.append(Finding("problem", file, member.name, sentence, error.hint))
     return arrays, found
 
 

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from townlet_core import io
 from townlet_core.errors import MissingError, TownletError
 from townlet_core.replay.agreement import Agreement, check_conflict_features
 from townlet_core.replay.events import count_events
-from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.replay.limits import DEFAULT_LIMITS, REPLAY_TRANSITIONS, ReadLimits
 from townlet_core.replay.manifest import (
     MANIFEST_ENDINGS,
     ManifestEntry,
@@ -22,8 +23,9 @@ from townlet_core.replay.manifest import (
     unlisted_entry,
 )
 from townlet_core.replay.metrics import TOTAL, load_metrics, sample_metrics
-from townlet_core.replay.sample import ReplaySample
+from townlet_core.replay.sample import ReplaySample, file_identity
 from townlet_core.replay.schema import Finding, problems, warnings
+from townlet_core.replay.selection import Selection
 
 _METRICS_SLACK = 1e-4  # relative; older metrics were summed in float32
 
@@ -91,11 +93,17 @@ def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_train
     listed: set[Path] = set()
     for path in manifests:
         listed |= set(map(_real, _validate_manifest(path, report, limits, for_training)))
+    loose = {
+        path: unlisted_entry(path) for path in files if path.suffix == ".npz" and _real(path) not in listed
+    }
+    if for_training and loose and not manifests:
+        _validate_together(folder, list(loose.values()), report, limits, for_training)
+        loose = {}
     for path in files:
-        if path.suffix == ".npz" and _real(path) not in listed:
+        if path in loose:
             if manifests:
                 report.findings.append(Finding("warning", str(path), "", "is not listed in a manifest"))
-            _validate_sample(path, report, limits, for_training and not manifests)
+            _validate_sample(path, report, limits, for_training=False)
         elif path.name.endswith("_metrics.json"):
             _validate_metrics(path, report, limits)
         elif path.name.endswith("_events.jsonl"):
@@ -128,7 +136,7 @@ def _validate_together(
     path: Path, entries: Sequence[ManifestEntry], report: Report, limits: ReadLimits, for_training: bool
 ) -> None:
     """Validate samples, hold those that are sound to each other, and all to what training needs."""
-    agreement = Agreement()
+    agreement, selection = Agreement(), Selection(for_training)
     for entry in entries:
         sample = _validate_entry(entry, report, limits)
         if sample is None:
@@ -137,11 +145,29 @@ def _validate_together(
             agreement.add(str(entry.sample), sample)
         except TownletError as error:
             report.findings.append(_as_finding(error, entry.sample))
+        selection.choose(str(entry.sample), sample, file_identity(entry.sample)[1])
     if for_training and agreement.name:
+        report.findings += _hold_to_training(path, agreement, selection, limits)
+
+
+def _hold_to_training(
+    path: Path, agreement: Agreement, selection: Selection, limits: ReadLimits
+) -> Iterable[Finding]:
+    """Find what training refuses, what it leaves out, and which of its settings the samples need."""
+    for message in (*selection.warnings(), *agreement.scenario_warnings()):
+        yield Finding("warning", str(path), "", message)
+    ticks, longest = selection.longest
+    if ticks > REPLAY_TRANSITIONS:
+        needed = f"has an episode of {ticks:,} ticks, for which training needs --replay-transitions {ticks}"
+        yield Finding("warning", longest, "", needed)
+    if selection.bytes > limits.max_memory_bytes:
+        size = f"takes {selection.bytes:,} bytes of memory, for which training needs --streaming"
+        yield Finding("warning", str(path), "", size)
+    for refuse in (selection.refuse_nothing, partial(check_conflict_features, agreement.feature_names)):
         try:
-            check_conflict_features(agreement.feature_names)
+            refuse()
         except TownletError as error:
-            report.findings.append(_as_finding(error, path))
+            yield _as_finding(error, path)
 
 
 def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) -> ReplaySample | None:

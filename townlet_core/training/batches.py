@@ -16,6 +16,7 @@ from townlet_core.ppo.network import ActorCritic, score_actions
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import SMALLEST_STD
 from townlet_core.replay.batch import ReplayBatch
+from townlet_core.replay.episodes import learned_ticks
 
 
 class OffPolicy(NamedTuple):
@@ -69,18 +70,19 @@ def replay_batch(
     was wrong by, better or worse, but keep their mean: it says whether the other policy is worth following,
     and once the learner does better, little is left of it.
 
-    The last tick of a recording that has not ended for good has no observation after it, so it serves
-    as the bootstrap of the tick before and is not learned from itself.
+    Wherever an episode ends, in the last row or before, the rule is the same: what ends for good is worth 0
+    from then on; where the episode or the recording was cut, the tick that has no observation after it serves
+    as the bootstrap of the tick before, and is not learned from itself (replay/episodes.py).
     Raises InputError if that leaves nothing.
     """
     parts: list[TrainBatch] = []
     errors: list[np.ndarray] = []
     log_rhos: list[np.ndarray] = []
     for batch in recorded:
-        ended = has_ended(batch, config.bootstrap_truncations)
-        for lanes, ticks in ((ended, len(batch.actions)), (~ended, len(batch.actions) - 1)):
-            if lanes.any() and ticks > 0:
-                part, wrong_by, rhos = _judge(batch, lanes, ticks, network, config, correction)
+        learned = learned_ticks(batch.dones, batch.terminations, config.bootstrap_truncations)
+        for lanes in (learned[-1], ~learned[-1]):
+            if learned[:, lanes].any():
+                part, wrong_by, rhos = _judge(batch, lanes, learned, network, config, correction)
                 parts.append(part)
                 errors.append(wrong_by)
                 log_rhos.append(rhos)
@@ -98,11 +100,6 @@ def replay_batch(
         scale = max(float(np.sqrt(np.square(finite).mean())) if len(finite) else 0.0, SMALLEST_STD)
         whole = whole._replace(advantages=whole.advantages / np.float32(scale))
     return whole, OffPolicy(mean, ess_fraction(mean, square))
-
-
-def has_ended(batch: ReplayBatch, bootstrap_truncations: bool) -> np.ndarray:
-    """Which lanes end for good, (N,) bool: in a termination, or in what counts as one."""
-    return batch.terminations[-1] if bootstrap_truncations else batch.dones[-1]
 
 
 def first_statistics(
@@ -125,55 +122,59 @@ def first_statistics(
 def _judge(
     batch: ReplayBatch,
     lanes: np.ndarray,
-    ticks: int,
+    learned: np.ndarray,
     network: ActorCritic,
     config: PPOConfig,
     correction: str,
 ) -> tuple[TrainBatch, np.ndarray, np.ndarray]:
-    """Make a batch of the first `ticks` ticks of some lanes.
+    """Make a batch of the learned ticks of some lanes. learned: (T, N) of all lanes.
 
     Returns it, what the critic was wrong by, and the log ratios, both flat.
     """
 
-    def flat(array: np.ndarray, rows: int = ticks) -> np.ndarray:
-        chosen = array[:rows, lanes]
+    def flat(array: np.ndarray) -> np.ndarray:
+        chosen = array[:, lanes]
         return chosen.reshape(-1, *chosen.shape[2:])
 
-    total, count = len(batch.actions), int(lanes.sum())
-    log_probs, values = score_actions(
-        network,
-        flat(batch.map, total),
-        flat(batch.features, total),
-        flat(batch.action_mask, total),
-        flat(batch.actions, total),
-        config.precision,
-    )
-    log_probs, values = log_probs.reshape(total, count), values.reshape(total, count)
-    after = values[ticks] if ticks < total else np.zeros(count, np.float32)
-    log_rhos = log_probs[:ticks] - batch.old_log_probs[:ticks, lanes]
-    outcome = (
-        batch.rewards[:ticks, lanes],
-        np.concatenate([values[:ticks], after[None]]),
-        batch.dones[:ticks, lanes],
-        config.gamma,
-    )
+    columns = (batch.map, batch.features, batch.action_mask, batch.actions)
+    maps, features, masks, actions = (flat(column) for column in columns)
+    scored = score_actions(network, maps, features, masks, actions, config.precision)
+    log_probs, values = (column.reshape(len(learned), -1) for column in scored)
+    log_rhos = log_probs - batch.old_log_probs[:, lanes]
+    dones, finals = _ends(batch.dones[:, lanes], learned[:, lanes], values)
+    followed = np.concatenate([values, np.zeros_like(values[:1])])
+    outcome = (batch.rewards[:, lanes], followed, dones, config.gamma)
     if correction == "vtrace":
-        judged = vtrace(log_rhos, *outcome, config.gae_lambda)
+        judged = vtrace(log_rhos, *outcome, config.gae_lambda, truncation_values=finals)
         wrong_by = judged.advantages
     else:
-        wrong_by = advantages(*outcome, gae_lambda=1.0)
+        wrong_by = advantages(*outcome, gae_lambda=1.0, truncation_values=finals)
         kept = wrong_by if correction == "none" else np.maximum(wrong_by, 0)
-        judged = VTrace(kept, values[:ticks] + kept)
+        judged = VTrace(kept, values + kept)
     part = TrainBatch(
-        map=flat(batch.map),
-        features=flat(batch.features),
-        action_mask=flat(batch.action_mask),
-        actions=flat(batch.actions),
+        map=maps,
+        features=features,
+        action_mask=masks,
+        actions=actions,
         # The advantages carry any importance weight, so the ratio starts at 1 with the policy as it is.
-        old_log_probs=log_probs[:ticks].reshape(-1),
-        old_values=values[:ticks].reshape(-1),
+        old_log_probs=log_probs.reshape(-1),
+        old_values=values.reshape(-1),
         advantages=judged.advantages.reshape(-1),
         returns=judged.value_targets.reshape(-1),
         rewards=flat(batch.rewards),
     )
-    return part, wrong_by.reshape(-1), log_rhos.reshape(-1)
+    rows = flat(learned)
+    part = part if rows.all() else TrainBatch(*(column[rows] for column in part))
+    return part, wrong_by.reshape(-1)[rows], log_rhos.reshape(-1)[rows]
+
+
+def _ends(dones: np.ndarray, learned: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Let lanes end before each tick that is not learned from, and give its value to the tick before.
+
+    Returns dones and truncation values as `advantages` takes them. All arrays are (T, N).
+    """
+    dones, finals = dones.copy(), np.zeros_like(values)
+    bootstraps = ~learned[1:]
+    finals[:-1] = np.where(bootstraps & ~dones[:-1], values[1:], 0)
+    dones[:-1] |= bootstraps
+    return dones, finals

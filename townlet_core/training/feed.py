@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from townlet_core import io
 from townlet_core.capture.capture import Capture, CaptureSettings, capture
 from townlet_core.errors import InputError
 from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.replay.agreement import spell_scenario
 from townlet_core.replay.batch import ReplayBatch
-from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, SampleFilters, check_trainable
+from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, check_trainable
 from townlet_core.replay.limits import DEFAULT_LIMITS
 from townlet_core.replay.manifest import load_manifest, unlisted_entry
 from townlet_core.scenario.load import scenario_sha256
@@ -24,6 +26,13 @@ ENOUGH_TRANSITIONS = 4096  # what the scripted policy records if nobody says how
 def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) -> Capture:
     """Let the scripted policy make the recordings that nobody gave."""
     return capture(scenario, ScriptedPolicy(scenario), _settings_of(scenario, settings), folder)
+
+
+def check_own_recordings(scenario: Scenario, settings: TrainingSettings) -> None:
+    """Raise InputError if what record_script is going to make could not be learned from, before it does."""
+    _check_length(scenario.name, _settings_of(scenario, settings).ticks, settings)
+    if settings.capture_dir:
+        refuse_other_recordings(settings.capture_dir, scenario, settings)
 
 
 def refuse_other_recordings(folder: Path, scenario: Scenario, settings: TrainingSettings) -> None:
@@ -78,23 +87,45 @@ def recordings_sha256(settings: TrainingSettings) -> str | None:
 
 
 def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> ReplayDataset:
-    """Open all recordings, with the event logs beside their manifests, and check that they teach conflict."""
-    logs = (path.with_name(path.name.replace("_manifest.json", "_events.jsonl")) for path in manifests)
+    """Open all recordings, with the event logs beside their manifests, and check that they teach conflict.
+
+    Raises InputError also for an episode that is longer than a cycle may learn from.
+    """
     dataset = ReplayDataset(
         ReplayDatasetConfig(
             manifests=manifests,
             samples=settings.replay_sample,
-            events=tuple(log for log in logs if log.suffix == ".jsonl" and io.kind_of(log) == "file"),
             seed=settings.seed,
             streaming=settings.streaming,
-            # Of a single tick nobody knows what followed: a cycle that took only such had nothing to learn.
-            filters=SampleFilters(min_timesteps=2),
+            for_training=True,
+            bootstrap_truncations=settings.bootstrap_truncations,
         )
     )
     check_trainable(dataset)
+    ticks, name = dataset.selection.longest
+    _check_length(name, ticks, settings)
     if settings.warm_start == "bc":
         check_cloneable(dataset)
+    dataset.config = dataclasses.replace(dataset.config, events=_event_logs(dataset, manifests))
     return dataset
+
+
+def _event_logs(dataset: ReplayDataset, manifests: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Find the event logs if they tell of the dataset: of all of it, and of nothing else."""
+    logs = [path.with_name(path.name.replace("_manifest.json", "_events.jsonl")) for path in manifests]
+    listed = [entry.sample for path in manifests for entry in load_manifest(path).entries]
+    if dataset.selection.unlearnable or dataset.files != listed:
+        return ()
+    return tuple(logs) if all(log.suffix == ".jsonl" and io.kind_of(log) == "file" for log in logs) else ()
+
+
+def _check_length(name: str, ticks: int, settings: TrainingSettings) -> None:
+    if ticks > settings.replay_transitions:
+        raise InputError(
+            f"{name}: an episode of {ticks:,} ticks, and --replay-transitions lets a cycle learn from "
+            f"{settings.replay_transitions:,} at most",
+            f"give --replay-transitions {ticks} or more",
+        )
 
 
 def check_cloneable(dataset: ReplayDataset) -> None:
@@ -123,25 +154,47 @@ def check_agreement(dataset: ReplayDataset, scenario: Scenario) -> None:
         )
 
 
-class ReplayFeed:
-    """Serve a cycle's recordings: whole batches up to a number of transitions, at most one pass over them.
+def warn_of_scenarios(dataset: ReplayDataset, scenario: Scenario) -> list[str]:
+    """Say where a recording comes from that is learned from beside live towns of another scenario."""
+    own = scenario_sha256(scenario)
+    others = [(digest, *found) for digest, found in dataset.scenarios.items() if digest != own]
+    if not others:
+        return []
+    digest, name, sample = others[0]
+    recorded = f"{sample} was recorded in {spell_scenario(name, digest)}"
+    live = f"the live towns are {spell_scenario(scenario.name, own)}"
+    return [f"{recorded}, and {live}: scenarios that differ may reward the same differently"]
 
-    position: (epoch, batches served of it), which is all that a resumed run needs.
+
+class ReplayFeed:
+    """Serve a cycle's recordings: at most a number of transitions, and at most one pass over them.
+
+    position: (epoch, batches served of it, episodes served of the batch after them), which is all that a
+    resumed run needs; an older checkpoint has the first two.
     """
 
-    def __init__(self, dataset: ReplayDataset, transitions: int, position: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, dataset: ReplayDataset, transitions: int, position: tuple[int, ...] = (0, 0)) -> None:
         self.dataset = dataset
         self.transitions = transitions
         self.position = position
 
     def take(self) -> list[ReplayBatch]:
-        """Return the next batches in the seeded order of the epoch."""
-        epoch, served = self.position
+        """Return the next batches in the seeded order of the epoch, whole ones, or a part of the first."""
+        epoch, served, part = (*self.position, 0)[:3]
+        if served >= len(self.dataset):  # an older checkpoint, of recordings that held more then
+            epoch, served, part = epoch + 1, 0, 0
+        order = self.dataset.batch_order(epoch)
         taken: list[ReplayBatch] = []
-        for batch in self.dataset.batches(epoch, served):
-            if taken and sum(b.transitions for b in taken) + batch.transitions > self.transitions:
+        left = self.transitions
+        while served < len(order):
+            members, ticks = order[served][part:], self.dataset.timesteps(order[served][0])
+            if len(members) * ticks > left:
+                if not taken and left >= ticks:
+                    members = members[: left // ticks]
+                    taken, part = [self.dataset.stack(members)], part + len(members)
                 break
-            taken.append(batch)
-        served += len(taken)
-        self.position = (epoch + 1, 0) if served >= len(self.dataset) else (epoch, served)
+            taken.append(self.dataset.stack(members))
+            left -= len(members) * ticks
+            served, part = served + 1, 0
+        self.position = (epoch + 1, 0, 0) if served == len(order) else (epoch, served, part)
         return taken

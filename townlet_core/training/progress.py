@@ -31,7 +31,7 @@ class Progress(NamedTuple):
     steps: Count = 0  # transitions learned from
     skipped_in_a_row: Count = 0
     log_offset: Count = 0
-    replay_position: tuple[Count, Count] = (0, 0)
+    replay_position: tuple[Count, Count] | tuple[Count, Count, Count] = (0, 0)  # of ReplayFeed
     best_reward: float | None = None  # highest mean reward of a rollout
     threads: Count = 0  # of torch; another number gives other bits
     device: str = "cpu"

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML, YAMLError
 from townlet_core import io
 from townlet_core.errors import InputError, did_you_mean
 from townlet_core.ppo.config import PPOConfig
+from townlet_core.replay.limits import REPLAY_TRANSITIONS
 
 MAX_CONFIG_BYTES = 1 << 20
 PREFIX = "TOWNLET_"
@@ -42,7 +43,7 @@ class TrainingSettings(PPOConfig, BaseSettings):
     replay_manifest: tuple[Path, ...] = Field((), description="Manifest of recordings; may be repeated.")
     replay_sample: tuple[Path, ...] = Field((), description="One recorded NPZ; may be repeated.")
     replay_transitions: int = Field(
-        32768, ge=1, description="Recorded transitions learned from per cycle, at most."
+        REPLAY_TRANSITIONS, ge=1, description="Recorded transitions learned from per cycle, at most."
     )
     replay_correction: Literal["self_imitation", "vtrace"] = Field(
         "self_imitation", description="How recordings, which another policy made, are learned from."
@@ -70,7 +71,9 @@ class TrainingSettings(PPOConfig, BaseSettings):
     ppo_log: Path | None = Field(None, description="Telemetry file; by default RUN/telemetry.jsonl.")
     log_every: int = Field(1, ge=1, description="Write every n-th telemetry record.")
     log_max_bytes: int | None = Field(None, ge=1024, description="Rotate the telemetry file at this size.")
-    keep_checkpoints: int = Field(2, ge=1, le=1000, description="Checkpoint generations kept.")
+    keep_checkpoints: int = Field(
+        2, ge=1, le=1000, description="Newest checkpoint generations kept, beside the best."
+    )
 
     @classmethod
     def settings_customise_sources(
