@@ -55,6 +55,11 @@ class Rollout:
             self.returns[done] = 0
         return ended
 
+    def count_steps(self, cycles: int) -> tuple[int, int]:
+        """Work out environment steps and town ticks of a run's first cycles from the towns themselves."""
+        ticks, towns, _ = self.frames.actions.shape
+        return int(self.towns.state.towns["actions"].sum()), cycles * ticks * towns
+
     def dump(self) -> bytes:
         """Serialise towns and running returns; equal states give equal bytes."""
         buffer = memory.BytesIO()
