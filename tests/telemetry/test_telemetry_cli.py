@@ -151,7 +151,7 @@ def test_summary_prints_each_format(townlet, log):
     assert townlet("telemetry", "summary", log, "--format", "html")[1].startswith("<!doctype html>")
     for flag in (["--json"], ["--format", "json"]):
         data = orjson.loads(townlet("telemetry", "summary", log, *flag)[1])
-        assert data["fields"]["kl_divergence"]["maximum_epoch"] == 3
+        assert data["modes"]["rollout"]["fields"]["kl_divergence"]["maximum_epoch"] == 3
         assert data["latest"]["epoch"] == 3
 
 

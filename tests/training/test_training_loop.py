@@ -20,6 +20,7 @@ from townlet_core.ppo.network import masked_log_probs, score_actions
 from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.events import load_events
 from townlet_core.scenario.load import load_scenario
+from townlet_core.telemetry.fields import OF_BATCH
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.loop import Reports
 from townlet_core.vocab import ACTION_COUNT, RELEASE, WAIT
@@ -163,6 +164,16 @@ def test_environment_steps_count_agents_in_town_once_whatever_the_epochs(tmp_pat
     assert [record["env_ticks"] for record in records] == [0, 0, 150, 150, 150, 150, 300, 300]
     assert records[3]["steps"] - records[1]["steps"] == 450 * 2  # sample passes count every epoch
     assert [record.get("env_steps_per_second", 0) > 0 for record in records] == [False, False, True, True] * 2
+
+
+def test_what_describes_the_batch_is_the_same_in_all_its_epochs(tmp_path):
+    run_small(tmp_path, source="mixed", cycles=2)
+    records = read_log(tmp_path)
+    for first, second in zip(records[::2], records[1::2], strict=True):
+        shared = OF_BATCH & first.keys()
+        assert {name: first[name] for name in shared} == {name: second[name] for name in shared}
+    described = {"reward_mean", "rollout_ticks", "queue_conflict_events", "baseline_sample_count", "adv_mean"}
+    assert described < OF_BATCH
 
 
 def test_who_is_out_of_town_takes_no_environment_steps(tmp_path):
