@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
+from townlet_cli.console import count, next_step, note, out, print_json, progress, safe, table, warn
 from townlet_cli.policies import open_policy, scenario_of_run
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def evaluate(
         )
         return
     rows = table(
-        f"{safe(plan.name)}: {episodes} episodes each, mean [95 % interval]", "", *map(safe, results)
+        f"{safe(plan.name)}: {count(episodes, 'episode')} each, mean [95 % interval]", "", *map(safe, results)
     )
     for measure in MEASURES:
         rows.add_row(measure, *(_show(result[measure]) for result in results.values()))

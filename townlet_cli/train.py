@@ -347,8 +347,7 @@ def _show_record(record: dict[str, Any]) -> None:
 def _show_batch(batch: ReplayBatch) -> None:
     if Verbosity.level >= 2:
         stats = ", ".join(f"{name} {value:.3g}" for name, value in batch.conflict_stats().items())
-        samples = count(len(batch.names), "sample")
-        detail(f"replay batch of {samples}, {batch.transitions} transitions: {stats}")
+        detail(f"replay batch of {count(len(batch.names), 'sample')}, {batch.transitions} ticks: {stats}")
 
 
 def _show_cloned(cloned: Cloned, settings: TrainingSettings, folder: Path) -> None:
@@ -357,8 +356,9 @@ def _show_cloned(cloned: Cloned, settings: TrainingSettings, folder: Path) -> No
 
     text = (
         f"warm start, epoch {cloned.epoch} of {settings.warm_start_epochs}: foretells "
-        f"{cloned.held_out_accuracy:.1%} of the actions in {cloned.held_out_samples} held-out samples; the "
-        f"commonest action alone, {cloned.majority_accuracy:.1%}"
+        f"{cloned.held_out_accuracy:.1%} of the actions in "
+        f"{count(cloned.held_out_samples, 'held-out sample')}; the commonest action alone, "
+        f"{cloned.majority_accuracy:.1%}"
     )
     if cloned.epoch < settings.warm_start_epochs:
         detail(text)

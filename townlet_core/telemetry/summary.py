@@ -157,7 +157,8 @@ def curve_tables(summary: Summary) -> list[Table]:
 def axis_span(statistics: Statistics, mode: str) -> str:
     """Say what a mode's curves are drawn over: `environment steps 450 to 4,500`."""
     ends = [point.x for name in CURVES for point in statistics.curve(name, mode)]
-    return f"{AXES.get(statistics.axis() or '', 'records')} {min(ends):,.0f} to {max(ends):,.0f}"
+    span = f"{min(ends):,.0f}" + (f" to {max(ends):,.0f}" if max(ends) > min(ends) else "")
+    return f"{AXES.get(statistics.axis() or '', 'records')} {span}"
 
 
 def titled(summary: Summary, title: str, mode: str) -> str:

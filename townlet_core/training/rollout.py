@@ -7,7 +7,7 @@ import io as memory
 import numpy as np
 
 from townlet_core.capture.frames import Frames, Policy, allocate_frames, collect
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, count
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
 from townlet_core.training.records import Counters, describe_rollout
@@ -36,7 +36,8 @@ class Rollout:
         collect(self.towns, policy, self.frames, stop.check)
         if not self.frames.alive.any():
             raise InputError(
-                f"{self.towns.scenario.name}: nobody was in town for {len(self.frames.actions)} ticks",
+                f"{self.towns.scenario.name}: nobody was in town for "
+                f"{count(len(self.frames.actions), 'tick')}",
                 "play longer at a time with --rollout-ticks, or lower respawn_delay_ticks",
             )
         about = describe_rollout(self.frames, self.towns.feature_names, before, Counters(self.towns.state))
