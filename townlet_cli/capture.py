@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
+from townlet_cli.console import count, next_step, note, out, print_json, progress, safe, table, warn
 from townlet_cli.policies import SCRIPTS, open_network, open_policy
 from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
@@ -123,7 +123,7 @@ def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json:
     if as_json:
         print_json({"manifest": str(result.manifest), "samples": result.entries, "totals": result.totals})
         return
-    title = f"{safe(plan.name)}: {settings.ticks} ticks, seed {settings.seed}"
+    title = f"{safe(plan.name)}: {count(settings.ticks, 'tick')}, seed {settings.seed}"
     rows = table(title, "sample", "ticks", "reward")
     for entry, reward in list(zip(result.entries, result.rewards, strict=True))[:SHOWN_SAMPLES]:
         rows.add_row(safe(entry["sample"]), str(entry["frame_count"]), f"{reward:.3f}")
@@ -144,5 +144,5 @@ def _check(plan: Scenario, result: Capture) -> None:
     for miss in misses:
         warn(str(miss))
     if misses:
-        raise CheckFailed(f"{plan.name}: {len(misses)} of {len(plan.expect)} expectations are not met")
-    note(f"all {len(plan.expect)} expectations of {safe(plan.name)} are met")
+        raise CheckFailed(f"{plan.name}: {len(misses)} of {count(len(plan.expect), 'expectation')} not met")
+    note(f"{safe(plan.name)}: {count(len(plan.expect), 'expectation')} met")

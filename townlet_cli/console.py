@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from townlet_core.errors import count as count  # for the commands, which talk through this module
+
 
 def make_console(stderr: bool = False) -> Console:
     """A console that leaves text as it is: a path may hold :100:, which is no emoji."""
@@ -69,11 +71,6 @@ def detail(message: str) -> None:
 def warn(message: str) -> None:
     """Warn on stderr, also with -q. `message` is plain text."""
     err.print(f"[yellow]warning:[/yellow] {safe(message)}")
-
-
-def count(number: int, noun: str) -> str:
-    """Say how many: `no problems`, `1 problem`, `2 problems`."""
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def next_step(command: str) -> None:

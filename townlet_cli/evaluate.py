@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
+from townlet_cli.console import count, next_step, note, out, print_json, progress, safe, table, warn
 from townlet_cli.policies import SCRIPTS, open_policy, scenario_of_run
 from townlet_core.errors import InputError
 
@@ -71,7 +71,7 @@ def evaluate(
         )
         return
     rows = table(
-        f"{safe(plan.name)}: {episodes} episodes per policy, mean and its 95 % interval over episodes",
+        f"{safe(plan.name)}: {count(episodes, 'episode')} per policy, mean and its 95 % interval over episodes",
         "",
         *(
             f"{safe(name)}{' (deterministic)' if deterministic and name not in SCRIPTS else ''}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import next_step, note, out, progress, safe, warn
+from townlet_cli.console import count, next_step, note, out, progress, safe, warn
 
 if TYPE_CHECKING:
     from townlet_core.render.film import Film, Part
@@ -151,7 +151,7 @@ def _write_picture(
         shown = poster.frames_of(film, stride)
         with progress("painting", len(shown)) as advance:
             data = poster.animate(film, shown, 1000 // fps, advance)
-        said = f"{len(shown)} frames, one every {stride} ticks" if stride > 1 else f"{len(shown)} frames"
+        said = count(len(shown), "frame") + (f", one every {stride} ticks" if stride > 1 else "")
     else:
         shown = [film.moment_at(tick)] if tick is not None else key_moments(film, moments)
         image = poster.poster(film, shown[0]) if len(shown) == 1 else poster.contact_sheet(film, shown)
@@ -165,4 +165,4 @@ def _write_picture(
 
 def _span(film: Film) -> str:
     agents = sum(agent.alive for agent in film.scenes[0].agents)
-    return f"{safe(film.title)}, ticks {film.first_tick} to {film.last_tick}, {agents} agents"
+    return f"{safe(film.title)}, ticks {film.first_tick} to {film.last_tick}, {count(agents, 'agent')}"

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from townlet_cli.console import next_step, out, print_json, safe, table, warn
+from townlet_cli.console import count, next_step, out, print_json, safe, table, warn
 from townlet_cli.render import render
 
 replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_args_is_help=True)
 
-_BLOCKS = "▁▂▃▄▅▆▇█"
 _BAR_WIDTH = 30
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
@@ -51,7 +50,7 @@ def _print_findings(findings: list[Any]) -> None:
         groups.setdefault((finding.severity, finding.place, finding.message), []).append(finding)
     for (severity, place, message), alike in sorted(groups.items(), key=lambda group: group[0][0]):
         colour = "red" if severity == "problem" else "yellow"
-        more = f" (and {len(alike) - 1} more files)" if len(alike) > 1 else ""
+        more = f" (and {count(len(alike) - 1, 'more file')})" if len(alike) > 1 else ""
         hint = f"; {alike[0].hint}" if alike[0].hint else ""
         where = f"{alike[0].file}: {place} " if place else f"{alike[0].file}: "
         out.print(f"[{colour}]{severity}[/{colour}] {safe(where + message + more + hint)}")
@@ -59,11 +58,9 @@ def _print_findings(findings: list[Any]) -> None:
 
 def _print_verdict(path: Path, report: dict[str, Any]) -> None:
     counts = [
-        f"{report[name]} {name if report[name] != 1 else name[:-1]}"
-        for name in ("manifests", "samples", "events")
-        if report[name]
+        count(report[f"{noun}s"], noun) for noun in ("manifest", "sample", "event") if report[f"{noun}s"]
     ]
-    found = f"{len(report['problems'])} problems, {len(report['warnings'])} warnings"
+    found = f"{count(len(report['problems']), 'problem')}, {count(len(report['warnings']), 'warning')}"
     verdict = "[green]ok[/green]" if report["ok"] else "[red]not usable[/red]"
     out.print(f"{safe(path)}: {verdict}: {', '.join(counts) or 'nothing'} read, {found}")
 
@@ -94,9 +91,15 @@ def inspect(
 
 
 def _print_sample(found: dict[str, Any]) -> None:
+    from townlet_core.telemetry.curves import sparkline
+
     origin = found["behaviour"] or "an unknown policy"
-    out.print(f"{safe(found['agent_id'])}: {found['timesteps']} ticks, recorded from {safe(origin)}")
-    out.print(f"rewards  {sparkline(found['reward_curve'])}  {_range(found['reward_curve'])}\n")
+    ticks = count(found["timesteps"], "tick")
+    out.print(f"{safe(found['agent_id'])}: {ticks}, recorded from {safe(origin)}")
+    # The curve may be of averages; the range beside it is that of the ticks.
+    rewards = next(row for row in found["arrays"] if row["name"] == "rewards")
+    span = f"{rewards['min']:.3g} to {rewards['max']:.3g}"
+    out.print(f"rewards  {sparkline(found['reward_curve'])}  {span}\n")
     arrays = table("Arrays", "name", "shape", "type", "min", "mean", "max")
     for row in found["arrays"]:
         figures = (f"{row[name]:.4g}" for name in ("min", "mean", "max"))
@@ -104,8 +107,8 @@ def _print_sample(found: dict[str, Any]) -> None:
     out.print(arrays)
     actions = table("Actions", "name", "count", "")
     most = max(found["actions"].values())
-    for name, count in found["actions"].items():
-        actions.add_row(safe(name), str(count), "█" * max(1, round(_BAR_WIDTH * count / most)))
+    for name, number in found["actions"].items():
+        actions.add_row(safe(name), str(number), "█" * max(1, round(_BAR_WIDTH * number / most)))
     actions.columns[2].justify = "left"
     out.print(actions)
     metrics = table("Metrics", "name", "value")
@@ -117,8 +120,8 @@ def _print_sample(found: dict[str, Any]) -> None:
 def _print_manifest(found: dict[str, Any]) -> None:
     samples, shape = found["samples"], " × ".join(map(str, found["map_shape"]))
     out.print(
-        f"{len(samples)} samples, {found['transitions']:,} transitions, map {shape}, "
-        f"{found['feature_count']} features, {found['action_dim']} actions"
+        f"{count(len(samples), 'sample')}, {count(found['transitions'], 'transition')}, map {shape}, "
+        f"{count(found['feature_count'], 'feature')}, {count(found['action_dim'], 'action')}"
     )
     rows = table("Samples", "sample", "agent", "ticks", "reward", "entropy", "rivalry", "conflicts")
     for sample in samples:
@@ -131,19 +134,7 @@ def _print_manifest(found: dict[str, Any]) -> None:
 
 
 def _print_features(statistics: dict[str, Any]) -> None:
-    rows = table(f"Features over {statistics['count']:,} ticks", "name", "mean", "std")
+    rows = table(f"Features over {count(statistics['count'], 'tick')}", "name", "mean", "std")
     for name, mean, std in zip(statistics["names"], statistics["mean"], statistics["std"], strict=True):
         rows.add_row(safe(name), f"{mean:.4f}", f"{std:.4f}")
     out.print(rows)
-
-
-def sparkline(values: list[float]) -> str:
-    """Draw a series in one line of block characters, lowest to highest."""
-    low, high = min(values), max(values)
-    if low == high:
-        return _BLOCKS[3] * len(values)
-    return "".join(_BLOCKS[int((value - low) / (high - low) * (len(_BLOCKS) - 1) + 0.5)] for value in values)
-
-
-def _range(values: list[float]) -> str:
-    return f"{min(values):.3g} to {max(values):.3g}"

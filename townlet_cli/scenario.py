@@ -58,7 +58,7 @@ def show_scenario(
         return
     width, height = scenario.size
     out.print(f"[bold]{safe(scenario.name)}[/bold]  {safe(_summary(scenario)['description'])}".rstrip())
-    out.print(f"{scenario.ticks} ticks, {width} × {height} tiles, seed {scenario.seed}\n")
+    out.print(f"{count(scenario.ticks, 'tick')}, {width} × {count(height, 'tile')}, seed {scenario.seed}\n")
     scene = opening_scene(scenario)
     for row in draw_text(scene):
         out.print(safe(row))

@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from townlet_cli.console import count, out, plain, plain_lines, safe, table, to_json, warn
-from townlet_core.telemetry.fields import CURVES
+from townlet_core.telemetry.curves import sparkline
+from townlet_core.telemetry.fields import AXES, CURVES
 from townlet_core.telemetry.reader import Line
 from townlet_core.telemetry.rules import Rule
 from townlet_core.telemetry.summary import format_number, one_line
-from townlet_core.telemetry.watch import Seen, record_line, seen_json, sparkline, watch_log
+from townlet_core.telemetry.watch import Seen, record_line, seen_json, watch_log
 
 POLL_SECONDS = 0.2
 WINDOW = 60  # records a sparkline shows
@@ -79,6 +80,7 @@ class Dashboard:
         self._latest: Seen | None = None
         # By data mode: drawn through each other, replay and rollout are a sawtooth that tells nothing.
         self._curves: dict[str, dict[str, deque[float]]] = {}
+        self._places: dict[str, deque[float]] = {}  # environment steps of the records behind the curves
         self._alerts: deque[str] = deque(maxlen=ALERTS)
 
     def add(self, seen: Seen) -> None:
@@ -89,8 +91,9 @@ class Dashboard:
         curves = self._curves.setdefault(mode, {name: deque[float](maxlen=WINDOW) for name in CURVES})
         for name, values in curves.items():
             if name in seen.record:
-                value = seen.record[name]
-                values.append(value if type(value) in (int, float) else math.nan)
+                values.append(_number(seen.record[name]))
+        places = self._places.setdefault(mode, deque(maxlen=WINDOW))
+        places.append(_number(seen.record.get("env_steps")))
         self.alert_count += len(seen.alerts)
         epoch = one_line(seen.record.get("epoch", "-"))
         self._alerts += [
@@ -108,7 +111,7 @@ class Dashboard:
         record = self._latest.record
         facts = [
             f"{name} {one_line(record[name])}"
-            for name in ("scenario", "run_id", "cycle_id", "data_mode")
+            for name in ("env_steps", "scenario", "run_id", "cycle_id", "data_mode")
             if name in record
         ]
         damage = [count(self.damaged, "damaged line")] if self.damaged else []
@@ -121,13 +124,17 @@ class Dashboard:
 
     def _curve_table(self) -> Table:
         mode = "rollout" if "rollout" in self._curves else next(iter(self._curves))
+        width = max(10, out.width - BESIDE_CURVE)
         title = f"Records of {safe(mode)}" if mode else "Records"
+        places = [place for place in list(self._places[mode])[-width:] if math.isfinite(place)]
+        if places and max(places) > 0:
+            title += f", {AXES['env_steps']} {min(places):,.0f} to {max(places):,.0f}"
         result = table(title, "field", "last records", "latest", "minimum", "maximum")
         for name, values in self._curves[mode].items():
             if values:
-                finite = [value for value in values if math.isfinite(value)] or [math.nan]
-                figures = (values[-1], min(finite), max(finite))
-                shown = list(values)[-max(10, out.width - BESIDE_CURVE) :]
+                shown = list(values)[-width:]  # and the range beside it is that of what is shown
+                finite = [value for value in shown if math.isfinite(value)] or [math.nan]
+                figures = (shown[-1], min(finite), max(finite))
                 result.add_row(name, sparkline(shown), *map(format_number, figures))
         return result
 
@@ -137,3 +144,7 @@ class Dashboard:
         return Text(
             plain_lines("\n".join([count(self.alert_count, "alert"), *map(plain, self._alerts)])), style="red"
         )
+
+
+def _number(value: object) -> float:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan

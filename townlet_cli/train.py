@@ -11,6 +11,7 @@ import typer
 
 from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import Verbosity, detail, next_step, note, out, print_json, progress, safe, warn
+from townlet_core.errors import count
 
 if TYPE_CHECKING:
     from townlet_core.ppo.checkpoint import Checkpoint
@@ -340,15 +341,15 @@ def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | 
 def _show_record(record: dict[str, Any]) -> None:
     detail(
         f"cycle {record['cycle_id'] + 1} epoch {record['epoch']} {record['data_mode']}: "
-        f"reward {record['reward_mean']:.4f}, loss {record['loss_total']:.4f}, "
-        f"kl {record['kl_divergence']:.4f}, entropy {record['loss_entropy']:.3f}"
+        f"{count(record['env_steps'], 'environment step')}, reward {record['reward_mean']:.4f}, loss "
+        f"{record['loss_total']:.4f}, kl {record['kl_divergence']:.4f}, entropy {record['loss_entropy']:.3f}"
     )
 
 
 def _show_batch(batch: ReplayBatch) -> None:
     if Verbosity.level >= 2:
         stats = ", ".join(f"{name} {value:.3g}" for name, value in batch.conflict_stats().items())
-        detail(f"replay batch of {len(batch.names)} samples, {batch.transitions} transitions: {stats}")
+        detail(f"replay batch of {count(len(batch.names), 'sample')}, {batch.transitions} ticks: {stats}")
 
 
 def _show_cloned(cloned: Cloned, settings: TrainingSettings, folder: Path) -> None:
@@ -357,8 +358,9 @@ def _show_cloned(cloned: Cloned, settings: TrainingSettings, folder: Path) -> No
 
     text = (
         f"warm start, epoch {cloned.epoch} of {settings.warm_start_epochs}: foretells "
-        f"{cloned.held_out_accuracy:.1%} of the actions in {cloned.held_out_samples} held-out samples; the "
-        f"commonest action alone, {cloned.majority_accuracy:.1%}"
+        f"{cloned.held_out_accuracy:.1%} of the actions in "
+        f"{count(cloned.held_out_samples, 'held-out sample')}; the commonest action alone, "
+        f"{cloned.majority_accuracy:.1%}"
     )
     if cloned.epoch < settings.warm_start_epochs:
         detail(text)
@@ -377,7 +379,7 @@ def _report(
                 "run": str(folder),
                 "telemetry": str(log),
                 "cycles": result.progress.cycle,
-                "steps": result.progress.steps,
+                **{name: getattr(result.progress, name) for name in ("env_steps", "env_ticks", "steps")},
                 "reward_mean": result.rewards,
                 "warm_start": result.progress.cloned,
                 "weights_sha256": result.weights_sha256,
@@ -385,11 +387,11 @@ def _report(
         )
         return
     if result.rewards:
-        done, rewards = result.progress.cycle, result.rewards
+        done, rewards, at = result.progress.cycle, result.rewards, result.progress
         first = f"{rewards[0]:.4f} in cycle {done - len(rewards) + 1}, " if len(rewards) > 1 else ""
         out.print(
-            f"{done} cycle{'s' if done > 1 else ''}, {result.progress.steps:,} transitions; mean reward "
-            f"{first}{rewards[-1]:.4f} in cycle {done}"
+            f"{count(done, 'cycle')}, {count(at.env_steps, 'environment step')}, "
+            f"{count(at.steps, 'sample pass')}; mean reward {first}{rewards[-1]:.4f} in cycle {done}"
         )
     out.print(f"run: {safe(folder)}")
     out.print(f"telemetry: {safe(log)}")

@@ -84,6 +84,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def count(number: int, noun: str) -> str:
+    """Say how many: `no problems`, `1 problem`, `2 problems`, `1,234 passes`."""
+    plural = "" if number == 1 else "es" if noun.endswith(("s", "x", "ch")) else "s"
+    return f"{number:,} {noun}{plural}" if number else f"no {noun}{plural}"
+
+
 def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
     """Return ` (did you mean 'x'?)` for the known word nearest to `word`, or an empty string."""
     nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from replay_samples import make_sample
 
-from townlet_cli.replay import sparkline
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
 from townlet_core.replay.describe import describe_path
@@ -144,15 +143,33 @@ def test_a_folder_is_described_by_its_only_manifest(capture):
         describe_path(capture / "s_metrics.json")
 
 
-def test_sparklines_span_lowest_to_highest():
-    assert sparkline([0.0, 1.0, 0.5]) == "▁█▅"
-    assert sparkline([2.0, 2.0]) == "▄▄"
+def test_inspect_tells_the_range_of_the_ticks_and_not_of_the_averages_it_draws(tmp_path):
+    sample = make_sample(600)
+    sample.rewards[:] = 0
+    sample.rewards[299] = 7  # of ten ticks that are one bar
+    save_sample(sample, tmp_path, "long")
+    (line,) = [
+        line
+        for line in townlet("replay", "inspect", tmp_path / "long.npz").stdout.splitlines()
+        if line.startswith("rewards  ▁")
+    ]
+    assert line.endswith("█▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁  0 to 7")
+
+
+def test_reports_of_one_sample_speak_of_one_sample(tmp_path):
+    entry = save_sample(make_sample(1), tmp_path, "s_anna_001")
+    save_manifest(tmp_path, "s", [entry], {})
+    commands = [("validate", tmp_path), ("inspect", tmp_path), ("inspect", tmp_path / "s_anna_001.npz")]
+    said = "\n".join(townlet("replay", *command).stdout for command in commands)
+    assert "1 manifest, 1 sample read, no problems" in said
+    assert "1 sample, 1 transition, map" in said
+    assert "anna: 1 tick, recorded" in said
 
 
 def test_the_commands_print_and_exit_as_documented(capture):
     good = townlet("replay", "validate", capture)
     assert (good.returncode, good.stderr) == (0, "")
-    assert "ok: 1 manifest, 2 samples, 1 event read, 0 problems, 0 warnings" in good.stdout
+    assert "ok: 1 manifest, 2 samples, 1 event read, no problems, no warnings" in good.stdout
     shown = townlet("replay", "inspect", capture / "s_anna_001.npz", "--features")
     assert shown.returncode == 0
     assert "rivalry_max_mean" in shown.stdout

@@ -34,7 +34,7 @@ def test_a_new_scenario_keeps_its_promises_and_names_itself_to_the_next_command(
     townlet("scenario", "new", "my_town")
     code, _, err = townlet("capture", "my_town.yaml", "--check")
     assert code == 0
-    assert "all 4 expectations of my_town are met" in err
+    assert "my_town: 4 expectations met" in err
     assert "next: townlet train my_town.yaml --mode mixed" in err
 
 

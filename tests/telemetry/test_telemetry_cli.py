@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import orjson
 import pytest
@@ -151,8 +152,39 @@ def test_summary_prints_each_format(townlet, log):
     assert townlet("telemetry", "summary", log, "--format", "html")[1].startswith("<!doctype html>")
     for flag in (["--json"], ["--format", "json"]):
         data = orjson.loads(townlet("telemetry", "summary", log, *flag)[1])
-        assert data["fields"]["kl_divergence"]["maximum_epoch"] == 3
+        assert data["modes"]["rollout"]["fields"]["kl_divergence"]["maximum_epoch"] == 3
         assert data["latest"]["epoch"] == 3
+
+
+def test_reports_of_one_record_speak_of_one_record(tmp_path, make_record, townlet):
+    log = tmp_path / "log"
+    with TelemetryWriter(log) as writer:
+        writer.write(make_record(1, env_steps=1, steps=1))
+    with open(log, "a") as file:
+        file.write("not a record\n")
+    told = [townlet("telemetry", "validate", log), townlet("telemetry", "watch", log)]
+    told += [townlet("telemetry", "summary", log, "--format", form) for form in ("text", "markdown", "html")]
+    said = "\n".join(stdout + stderr for _, stdout, stderr in told)
+    assert said.count("1 record, 1 damaged line, 1 environment step, 1 sample pass") == 3
+    assert "1 record, 1 problem" in said
+    assert re.findall(r"\b1 (?:[a-z]+ )?(?:records|lines|problems|steps|passes)\b", said) == []
+
+
+def test_the_range_beside_a_sparkline_is_that_of_what_it_shows(tmp_path, make_record, monkeypatch):
+    log = tmp_path / "log"
+    with TelemetryWriter(log) as writer:
+        for epoch in range(1, 21):  # the first one is far above the last ten, which have room
+            writer.write(make_record(epoch, env_steps=60 * epoch, loss_total=100.0 / epoch**2))
+    monkeypatch.setattr(out, "width", 80)
+    dashboard = telemetry_view.Dashboard("log")
+    for seen in watch_log(log, [], dashboard.count_damage):
+        dashboard.add(seen)
+    with out.capture() as capture:
+        out.print(dashboard.render())
+    shown = capture.get()
+    assert "Records of rollout, environment steps 660 to 1,200" in shown
+    (row,) = [line.split() for line in shown.splitlines() if line.startswith("loss_total")]
+    assert row[2:] == ["0.25", "0.25", "0.8264"]
 
 
 def test_the_dashboard_shows_curves_alerts_and_damage_with_markup_as_text(log, make_record):

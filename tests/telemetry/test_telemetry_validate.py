@@ -138,6 +138,28 @@ def test_drift_is_the_distance_of_means_within_each_mode_both_have(tmp_path, mak
     assert not {"epoch", "epoch_duration_sec", "log_stream_offset"} & {field for _, field in drifts}
 
 
+def test_modes_that_differ_are_not_compared(tmp_path, make_record):
+    baseline = Statistics()
+    baseline.add(make_record(data_mode="replay", rollout_ticks=0))
+    found = problems_of(tmp_path / "log", as_line(make_record()) + b"\n", baseline=baseline)
+    assert found == [
+        (0, "data_mode", "the baseline holds records of replay, the log of rollout: nothing to compare")
+    ]
+
+
+def test_a_baseline_that_says_no_mode_stands_for_any(make_record):
+    log, baseline = Statistics(), Statistics()
+    for mode, ticks, lr in (("replay", 0, 0.1), ("rollout", 20, 0.4)):
+        log.add(make_record(data_mode=mode, rollout_ticks=ticks, lr=lr))
+    baseline.add({"lr": 0.2})
+    drifts = [(drift.mode, drift.mean) for drift in measure_drift(log, baseline)]
+    assert drifts == [("rollout", 0.4), ("replay", 0.1)]
+    assert [(drift.mode, drift.mean) for drift in measure_drift(baseline, log)] == [
+        ("rollout", 0.2),
+        ("replay", 0.2),
+    ]
+
+
 def test_drift_relative_to_nothing_is_absolute(make_record):
     log, baseline = Statistics(), Statistics()
     log.add(make_record(adv_mean=0.5))
@@ -160,7 +182,7 @@ def test_drift_beyond_the_threshold_is_a_problem(tmp_path, make_record):
 
 def test_a_baseline_may_be_one_indented_record(reference):
     baseline = load_baseline(reference / "baseline_rollout.json")
-    assert baseline.means(("rollout",))["queue_conflict_events"] == 32
+    assert baseline.means("rollout")["queue_conflict_events"] == 32
     log = reference / "queue_conflict_ppo_mixed.jsonl"  # the baseline is its rollout record
     assert list(LogCheck(log, baseline, drift_threshold=0.0).problems()) == []
 

@@ -10,13 +10,13 @@ import pytest
 from small_runs import settings_of, trainer_of
 
 from townlet_core.errors import DiskError, InputError, Interrupted
-from townlet_core.ppo import checkpoint
+from townlet_core.ppo import checkpoint as checkpoints
 from townlet_core.ppo.backend import torch, versions
 from townlet_core.training import loop
 from townlet_core.training.loop import Reports
 from townlet_core.training.stopping import StopRequest, stop_on_signals
 
-CLOCKS = ("timestamp", "epoch_duration_sec", "steps_per_second", "run_id")
+CLOCKS = ("timestamp", "epoch_duration_sec", "steps_per_second", "env_steps_per_second", "run_id")
 
 
 def told(folder: Path) -> list[dict]:
@@ -111,11 +111,22 @@ def test_towns_of_another_shape_are_refused(tmp_path):
         trainer_of(tmp_path, settings_of(cycles=2, num_towns=5), resume=True)
 
 
+def test_environment_steps_go_on_from_a_checkpoint_that_did_not_count_them(tmp_path):
+    counted = trainer_of(tmp_path, settings_of(cycles=2)).run().progress
+    checkpoint = checkpoints.load_checkpoint(tmp_path)
+    for name in ("env_steps", "env_ticks"):
+        del checkpoint.state[name]
+    again = trainer_of(tmp_path, settings_of(cycles=2))
+    again.resume(checkpoint)
+    assert again.progress == counted
+    assert counted.env_steps == 900
+
+
 def test_another_number_of_threads_and_other_versions_are_told_once(tmp_path, monkeypatch):
     trainer_of(tmp_path, settings_of(cycles=1)).run()
     threads, here = torch.get_num_threads(), versions()
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
-    for module in (checkpoint, loop):
+    for module in (checkpoints, loop):
         monkeypatch.setattr(module, "versions", lambda: dict.fromkeys(here, "other"))
     heard: list[str] = []
     again = trainer_of(tmp_path, settings_of(cycles=2), reports=Reports(warning=heard.append), resume=True)

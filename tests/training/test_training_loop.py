@@ -20,6 +20,7 @@ from townlet_core.ppo.network import masked_log_probs, score_actions
 from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.events import load_events
 from townlet_core.scenario.load import load_scenario
+from townlet_core.telemetry.fields import OF_BATCH
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.loop import Reports
 from townlet_core.vocab import ACTION_COUNT, RELEASE, WAIT
@@ -154,6 +155,38 @@ def test_conflicts_told_of_a_rollout_are_those_of_its_frames(tmp_path):
     assert record["queue_conflict_events"] == frames.conflict_events.sum()
     assert record["queue_conflict_intensity_sum"] == pytest.approx(frames.conflict_intensity.sum())
     assert record["reward_mean"] == pytest.approx(frames.rewards[frames.alive].mean(), rel=1e-5)
+
+
+def test_environment_steps_count_agents_in_town_once_whatever_the_epochs(tmp_path):
+    run_small(tmp_path, source="mixed", cycles=2)  # 3 towns of 3 agents, who all stay, for 50 ticks a cycle
+    records = read_log(tmp_path)
+    assert [record["env_steps"] for record in records] == [0, 0, 450, 450, 450, 450, 900, 900]
+    assert [record["env_ticks"] for record in records] == [0, 0, 150, 150, 150, 150, 300, 300]
+    assert records[3]["steps"] - records[1]["steps"] == 450 * 2  # sample passes count every epoch
+    assert [record.get("env_steps_per_second", 0) > 0 for record in records] == [False, False, True, True] * 2
+
+
+def test_what_describes_the_batch_is_the_same_in_all_its_epochs(tmp_path):
+    run_small(tmp_path, source="mixed", cycles=2)
+    records = read_log(tmp_path)
+    for first, second in zip(records[::2], records[1::2], strict=True):
+        shared = OF_BATCH & first.keys()
+        assert {name: first[name] for name in shared} == {name: second[name] for name in shared}
+    described = {"reward_mean", "rollout_ticks", "queue_conflict_events", "baseline_sample_count", "adv_mean"}
+    assert described < OF_BATCH
+
+
+def test_who_is_out_of_town_takes_no_environment_steps(tmp_path):
+    trainer = trainer_of(tmp_path, settings_of(source="rollout", cycles=1))
+    trainer.rollout.towns.state.agents["alive"][0, 0] = False  # and nobody takes the place
+    trainer.run()
+    assert read_log(tmp_path)[-1]["env_steps"] == 450 - 50
+
+
+def test_recordings_take_no_environment_steps(tmp_path):
+    result = run_small(tmp_path, source="replay", cycles=1)
+    assert (result.progress.env_steps, result.progress.env_ticks) == (0, 0)
+    assert result.progress.steps > 0
 
 
 def test_numbers_that_are_not_finite_end_the_run_and_keep_the_last_good_checkpoint(tmp_path):

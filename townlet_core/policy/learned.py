@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, count
 from townlet_core.policy.choice import Choice
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.ppo.backend import torch
@@ -122,9 +122,9 @@ def check_fits(network: NetworkConfig, scenario: Scenario, name: str) -> None:
         )
     if network.model_copy(update={"feature_names": needed.feature_names}) != needed:
         raise InputError(
-            f"{name}: its network takes {network.feature_count} features, map {network.map_shape} and "
-            f"{network.action_count} actions; {scenario.name} has {needed.feature_count}, {needed.map_shape} "
-            f"and {needed.action_count}",
+            f"{name}: its network takes {count(network.feature_count, 'feature')}, map "
+            f"{network.map_shape} and {count(network.action_count, 'action')}; {scenario.name} has "
+            f"{needed.feature_count}, {needed.map_shape} and {needed.action_count}",
             f"train one with `townlet train {scenario.name}`",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from townlet_core.errors import SampleError
+from townlet_core.errors import SampleError, count
 from townlet_core.render.recording import Recording
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.scenario.model import Scenario
@@ -62,7 +62,9 @@ class Book:
                 raise self._differs(n, f"at tick {tick} {self.ids[i]} is not in town")
             recorded = sample.features[row]
             if recorded.shape != features[i].shape:
-                raise self._differs(n, f"it has {len(recorded)} features, played again {len(features[i])}")
+                raise self._differs(
+                    n, f"it has {count(len(recorded), 'feature')}, played again {len(features[i])}"
+                )
             off = np.abs(recorded - features[i]) > _SLACK
             if off.any():
                 name = sample.feature_names[int(off.argmax())]

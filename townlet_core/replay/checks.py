@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from townlet_core.errors import count
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.metadata import check_metadata
 from townlet_core.replay.schema import ARRAYS, RECAPTURE, Finding, problems
@@ -81,7 +82,8 @@ def _check_finite(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
             )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
-            message = f"is NaN or infinite at {bad.sum()} of {len(array)} ticks, first at tick {bad.argmax()}"
+            ticks = f"{bad.sum()} of {count(len(array), 'tick')}"
+            message = f"is NaN or infinite at {ticks}, first at tick {bad.argmax()}"
             found.append(Finding("problem", file, name, message, RECAPTURE))
     return found
 
@@ -97,7 +99,7 @@ def _check_actions(
         return [Finding("problem", file, "actions", message, RECAPTURE)]
     found = []
     if mask is not None and mask.shape[1] != size:
-        message = f"has {mask.shape[1]} columns, action_dim is {size}"
+        message = f"has {count(mask.shape[1], 'column')}, action_dim is {size}"
         return [Finding("problem", file, "action_mask", message, RECAPTURE)]
     if mask is not None:
         forbidden = ~mask[np.arange(len(actions)), actions]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from townlet_core.errors import InputError, SampleError
+from townlet_core.errors import InputError, SampleError, count
 from townlet_core.replay.agreement import Agreement, check_conflict_features
 from townlet_core.replay.batch import ReplayBatch, stack_samples
 from townlet_core.replay.episodes import cut_episode
@@ -139,13 +139,14 @@ class ReplayDataset:
             *selection.warnings(),
             *agreement.warnings(),
             *(
-                f"{file}: {text}{f' (and {n - 1} more files)' if n > 1 else ''}"
+                f"{file}: {text}" + (f" (and {count(n - 1, 'more file')})" if n > 1 else "")
                 for text, (file, n) in weak.items()
             ),
         )
         if not len(self):
             raise SampleError(
-                f"no batch is left: {len(self._items)} samples, batch_size {config.batch_size} and drop_last",
+                f"no batch is left: {count(self.sample_count, 'sample')}, batch_size {config.batch_size} "
+                "and drop_last",
                 "lower batch_size, or keep the last batch",
             )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from townlet_core.errors import did_you_mean
+from townlet_core.errors import count, did_you_mean
 from townlet_core.scenario.document import Path
 from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
 from townlet_core.scenario.model import VERBS, Job, Kind, ObjectSpec, Scenario
@@ -94,7 +94,7 @@ def _check_layout(layout: str) -> Found:
         return
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
-            found = f"row {number} has {len(row)} tiles, row 1 has {len(rows[0])}"
+            found = f"row {number} has {count(len(row), 'tile')}, row 1 has {len(rows[0])}"
             yield ("grid", "layout", number - 1), f"{found}; expected all rows to be equally long"
 
 

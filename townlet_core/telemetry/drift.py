@@ -10,7 +10,7 @@ from townlet_core import io
 from townlet_core.errors import InputError
 from townlet_core.telemetry.fields import BY_NAME, NUMBERS
 from townlet_core.telemetry.reader import Line, read_records
-from townlet_core.telemetry.statistics import MODES, Statistics
+from townlet_core.telemetry.statistics import Statistics
 
 # Where a record stands in its run and how fast the machine was say nothing about the training.
 DRIFTING = tuple(name for name in NUMBERS if BY_NAME[name].unit not in ("index", "s", "1/s"))
@@ -20,7 +20,7 @@ SMALLEST_BASE = 1e-6  # relative to less than this, rounding noise would look li
 class Drift(NamedTuple):
     """One field's mean in the log against its mean in the baseline."""
 
-    mode: str  # a data mode, or "all" where log and baseline have none in common
+    mode: str  # a data mode; "unknown" where neither says one
     field: str
     baseline: float
     mean: float
@@ -49,22 +49,40 @@ def load_baseline(path: Path) -> Statistics:
         statistics.add(record)
     elif damage:
         raise InputError(f"baseline {damage}", f"townlet telemetry validate {path}")
-    if not statistics.extremes():
+    if not any(map(statistics.extremes, statistics.modes())):
         raise InputError(f"{path}: holds no telemetry field", "give a log, or one record as JSON")
     return statistics
 
 
 def measure_drift(log: Statistics, baseline: Statistics) -> list[Drift]:
-    """Compare the means of every field both hold, within each data mode both have, or over all records."""
-    common = [mode for mode in MODES if mode in log.modes() and mode in baseline.modes()]
-    drifts = []
-    for mode in common or ["all"]:
-        modes = MODES if mode == "all" else (mode,)
-        means, bases = log.means(modes), baseline.means(modes)
-        drifts += [
-            _drift(mode, name, bases[name], means[name]) for name in DRIFTING if name in means.keys() & bases
-        ]
-    return drifts
+    """Compare the means of every field both hold, mode by mode: means over different modes compare nothing.
+
+    A baseline that says no mode stands for any, and so does such a log.
+    Raises InputError where log and baseline have no mode in common.
+    """
+    return [
+        drift
+        for mode, other in _pairs(list(log.modes()), list(baseline.modes()))
+        for drift in _drifts_of(mode if mode != "unknown" else other, log.means(mode), baseline.means(other))
+    ]
+
+
+def _pairs(modes: list[str], bases: list[str]) -> list[tuple[str, str]]:
+    """Pair the modes of a log with those of a baseline."""
+    if ["unknown"] in (modes, bases):
+        return [(mode, base) for mode in modes for base in bases]
+    common = [(mode, mode) for mode in modes if mode in bases]
+    if not common:
+        raise InputError(
+            f"the baseline holds records of {' and '.join(bases)}, the log of {' and '.join(modes)}: "
+            "nothing to compare",
+            "give a baseline of the same data mode",
+        )
+    return common
+
+
+def _drifts_of(mode: str, means: dict[str, float], bases: dict[str, float]) -> list[Drift]:
+    return [_drift(mode, name, bases[name], means[name]) for name in DRIFTING if name in means.keys() & bases]
 
 
 def _drift(mode: str, field: str, base: float, mean: float) -> Drift:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 HISTOGRAM_BINS = 10
+BATCH = "batch"
 
 
 class Field(NamedTuple):
@@ -20,18 +21,19 @@ class Field(NamedTuple):
     since: str  # the telemetry version that brought it; "ours" for what we write beyond 1.1
     required: bool  # in every record of its version and later ones
     meaning: str
+    of: str  # BATCH: of the data behind the epoch, and repeated by each epoch of one cycle and mode; or ""
 
 
-def _v10(name: str, kind: str, unit: str, meaning: str) -> Field:
-    return Field(name, kind, unit, "1.0", True, meaning)
+def _v10(name: str, kind: str, unit: str, meaning: str, of: str = "") -> Field:
+    return Field(name, kind, unit, "1.0", True, meaning, of)
 
 
-def _v11(name: str, kind: str, unit: str, meaning: str) -> Field:
-    return Field(name, kind, unit, "1.1", True, meaning)
+def _v11(name: str, kind: str, unit: str, meaning: str, of: str = "") -> Field:
+    return Field(name, kind, unit, "1.1", True, meaning, of)
 
 
-def _ours(name: str, kind: str, unit: str, meaning: str) -> Field:
-    return Field(name, kind, unit, "ours", False, meaning)
+def _ours(name: str, kind: str, unit: str, meaning: str, of: str = "") -> Field:
+    return Field(name, kind, unit, "ours", False, meaning, of)
 
 
 # One row per field, however long.
@@ -48,11 +50,14 @@ FIELDS = (
     _v11("cycle_id", "int", "index", "training cycle the epoch belongs to"),
     _v11("data_mode", "str", "", "where the epoch's data came from: replay, rollout or mixed"),
     _v10("updates", "int", "updates", "optimiser steps of the epoch"),
-    _v10("transitions", "int", "transitions", "transitions the epoch learned from"),
-    _v10("steps", "int", "index", "transitions learned from since the run began"),
-    _v11("rollout_ticks", "int", "ticks", "ticks each town was rolled out for; 0 in replay"),
+    _v10("transitions", "int", "transitions", "samples the epoch learned from, one per agent and tick"),
+    _v10("steps", "int", "index", "sample passes since the run began: samples × epochs, not environment steps"),
+    _ours("env_steps", "int", "index", "environment steps since the run began: one per tick and agent in a live town; the x axis of curves"),
+    _ours("env_ticks", "int", "index", "town ticks since the run began: ticks × live towns"),
+    _v11("rollout_ticks", "int", "ticks", "ticks each town was rolled out for; 0 in replay", BATCH),
     _v11("epoch_duration_sec", "float", "s", "wall time of the epoch"),
-    _ours("steps_per_second", "float", "1/s", "transitions learned from per second of wall time"),
+    _ours("steps_per_second", "float", "1/s", "sample passes per second of wall time of the epoch"),
+    _ours("env_steps_per_second", "float", "1/s", "environment steps of the rollout per second of wall time of its cycle", BATCH),
     _v10("lr", "float", "", "learning rate"),
     _v10("loss_policy", "float", "", "clipped surrogate loss, mean over minibatches"),
     _v10("loss_value", "float", "", "value loss before its coefficient, mean over minibatches"),
@@ -61,8 +66,8 @@ FIELDS = (
     _v10("clip_fraction", "float", "fraction", "share of ratios outside the clip range, mean over minibatches"),
     _ours("clip_fraction_max", "float", "fraction", "largest clip fraction of a minibatch"),
     _ours("clip_triggered_minibatches", "int", "minibatches", "minibatches in which some ratio was clipped"),
-    _v10("adv_mean", "float", "reward", "mean advantage; in replay, in units of the critic's error"),
-    _v10("adv_std", "float", "reward", "standard deviation of the advantages, in the same unit"),
+    _v10("adv_mean", "float", "reward", "mean advantage; in replay, in units of the critic's error", BATCH),
+    _v10("adv_std", "float", "reward", "standard deviation of the advantages, in the same unit", BATCH),
     _ours("adv_min_std", "float", "reward", "smallest standard deviation of a batch's advantages"),
     _ours("adv_zero_std_batches", "int", "batches", "batches whose advantages were all equal"),
     _ours("skipped_updates", "int", "updates", "minibatches dropped because loss or gradient was not finite"),
@@ -72,41 +77,45 @@ FIELDS = (
     _v11("kl_divergence_max", "float", "nats", "largest approximate KL of a minibatch"),
     _v11("batch_entropy_mean", "float", "nats", "policy entropy, mean over minibatches"),
     _v11("batch_entropy_std", "float", "nats", "policy entropy, standard deviation over transitions"),
-    _v11("reward_advantage_corr", "float", "", "correlation of rewards and advantages; 0 if either is constant"),
-    _ours("explained_variance", "float", "fraction", "1 − Var(returns − values) / Var(returns), of the returns that the critic is trained on"),
+    _v11("reward_advantage_corr", "float", "", "correlation of rewards and advantages; 0 if either is constant", BATCH),
+    _ours("explained_variance", "float", "fraction", "1 − Var(returns − values) / Var(returns), of the returns that the critic is trained on", BATCH),
     _ours("ratio_mean", "float", "", "mean ratio of new to behaviour policy; 1 is on-policy"),
     _ours("ess_fraction", "float", "fraction", "effective sample size of the ratios over their number"),
-    _ours("reward_mean", "float", "reward", "mean reward per agent and tick"),
-    _ours("reward_std", "float", "reward", "standard deviation of the rewards"),
-    _ours("episode_return_mean", "float", "reward", "mean undiscounted return of the episodes that ended"),
-    _ours("invalid_action_fraction", "float", "fraction", "share of actions that were impossible and acted as wait"),
-    _v11("queue_conflict_events", "float", "events", "queue conflicts; half of one where the other agent was not recorded"),
-    _v11("queue_conflict_intensity_sum", "float", "intensity", "summed intensity of the queue conflicts"),
-    _v10("conflict.rivalry_max_mean_avg", "float", "rivalry", "strongest rivalry, mean over ticks, then over batches"),
-    _v10("conflict.rivalry_max_max_avg", "float", "rivalry", "strongest rivalry, largest over ticks, mean over batches"),
-    _v10("conflict.rivalry_avoid_count_mean_avg", "float", "agents", "agents avoided, mean over ticks, then over batches"),
-    _v10("conflict.rivalry_avoid_count_max_avg", "float", "agents", "agents avoided, largest over ticks, mean over batches"),
-    _ours("rivalry_max_histogram", "histogram", "transitions", "strongest rivalry, ten counts over [0, 1]"),
-    _ours("shared_meal_events", "int", "events", "meals eaten in company"),
-    _ours("late_help_events", "int", "events", "late colleagues helped"),
-    _ours("shift_takeover_events", "int", "events", "shifts taken over"),
-    _ours("chat_success_events", "int", "events", "chats that went well"),
-    _ours("chat_failure_events", "int", "events", "chats that did not"),
-    _ours("chat_quality_mean", "float", "", "mean quality of the chats"),
-    _ours("utility_outage_events", "int", "events", "outages of water or power"),
-    _ours("shower_complete_events", "int", "events", "showers finished"),
-    _ours("sleep_complete_events", "int", "events", "sleeps finished"),
-    _ours("baseline_sample_count", "int", "samples", "samples behind the epoch"),
-    _ours("baseline_reward_mean", "float", "reward", "mean reward of the data behind the epoch"),
-    _ours("baseline_reward_sum", "float", "reward", "summed reward of the data behind the epoch"),
-    _ours("baseline_reward_sum_mean", "float", "reward", "summed reward per sample, mean over samples"),
-    _ours("baseline_log_prob_mean", "float", "nats", "mean log-probability the acting policy gave its actions"),
+    _ours("reward_mean", "float", "reward", "mean reward per agent and tick", BATCH),
+    _ours("reward_std", "float", "reward", "standard deviation of the rewards", BATCH),
+    _ours("episode_return_mean", "float", "reward", "mean undiscounted return of the episodes that ended", BATCH),
+    _ours("invalid_action_fraction", "float", "fraction", "share of actions that were impossible and acted as wait", BATCH),
+    _v11("queue_conflict_events", "float", "events", "queue conflicts; half of one where the other agent was not recorded", BATCH),
+    _v11("queue_conflict_intensity_sum", "float", "intensity", "summed intensity of the queue conflicts", BATCH),
+    _v10("conflict.rivalry_max_mean_avg", "float", "rivalry", "strongest rivalry, mean over ticks, then over batches", BATCH),
+    _v10("conflict.rivalry_max_max_avg", "float", "rivalry", "strongest rivalry, largest over ticks, mean over batches", BATCH),
+    _v10("conflict.rivalry_avoid_count_mean_avg", "float", "agents", "agents avoided, mean over ticks, then over batches", BATCH),
+    _v10("conflict.rivalry_avoid_count_max_avg", "float", "agents", "agents avoided, largest over ticks, mean over batches", BATCH),
+    _ours("rivalry_max_histogram", "histogram", "transitions", "strongest rivalry, ten counts over [0, 1]", BATCH),
+    _ours("shared_meal_events", "int", "events", "meals eaten in company", BATCH),
+    _ours("late_help_events", "int", "events", "late colleagues helped", BATCH),
+    _ours("shift_takeover_events", "int", "events", "shifts taken over", BATCH),
+    _ours("chat_success_events", "int", "events", "chats that went well", BATCH),
+    _ours("chat_failure_events", "int", "events", "chats that did not", BATCH),
+    _ours("chat_quality_mean", "float", "", "mean quality of the chats", BATCH),
+    _ours("utility_outage_events", "int", "events", "outages of water or power", BATCH),
+    _ours("shower_complete_events", "int", "events", "showers finished", BATCH),
+    _ours("sleep_complete_events", "int", "events", "sleeps finished", BATCH),
+    _ours("baseline_sample_count", "int", "samples", "samples behind the epoch", BATCH),
+    _ours("baseline_reward_mean", "float", "reward", "mean reward of the data behind the epoch", BATCH),
+    _ours("baseline_reward_sum", "float", "reward", "summed reward of the data behind the epoch", BATCH),
+    _ours("baseline_reward_sum_mean", "float", "reward", "summed reward per sample, mean over samples", BATCH),
+    _ours("baseline_log_prob_mean", "float", "nats", "mean log-probability the acting policy gave its actions", BATCH),
 )
 # fmt: on
 
 VERSIONS = (1.0, 1.1, 1.2)  # 1.2 is the older generation's: 1.1 with fields of its own
 BY_NAME = {field.name: field for field in FIELDS}
 NUMBERS = tuple(field.name for field in FIELDS if field.type in ("int", "float"))
+OF_BATCH = frozenset(field.name for field in FIELDS if field.of == BATCH)
+
+# What a curve may be drawn over, the first that every record of a log has and that is not always 0.
+AXES = {"env_steps": "environment steps", "steps": "sample passes"}
 
 # The curves that tell a healthy run from a sick one, in the order they are shown.
 CURVES = (
@@ -132,11 +141,13 @@ def required_fields(version: float) -> tuple[str, ...]:
 
 def fields_table() -> str:
     """Return the table as Markdown, one row per field, for docs/telemetry.md."""
-    rows = ["| field | type | unit | since | required | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    head = ("field", "type", "unit", "of", "since", "required", "meaning")
+    rows = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     for field in FIELDS:
         required = "yes" if field.required else ""
         rows.append(
-            f"| `{field.name}` | {field.type} | {field.unit} | {field.since} | {required} | {field.meaning} |"
+            f"| `{field.name}` | {field.type} | {field.unit} | {field.of} | {field.since} | {required} "
+            f"| {field.meaning} |"
         )
     return "\n".join(rows)
 

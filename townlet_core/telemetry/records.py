@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from townlet_core.errors import InputError, did_you_mean
+from townlet_core.errors import InputError, count, did_you_mean
 from townlet_core.telemetry.fields import BY_NAME, HISTOGRAM_BINS, VERSIONS, required_fields
 from townlet_core.vocab import DATA_MODES
 
@@ -131,7 +131,7 @@ def _check_histogram(name: str, counts: Any) -> list[FieldProblem]:
     if type(counts) is not list:
         return []  # the wrong type is reported already
     if len(counts) != HISTOGRAM_BINS:
-        return [(name, f"has {len(counts)} counts, expected {HISTOGRAM_BINS}")]
+        return [(name, f"has {count(len(counts), 'count')}, expected {HISTOGRAM_BINS}")]
     if set(map(type, counts)) == {int} and min(counts) >= 0:
         return []
     if all(type(count) in (int, float) and count >= 0 and count % 1 == 0 for count in counts):

@@ -1,33 +1,66 @@
-"""What a log amounts to, in one pass and bounded memory: extremes, means per data mode, thinned curves."""
+"""What a log amounts to, data mode by data mode, in one pass: extremes, means, event counts, curves."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from townlet_core.telemetry.fields import BY_NAME, CURVES, NUMBERS
+from townlet_core.telemetry.curves import Curves, Point
+from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES, NUMBERS, OF_BATCH
 from townlet_core.telemetry.records import Record
-from townlet_core.vocab import DATA_MODES
 
 CHUNK_RECORDS = 1024
-CURVE_POINTS = 1000  # a longer curve keeps every second record, then every fourth, …
-MODES = (*DATA_MODES, "unknown")  # a 1.0 record says no mode
+MODES = ("rollout", "mixed", "replay", "unknown")  # in the order of reports; a 1.0 record says no mode
+FRESH_MODES = ("rollout", "unknown")  # every cycle plays anew; recordings are read again and again
 EVENT_COUNTS = tuple(name for name in NUMBERS if BY_NAME[name].unit in ("events", "intensity"))
 _COLUMN = {name: i for i, name in enumerate(NUMBERS)}
-_MODE_INDEX = {name: i for i, name in enumerate(DATA_MODES)}
+_AXIS_COLUMNS = [_COLUMN[name] for name in AXES]
+_CURVE_COLUMNS = [_COLUMN[name] for name in CURVES]
+_IS_OF_BATCH = np.array([name in OF_BATCH for name in NUMBERS])
 _NUMBER_TYPES = (int, float)
 
 
 class Extremes(NamedTuple):
-    """How one field did over the log. An epoch is NaN where its record had none."""
+    """How one field did in one data mode. An epoch is NaN where its record had none."""
 
     latest: float
     minimum: float
     minimum_epoch: float
     maximum: float
     maximum_epoch: float
-    mean: float
+    mean: float  # over epochs, or over batches where the field describes the batch
+
+
+class Batches:
+    """Tells the first record of a batch from those of its further epochs, which repeat what it was like.
+
+    The records of one run, cycle and data mode are those of one batch, as long as their epochs go up; a
+    record that does not say its cycle is a batch of its own. Remembers one batch per run and mode.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], tuple[float, float]] = {}  # run and mode: cycle and epoch
+        self._cycles: dict[str, tuple[float, float]] = {}  # run: its first and its last cycle
+
+    def is_first(self, record: Record, mode: str) -> bool:
+        """Count a record in, and say whether it is the first of its batch."""
+        run = record.get("run_id")
+        run = run if type(run) is str else ""
+        cycle, epoch = _number(record.get("cycle_id")), _number(record.get("epoch"))
+        if math.isnan(cycle):
+            return True
+        first, last = self._cycles.get(run, (cycle, cycle))
+        self._cycles[run] = (min(first, cycle), max(last, cycle))
+        cycle_before, epoch_before = self._last.get((run, mode), (math.nan, math.nan))
+        self._last[run, mode] = (cycle, epoch)
+        return cycle != cycle_before or epoch <= epoch_before
+
+    def cycles(self) -> int:
+        """Return how many cycles the records span, those without a record included."""
+        spans = [last - first + 1 for first, last in self._cycles.values()]
+        return int(sum(spans)) if all(map(math.isfinite, spans)) else 0
 
 
 class Statistics:
@@ -36,102 +69,123 @@ class Statistics:
     def __init__(self) -> None:
         self.records = 0
         self.latest: Record = {}
+        self._batches = Batches()
         self._rows: list[list[float]] = []  # (up to CHUNK_RECORDS, len(NUMBERS)), not folded in yet
         self._row_modes: list[int] = []
-        self._curve_rows: list[list[float]] = []  # every _stride-th record
-        self._stride = 1
-        nothing = np.full(len(NUMBERS), np.nan)
-        self._latest, self._low_epoch, self._high_epoch = nothing.copy(), nothing.copy(), nothing.copy()
-        self._low, self._high = np.full(len(NUMBERS), np.inf), np.full(len(NUMBERS), -np.inf)
-        self._sums = np.zeros((len(MODES), len(NUMBERS)))
-        self._counts = np.zeros((len(MODES), len(NUMBERS)), np.int64)
-        self._mode_records = np.zeros(len(MODES), np.int64)
+        self._row_is_first: list[bool] = []  # of its batch
+        shape = (len(MODES), len(NUMBERS))
+        self._latest, self._low_epoch, self._high_epoch = (np.full(shape, np.nan) for _ in range(3))
+        self._low, self._high = np.full(shape, np.inf), np.full(shape, -np.inf)
+        self._sums, self._counts = np.zeros(shape), np.zeros(shape, np.int64)
+        self._mode_records, self._mode_batches = (np.zeros(len(MODES), np.int64) for _ in range(2))
+        self._curves = [Curves(len(AXES), len(CURVES)) for _ in MODES]
 
     def add(self, record: Record) -> None:
         """Count one record in."""
         values: list[Any] = list(map(record.get, NUMBERS))
-        row = [value if type(value) in _NUMBER_TYPES else np.nan for value in values]
         mode = record.get("data_mode")
-        self._rows.append(row)
-        self._row_modes.append(
-            _MODE_INDEX.get(mode, len(DATA_MODES)) if type(mode) is str else len(DATA_MODES)
-        )
-        if self.records % self._stride == 0:
-            self._add_to_curves(row)
+        mode = mode if type(mode) is str and mode in MODES else "unknown"
+        self._rows.append([value if type(value) in _NUMBER_TYPES else np.nan for value in values])
+        self._row_modes.append(MODES.index(mode))
+        self._row_is_first.append(self._batches.is_first(record, mode))
         self.records += 1
         self.latest = record
         if len(self._rows) == CHUNK_RECORDS:
             self._fold()
-
-    def extremes(self) -> dict[str, Extremes]:
-        """Return latest, minimum, maximum and mean of each field that had a value."""
-        self._fold()
-        counts = self._counts.sum(0)
-        means = self._sums.sum(0) / np.maximum(counts, 1)
-        columns = (self._latest, self._low, self._low_epoch, self._high, self._high_epoch, means)
-        table = np.stack(columns, axis=1).tolist()
-        return {name: Extremes(*table[i]) for i, name in enumerate(NUMBERS) if counts[i]}
 
     def modes(self) -> dict[str, int]:
         """Return how many records each data mode had, for the modes that occurred."""
         self._fold()
         return {mode: int(n) for mode, n in zip(MODES, self._mode_records, strict=True) if n}
 
+    def cycles(self, mode: str) -> tuple[int, int]:
+        """Return how many cycles of a mode have a record, and how many there were as far as the log tells."""
+        self._fold()
+        found = int(self._mode_batches[MODES.index(mode)])
+        return found, max(found, self._batches.cycles())
+
+    def extremes(self, mode: str) -> dict[str, Extremes]:
+        """Return latest, minimum, maximum and mean of each field that had a value in this mode."""
+        self._fold()
+        m = MODES.index(mode)
+        with np.errstate(invalid="ignore"):
+            means = np.where(self._counts[m], self._sums[m] / np.maximum(self._counts[m], 1), np.nan)
+        columns = (self._latest, self._low, self._low_epoch, self._high, self._high_epoch)
+        table = np.stack([*(column[m] for column in columns), means], axis=1).tolist()
+        return {name: Extremes(*table[i]) for i, name in enumerate(NUMBERS) if self._low[m, i] < np.inf}
+
+    def means(self, mode: str) -> dict[str, float]:
+        """Return each field's mean in this mode, for the fields it had."""
+        return {name: found.mean for name, found in self.extremes(mode).items()}
+
     def event_totals(self, mode: str) -> dict[str, float]:
-        """Return the summed counts of conflicts and other events in one mode, for the fields it had."""
+        """Return the conflicts and other events of a mode, each batch counted once; none for recordings.
+
+        Recordings are read again in every cycle, so that a sum over cycles would count nothing that happened.
+        """
+        if mode not in FRESH_MODES:
+            return {}
         self._fold()
-        i = MODES.index(mode)
+        m = MODES.index(mode)
         columns = [(name, _COLUMN[name]) for name in EVENT_COUNTS]
-        return {name: float(self._sums[i, c]) for name, c in columns if self._counts[i, c]}
+        return {name: float(self._sums[m, c]) for name, c in columns if self._counts[m, c]}
 
-    def means(self, modes: tuple[str, ...]) -> dict[str, float]:
-        """Return each field's mean over the records of these modes, for the fields they had."""
+    def events_per_cycle(self, mode: str) -> dict[str, float]:
+        """Return the mean number of events in the data behind a cycle, for the fields it had."""
+        means = self.means(mode)
+        return {name: means[name] for name in EVENT_COUNTS if name in means}
+
+    def axis(self) -> str | None:
+        """Return the field that curves are drawn over, one of AXES; None where records must be counted."""
         self._fold()
-        rows = [MODES.index(mode) for mode in modes]
-        sums, counts = self._sums[rows].sum(0), self._counts[rows].sum(0)
-        return {name: float(sums[i] / counts[i]) for i, name in enumerate(NUMBERS) if counts[i]}
+        for name in AXES:
+            column = _COLUMN[name]
+            if self._counts[:, column].sum() == self.records and self._high[:, column].max() > 0:
+                return name
+        return None
 
-    def curve(self, name: str) -> list[tuple[int, float]]:
-        """Return (record, value) points of one of CURVES, at most CURVE_POINTS of them, gaps left out."""
-        column = CURVES.index(name)
-        values = [(i * self._stride, row[column]) for i, row in enumerate(self._curve_rows)]
-        return [(i, value) for i, value in values if np.isfinite(value)]
-
-    def _add_to_curves(self, row: list[float]) -> None:
-        if len(self._curve_rows) == CURVE_POINTS:
-            self._curve_rows = self._curve_rows[::2]
-            self._stride *= 2
-        self._curve_rows.append([row[_COLUMN[name]] for name in CURVES])
+    def curve(self, name: str, mode: str) -> list[Point]:
+        """Return one of CURVES in one mode over axis(), in at most CURVE_POINTS points."""
+        axis = self.axis()
+        curves = self._curves[MODES.index(mode)]
+        return curves.points(CURVES.index(name), None if axis is None else list(AXES).index(axis))
 
     def _fold(self) -> None:
         """Fold the waiting rows into the results."""
         if not self._rows:
             return
         table = np.array(self._rows, dtype=np.float64)
-        modes = np.array(self._row_modes)
-        self._rows, self._row_modes = [], []
+        modes, is_first = np.array(self._row_modes), np.array(self._row_is_first)
+        self._rows, self._row_modes, self._row_is_first = [], [], []
         table[~np.isfinite(table)] = np.nan
+        for m in np.unique(modes).tolist():
+            self._fold_mode(m, table[modes == m], is_first[modes == m])
+
+    def _fold_mode(self, m: int, table: np.ndarray, is_first: np.ndarray) -> None:
         known = ~np.isnan(table)
         epochs = table[:, _COLUMN["epoch"]]
         last = len(table) - 1 - known[::-1].argmax(0)
-        self._latest = np.where(known.any(0), table[last, np.arange(len(NUMBERS))], self._latest)
-        self._fold_low(np.where(known, table, np.inf), epochs)
-        self._fold_high(np.where(known, table, -np.inf), epochs)
-        for mode in np.unique(modes):
-            rows = modes == mode
-            with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers give absurd means, quietly
-                self._sums[mode] += np.where(known, table, 0.0)[rows].sum(0)
-            self._counts[mode] += known[rows].sum(0)
-            self._mode_records[mode] += rows.sum()
+        self._latest[m] = np.where(known.any(0), table[last, np.arange(len(NUMBERS))], self._latest[m])
+        self._fold_low(m, np.where(known, table, np.inf), epochs)
+        self._fold_high(m, np.where(known, table, -np.inf), epochs)
+        self._curves[m].add(table[:, _AXIS_COLUMNS], table[:, _CURVE_COLUMNS])
+        self._mode_records[m] += len(table)
+        self._mode_batches[m] += is_first.sum()
+        known[np.ix_(~is_first, _IS_OF_BATCH)] = False
+        self._counts[m] += known.sum(0)
+        with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers give absurd means, quietly
+            self._sums[m] += np.where(known, table, 0.0).sum(0)
 
-    def _fold_low(self, table: np.ndarray, epochs: np.ndarray) -> None:
-        at = table.argmin(0)
+    def _fold_low(self, m: int, table: np.ndarray, epochs: np.ndarray) -> None:
         low = table.min(0)
-        self._low_epoch = np.where(low < self._low, epochs[at], self._low_epoch)
-        self._low = np.minimum(low, self._low)
+        self._low_epoch[m] = np.where(low < self._low[m], epochs[table.argmin(0)], self._low_epoch[m])
+        self._low[m] = np.minimum(low, self._low[m])
 
-    def _fold_high(self, table: np.ndarray, epochs: np.ndarray) -> None:
-        at = table.argmax(0)
+    def _fold_high(self, m: int, table: np.ndarray, epochs: np.ndarray) -> None:
         high = table.max(0)
-        self._high_epoch = np.where(high > self._high, epochs[at], self._high_epoch)
-        self._high = np.maximum(high, self._high)
+        self._high_epoch[m] = np.where(high > self._high[m], epochs[table.argmax(0)], self._high_epoch[m])
+        self._high[m] = np.maximum(high, self._high[m])
+
+
+def _number(value: Any) -> float:
+    return float(value) if type(value) in _NUMBER_TYPES and abs(value) < 2**63 else math.nan

@@ -1,4 +1,4 @@
-"""Sum a log up: latest values, extremes, per-mode totals and drift, as data, text or Markdown."""
+"""Sum a log up: latest values, extremes, events and drift of each data mode, as data, text or Markdown."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from townlet_core.errors import InputError, printable
+from townlet_core.errors import InputError, count, printable
+from townlet_core.telemetry.curves import bars_of
 from townlet_core.telemetry.drift import Drift, load_baseline, measure_drift
-from townlet_core.telemetry.fields import BY_NAME
+from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES
 from townlet_core.telemetry.reader import Line, read_records
 from townlet_core.telemetry.statistics import Statistics
+
+CURVE_WIDTH = 40  # bars of a curve in text
+NOUNS = {"env_steps": "environment step", "steps": "sample pass"}
+
+Table = tuple[str, list[str], list[list[str]]]  # title, columns, rows of ready text
 
 
 class Summary(NamedTuple):
@@ -25,7 +31,10 @@ class Summary(NamedTuple):
 
 
 def summarise(path: Path, baseline: Path | None = None, last: int | None = None) -> Summary:
-    """Sum up a log, or its last `last` records. Raises MissingError, or InputError if it holds no record."""
+    """Sum up a log, or its last `last` records.
+
+    Raises MissingError, or InputError if it holds no record, or none that the baseline can be compared with.
+    """
     statistics = Statistics()
     damaged = 0
 
@@ -42,10 +51,18 @@ def summarise(path: Path, baseline: Path | None = None, last: int | None = None)
     return Summary(str(path), statistics, damaged, drifts)
 
 
-def latest_texts(summary: Summary) -> dict[str, str]:
-    """Return the text fields of the latest record, such as scenario and run_id: outside text, on one line."""
-    latest = summary.statistics.latest
-    return {name: one_line(value) for name, value in latest.items() if name in BY_NAME and type(value) is str}
+def facts_of(summary: Summary) -> list[str]:
+    """Say how much there is, and what the latest record says of the run: outside text, on one line."""
+    statistics, latest = summary.statistics, summary.statistics.latest
+    facts = [count(statistics.records, "record")]
+    facts += [count(summary.damaged, "damaged line")] if summary.damaged else []
+    for name, noun in NOUNS.items():
+        if type(latest.get(name)) in (int, float) and math.isfinite(latest[name]):
+            facts.append(count(int(latest[name]), noun))
+    texts = {name: value for name, value in latest.items() if name in BY_NAME and type(value) is str}
+    if "data_mode" in texts:
+        texts["data_mode"] = " and ".join(statistics.modes())
+    return facts + [f"{name} {one_line(text)}" for name, text in texts.items()]
 
 
 def one_line(text: object) -> str:
@@ -70,20 +87,29 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "records": statistics.records,
         "damaged_lines": summary.damaged,
         "latest": statistics.latest,
-        "fields": {name: extremes._asdict() for name, extremes in statistics.extremes().items()},
-        "modes": {
-            mode: {"records": records, **statistics.event_totals(mode)}
-            for mode, records in statistics.modes().items()
-        },
+        "axis": statistics.axis(),
+        "modes": {mode: _mode_json(statistics, mode) for mode in statistics.modes()},
         "drift": [drift._asdict() for drift in summary.drifts],
+    }
+
+
+def _mode_json(statistics: Statistics, mode: str) -> dict[str, Any]:
+    found, spanned = statistics.cycles(mode)
+    return {
+        "records": statistics.modes()[mode],
+        "cycles": found,
+        "cycles_of_run": spanned,
+        "events": statistics.event_totals(mode),
+        "events_per_cycle": statistics.events_per_cycle(mode),
+        "fields": {name: extremes._asdict() for name, extremes in statistics.extremes(mode).items()},
     }
 
 
 def summary_text(summary: Summary) -> str:
     """Return the summary as aligned text. What came from outside stays on its line."""
-    facts = "".join(f", {name} {text}" for name, text in latest_texts(summary).items())
-    parts = [f"{printable(summary.path)}: {summary.statistics.records} records{facts}"]
-    parts += [f"{title}\n{align(columns, rows)}" for title, columns, rows in summary_tables(summary)]
+    parts = [f"{printable(summary.path)}: {', '.join(facts_of(summary))}"]
+    tables = curve_tables(summary) + summary_tables(summary)
+    parts += [f"{title}\n{align(columns, rows)}" for title, columns, rows in tables]
     return "\n\n".join(parts) + "\n"
 
 
@@ -97,12 +123,8 @@ def align(columns: list[str], rows: list[list[str]]) -> str:
 
 def summary_markdown(summary: Summary) -> str:
     """Return the summary as Markdown, outside text made harmless."""
-    facts = [f"{name} {_plain(text)}" for name, text in latest_texts(summary).items()]
-    parts = [
-        f"# {_plain(summary.path)}",
-        ", ".join([f"{summary.statistics.records} records", f"{summary.damaged} damaged lines", *facts]),
-    ]
-    for title, columns, rows in summary_tables(summary):
+    parts = [f"# {_plain(summary.path)}", ", ".join(map(_plain, facts_of(summary)))]
+    for title, columns, rows in curve_tables(summary) + summary_tables(summary):
         head = [" | ".join(columns), " | ".join(["---"] + ["---:"] * (len(columns) - 1))]
         parts += [
             f"## {title}",
@@ -112,20 +134,54 @@ def summary_markdown(summary: Summary) -> str:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^\w .:/+-]", lambda match: f"&#{ord(match[0])};", text)
+    return re.sub(r"[^\w .,:/+-]", lambda match: f"&#{ord(match[0])};", text)
 
 
-def summary_tables(summary: Summary) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Return the tables of a summary as (title, columns, rows of ready text)."""
+def curve_tables(summary: Summary) -> list[Table]:
+    """Return each mode's curves as bars. The range beside one is that of the records, not of its bars."""
     statistics = summary.statistics
-    fields = [[name, *map(format_number, extremes)] for name, extremes in statistics.extremes().items()]
-    tables = [
-        ("Fields", ["field", "latest", "minimum", "at epoch", "maximum", "at epoch", "mean"], fields),
-        ("Events by data mode", *_mode_table(statistics)),
+    tables = []
+    for mode in statistics.modes():
+        extremes = statistics.extremes(mode)
+        rows = [
+            [name, bars_of(points, CURVE_WIDTH), *_figures(extremes[name], "latest", "minimum", "maximum")]
+            for name in CURVES
+            if (points := statistics.curve(name, mode))
+        ]
+        if rows:
+            title = f"{titled(summary, 'Curves', mode)} over {axis_span(statistics, mode)}"
+            tables.append((title, ["field", "curve", "latest", "minimum", "maximum"], rows))
+    return tables
+
+
+def axis_span(statistics: Statistics, mode: str) -> str:
+    """Say what a mode's curves are drawn over: `environment steps 450 to 4,500`."""
+    ends = [point.x for name in CURVES for point in statistics.curve(name, mode)]
+    span = f"{min(ends):,.0f}" + (f" to {max(ends):,.0f}" if max(ends) > min(ends) else "")
+    return f"{AXES.get(statistics.axis() or '', 'records')} {span}"
+
+
+def titled(summary: Summary, title: str, mode: str) -> str:
+    """Name the mode in a title where the log has several."""
+    return f"{title} of {mode}" if len(summary.statistics.modes()) > 1 else title
+
+
+def summary_tables(summary: Summary) -> list[Table]:
+    """Return the other tables of a summary: fields mode by mode, counts, drift."""
+    statistics = summary.statistics
+    columns = ["field", "latest", "minimum", "at epoch", "maximum", "at epoch", "mean"]
+    tables: list[Table] = [
+        (
+            titled(summary, "Fields", mode),
+            columns,
+            [[name, *map(format_number, extremes)] for name, extremes in statistics.extremes(mode).items()],
+        )
+        for mode in statistics.modes()
     ]
+    tables += [("Records", *_record_table(statistics)), ("Events", *_event_table(statistics))]
     if summary.drifts:
         tables.append(("Drift from the baseline", *drift_table(summary.drifts)))
-    return tables
+    return [table for table in tables if table[2]]
 
 
 def drift_table(drifts: list[Drift]) -> tuple[list[str], list[list[str]]]:
@@ -134,10 +190,30 @@ def drift_table(drifts: list[Drift]) -> tuple[list[str], list[list[str]]]:
     return ["field", "baseline", "mean", "drift", "relative"], rows
 
 
-def _mode_table(statistics: Statistics) -> tuple[list[str], list[list[str]]]:
+def _record_table(statistics: Statistics) -> tuple[list[str], list[list[str]]]:
     modes = statistics.modes()
-    totals = {mode: statistics.event_totals(mode) for mode in modes}
-    names = list(dict.fromkeys(name for mode in modes for name in totals[mode]))
-    rows = [["records", *map(str, modes.values())]]
-    rows += [[name, *(format_number(totals[mode].get(name, math.nan)) for mode in modes)] for name in names]
-    return ["total", *modes], rows
+    cycles = [statistics.cycles(mode) for mode in modes]
+    rows = [
+        ["records", *map(str, modes.values())],
+        ["cycles", *(f"{n}" if n == of else f"{n} of {of}" for n, of in cycles)],
+    ]
+    return ["of", *modes], rows
+
+
+def _event_table(statistics: Statistics) -> tuple[list[str], list[list[str]]]:
+    """Each cycle's events counted once: in all, where they happened anew, and per cycle."""
+    columns: dict[str, dict[str, float]] = {}
+    for mode in statistics.modes():
+        if totals := statistics.event_totals(mode):
+            columns[f"{mode} total"] = totals
+        if means := statistics.events_per_cycle(mode):
+            columns[f"{mode} per cycle"] = means
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    rows = [
+        [name, *(format_number(column.get(name, math.nan)) for column in columns.values())] for name in names
+    ]
+    return ["event", *columns], rows
+
+
+def _figures(extremes: Any, *names: str) -> list[str]:
+    return [format_number(getattr(extremes, name)) for name in names]

@@ -72,7 +72,10 @@ class LogCheck:
     def _drift_problems(self) -> Iterator[Problem]:
         if self._baseline is None or self.records == 0:
             return
-        self.drifts = measure_drift(self._statistics, self._baseline)
+        try:
+            self.drifts = measure_drift(self._statistics, self._baseline)
+        except InputError as error:
+            yield Problem(str(self.path), 0, "data_mode", str(error))
         for drift in self.drifts:
             size = drift.relative if self._relative else drift.drift
             # A drift that is not a number, from absurd means, is above any threshold.

@@ -12,8 +12,6 @@ from townlet_core.telemetry.records import Record
 from townlet_core.telemetry.rules import Alarm, Alert, Rule
 from townlet_core.telemetry.summary import format_number, one_line
 
-BARS = "▁▂▃▄▅▆▇█"
-
 
 class Seen(NamedTuple):
     """A record as it went by."""
@@ -39,7 +37,7 @@ def record_line(seen: Seen) -> str:
     """Write a record on one line: where it stands, its curves, its alerts."""
     record = seen.record
     parts = [f"epoch {_value(record.get('epoch'))}", one_line(record.get("data_mode", "-"))]
-    parts += [f"{name} {_value(record[name])}" for name in CURVES if name in record]
+    parts += [f"{name} {_value(record[name])}" for name in ("env_steps", *CURVES) if name in record]
     parts += [f"ALERT {alert.rule} ({format_number(alert.value)})" for alert in seen.alerts]
     return "  ".join(parts)
 
@@ -51,20 +49,6 @@ def seen_json(seen: Seen) -> dict[str, Any]:
         "record": seen.record,
         "alerts": [alert._asdict() for alert in seen.alerts],
     }
-
-
-def sparkline(values: list[float]) -> str:
-    """Draw one bar per value between the least and the largest; `×` for one that is not finite."""
-    finite = [value for value in values if abs(value) < float("inf")]
-    if not finite:
-        return "×" * len(values)
-    low, high = min(finite), max(finite)
-    step = (high / 2 - low / 2) / (len(BARS) - 1)  # halved: the range of two absurd numbers may be infinite
-    return "".join(_bar((value / 2 - low / 2) / step if step else 3, value in finite) for value in values)
-
-
-def _bar(height: float, is_finite: bool) -> str:
-    return BARS[round(height)] if is_finite else "×"
 
 
 def _value(value: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from townlet_core import io
 from townlet_core.capture.capture import Capture, CaptureSettings, capture
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, count
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.agreement import spell_scenario
 from townlet_core.replay.batch import ReplayBatch
@@ -142,8 +142,8 @@ def check_agreement(dataset: ReplayDataset, scenario: Scenario) -> None:
     name = scenario.name
     if dataset.action_dim != ACTION_COUNT or dataset.map_shape != MAP_SHAPE:
         raise InputError(
-            f"the recordings have {dataset.action_dim} actions and map {dataset.map_shape}, {name} has "
-            f"{ACTION_COUNT} and {MAP_SHAPE}",
+            f"the recordings have {count(dataset.action_dim, 'action')} and map {dataset.map_shape}, "
+            f"{name} has {ACTION_COUNT} and {MAP_SHAPE}",
             "use --mode replay, or capture the scenario anew",
         )
     if dataset.feature_names != scenario.feature_names:

@@ -97,6 +97,7 @@ class Trainer:
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
+        self.cycle_began = 0.0  # on the clock of time.perf_counter
         self.generation: Path | None = None  # the checkpoint that the weights were last saved to or read from
 
     def _network_config(self, scenario: Scenario | None, dataset: ReplayDataset | None) -> NetworkConfig:
@@ -137,6 +138,11 @@ class Trainer:
         if self.rollout:
             name = str(checkpoint.folder / STATE_FILE)
             self.rollout.restore(checkpoint.extra.get(STATE_FILE, b""), name)
+            if (
+                "env_steps" not in checkpoint.state
+            ):  # a checkpoint from before they were counted: the towns know
+                env_steps, env_ticks = self.rollout.count_steps(progress.cycle)
+                self.progress = self.progress._replace(env_steps=env_steps, env_ticks=env_ticks)
 
     def run(self) -> Trained:
         """Train until all cycles are done; each ends with a checkpoint, so that nothing before it is lost.
@@ -202,6 +208,7 @@ class Trainer:
 
     def _play_cycle(self, log: TelemetryWriter) -> dict[str, Any]:
         """Learn from recordings, then from live towns; return what the last data was like."""
+        self.cycle_began = time.perf_counter()
         about: dict[str, Any] = {}
         if self.feed:
             recorded = self.feed.take()
@@ -218,9 +225,18 @@ class Trainer:
         if self.rollout:
             began = time.perf_counter()
             about = self.rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop)
+            self._count_environment_steps(self.rollout)
             batch = rollout_batch(self.rollout.frames, self.settings.ppo)
             self._learn(batch, about, "rollout", ROLLOUT_HALF, began, log)
         return about
+
+    def _count_environment_steps(self, rollout: Rollout) -> None:
+        """Add the rollout that was just played."""
+        ticks, towns, _ = rollout.frames.actions.shape
+        self.progress = self.progress._replace(
+            env_steps=self.progress.env_steps + int(rollout.frames.alive.sum()),
+            env_ticks=self.progress.env_ticks + ticks * towns,
+        )
 
     def _learn(
         self,
@@ -252,7 +268,10 @@ class Trainer:
             skips.append,
         )
         self.stop.check()
-        seconds = (time.perf_counter() - began) / len(history)
+        ended = time.perf_counter()
+        seconds = (ended - began) / len(history)
+        if half == ROLLOUT_HALF:  # its rows are the ticks at which an agent was in town
+            about = {**about, "env_steps_per_second": len(batch.rewards) / (ended - self.cycle_began)}
         for stats in history:
             self._tell(stats, about, data_mode, seconds, log)
         if self.progress.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
@@ -290,6 +309,8 @@ class Trainer:
             "cycle_id": progress.cycle,
             "data_mode": data_mode,
             "steps": progress.steps,
+            "env_steps": progress.env_steps,
+            "env_ticks": progress.env_ticks,
             "epoch_duration_sec": seconds,
             "steps_per_second": stats.transitions / max(seconds, 1e-9),
         }

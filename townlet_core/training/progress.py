@@ -14,7 +14,10 @@ from townlet_core.training.warm_start import Cloned
 
 RESTORE = "restore the checkpoint from a copy, or start a new run"
 Count = Annotated[int, Field(ge=0, lt=2**62)]
-LATER_FIELDS: tuple[str, ...] = ()  # which checkpoints of 0.1.0 do not have; they begin with their defaults
+LATER_FIELDS = (
+    "env_steps",
+    "env_ticks",
+)  # which checkpoints of 0.1.0 do not have; they begin with their defaults
 
 
 def _of_warm_start(values: dict[str, float]) -> dict[str, float]:
@@ -28,7 +31,9 @@ class Progress(NamedTuple):
 
     cycle: Count = 0  # cycles done
     epoch: Count = 0  # telemetry records made
-    steps: Count = 0  # transitions learned from
+    steps: Count = 0  # sample passes: samples × epochs
+    env_steps: Count = 0  # one per tick and agent in a live town
+    env_ticks: Count = 0  # ticks × live towns
     skipped_in_a_row: Count = 0
     log_offset: Count = 0
     replay_position: tuple[Count, Count] | tuple[Count, Count, Count] = (0, 0)  # of ReplayFeed

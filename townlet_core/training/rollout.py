@@ -7,7 +7,7 @@ import io as memory
 import numpy as np
 
 from townlet_core.capture.frames import Frames, Policy, allocate_frames, collect
-from townlet_core.errors import InputError, SampleError
+from townlet_core.errors import InputError, SampleError, count
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.npz import read_known_arrays
 from townlet_core.scenario.model import Scenario
@@ -42,7 +42,8 @@ class Rollout:
         collect(self.towns, policy, self.frames, stop.check)
         if not self.frames.alive.any():
             raise InputError(
-                f"{self.towns.scenario.name}: nobody was in town for {len(self.frames.actions)} ticks",
+                f"{self.towns.scenario.name}: nobody was in town for "
+                f"{count(len(self.frames.actions), 'tick')}",
                 "play longer at a time with --rollout-ticks, or lower respawn_delay_ticks",
             )
         about = describe_rollout(self.frames, self.towns.feature_names, before, Counters(self.towns.state))
@@ -60,6 +61,11 @@ class Rollout:
             ended += self.returns[done].tolist()
             self.returns[done] = 0
         return ended
+
+    def count_steps(self, cycles: int) -> tuple[int, int]:
+        """Work out environment steps and town ticks of a run's first cycles from the towns themselves."""
+        ticks, towns, _ = self.frames.actions.shape
+        return int(self.towns.state.towns["actions"].sum()), cycles * ticks * towns
 
     def dump(self) -> bytes:
         """Serialise towns and running returns; equal states give equal bytes."""
