@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from townlet_core import io
 from townlet_core.errors import NotFiniteError, RunFailed
 from townlet_core.policy.learned import LearnedPolicy, hold_on, network_for
 from townlet_core.ppo.backend import resolve_device, settle_threads, torch, versions
@@ -25,13 +26,13 @@ from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
-from townlet_core.telemetry.writer import TelemetryWriter
+from townlet_core.telemetry.writer import TelemetryWriter, take_up_log
 from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
 from townlet_core.training.failure import ABOUT, save_minibatch
 from townlet_core.training.feed import ReplayFeed, check_agreement
 from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
-from townlet_core.training.run import LOG, now
+from townlet_core.training.run import LOG, now, run_id_of
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 from townlet_core.training.warm_start import Cloned, clone_epoch
@@ -83,6 +84,7 @@ class Trainer:
         dataset: ReplayDataset | None,
         stop: StopRequest,
         reports: Reports,
+        log_lock: io.FileLock | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -109,6 +111,8 @@ class Trainer:
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
+        self.log_lock = log_lock  # of the log, if it is held already
+        self.run_id = run_id_of(folder)
         self.generation: Path | None = None  # the checkpoint that the weights were last saved to or read from
 
     def _network_config(self, scenario: Scenario | None, dataset: ReplayDataset | None) -> NetworkConfig:
@@ -155,8 +159,11 @@ class Trainer:
         the last good cycle, and the minibatch, if there was one, stands in the run's folder.
         """
         settings, rewards = self.settings, []
-        with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes) as log:
-            log.truncate_to(self.progress.log_offset)
+        lock = self.log_lock or take_up_log(self.log, self.run_id, self.progress.log_offset)
+        with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes, lock=lock) as log:
+            gap = log.resume(self.progress.log_offset)
+            if gap:
+                self.reports.warning(gap)
             if self.progress.cycle == 0:
                 if self.progress.cloned is None:
                     self._save(log)
@@ -291,7 +298,7 @@ class Trainer:
             skipped_in_a_row=stats.skipped_in_a_row,
         )
         place = {
-            "run_id": self.folder.name,
+            "run_id": self.run_id or self.folder.name,
             "scenario": self.scenario_name,
             "seed": self.settings.seed,
             "timestamp": now(),
