@@ -76,6 +76,9 @@ def watch(
         print_records(seen, wait, stop, as_json)
     if fail_on_alert and seen.alerts:
         raise CheckFailed(f"{seen.path}: {count(seen.alerts, 'alert')}", _command("summary", log))
+    if fail_on_alert and (reasons := seen.not_seen()):
+        what = f"{seen.path}: no alert, but not everything was looked at: {'; '.join(reasons)}"
+        raise CheckFailed(what, _command("validate", log))
     if not is_stream(seen.path):
         next_step(_command("summary", log))
 
@@ -132,6 +135,8 @@ def summary(
     if result.damaged:
         lines = count(result.damaged, "damaged line")
         warn(f"{result.path}: {lines} left out; {_command('validate', log)} lists them")
+    if baseline and not result.drifts:
+        warn(f"{result.path}: has no field in common with {baseline}, so there is no drift to tell")
     if as_json or form is Format.json:
         print_json(summary_json(result))
     elif form is Format.markdown:

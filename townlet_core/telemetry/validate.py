@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from townlet_core.errors import InputError
 from townlet_core.telemetry.continuity import Continuity
-from townlet_core.telemetry.drift import Drift, measure_drift
+from townlet_core.telemetry.drift import DRIFTING, Drift, measure_drift
 from townlet_core.telemetry.reader import Line, read_lines
 from townlet_core.telemetry.records import (
     FieldProblem,
@@ -18,7 +18,7 @@ from townlet_core.telemetry.records import (
     parse_record,
 )
 from townlet_core.telemetry.segments import refuse_missing, segment_gaps
-from townlet_core.telemetry.statistics import Statistics
+from townlet_core.telemetry.statistics import MODES, Statistics
 
 
 class Problem(NamedTuple):
@@ -75,6 +75,8 @@ class LogCheck:
         if self._baseline is None or self.records == 0:
             return
         self.drifts = measure_drift(self._statistics, self._baseline)
+        for field, problem in self._not_compared(self._baseline):
+            yield Problem(str(self.path), 0, field, problem)
         for drift in self.drifts:
             size = drift.relative if self._relative else drift.drift
             # A drift that is not a number, from absurd means, is above any threshold.
@@ -83,6 +85,22 @@ class LogCheck:
                 kind = "relative drift" if self._relative else "drift"
                 above = f"{kind} {size:.4g} is above {self._drift_threshold:g}"
                 yield Problem(str(self.path), 0, drift.field, f"{means}: {above}")
+
+    def _not_compared(self, baseline: Statistics) -> Iterator[FieldProblem]:
+        """Say what of the baseline the log lacks: a threshold that saw a part has not passed."""
+        if not self.drifts:
+            yield "", "has no field in common with the baseline, so nothing was compared"
+        elif self._drift_threshold is not None:
+            compared = {(drift.mode, drift.field) for drift in self.drifts}
+            together = ("all", self.drifts[0].field) in compared
+            for mode in ["all"] if together else baseline.modes():
+                fields = [name for name in baseline.means(MODES if together else (mode,)) if name in DRIFTING]
+                if not {(mode, name) for name in fields} & compared:
+                    yield "data_mode", f"no {mode} record to compare with those of the baseline"
+                    continue
+                for name in fields:
+                    if (mode, name) not in compared:
+                        yield name, f"no {mode} record has it, and the baseline does: it was not compared"
 
     def _check_line(self, line: Line) -> list[FieldProblem]:
         if not line.whole:

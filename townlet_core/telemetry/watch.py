@@ -56,6 +56,18 @@ class Watch:
             self.alerts += len(alerts)
             yield Seen(line, record, alerts)
 
+    def not_seen(self) -> list[str]:
+        """Say why the rules have not passed although none tripped: some were not tried, or on a part only."""
+        if not self.records:
+            return ["no record in this log, so no rule was tried"]
+        reasons = self._alarm.untried()
+        if self.damaged:
+            lines = "1 line holds" if self.damaged == 1 else f"{self.damaged} lines hold"
+            reasons.append(f"{lines} no record")
+        if self.gaps:
+            reasons.append("it is not one whole log of one run")
+        return reasons
+
 
 def record_line(seen: Seen) -> str:
     """Write a record on one line: where it stands, its curves, its alerts."""
