@@ -358,6 +358,8 @@ class FileLock:
                     "wait for it to end, stop it, or choose another file",
                 ) from error
             except OSError as error:
+                with contextlib.suppress(OSError):
+                    self._file.unlink()
                 os.close(descriptor)
                 raise disk_error(error, self._file) from error
 

@@ -1,5 +1,7 @@
 """A log has one writer and one run: who comes second is told so, and cuts nothing of the other's."""
 
+import errno
+import fcntl
 import os
 
 import orjson
@@ -85,6 +87,17 @@ def test_a_lock_that_was_given_back_between_opening_and_taking_it_locks_nothing(
     monkeypatch.setattr(os, "open", open_late)
     with io.FileLock(tmp_path / "log"), pytest.raises(BusyError):
         io.FileLock(tmp_path / "log")
+
+
+@pytest.mark.parametrize("call", ["flock", "ftruncate", "write"])
+def test_a_disk_that_refuses_the_lock_is_named_and_left_as_it_was(tmp_path, monkeypatch, call):
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl if call == "flock" else os, call, refuse)
+    with pytest.raises(DiskError, match=r"\.log\.lock: No locks available"):
+        TelemetryWriter(tmp_path / "log")
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_lock_file_that_is_a_link_is_not_written_through(tmp_path):

@@ -140,6 +140,12 @@ def test_a_device_is_no_log(townlet, command):
     assert "/dev/zero: is a device, expected a log" in stderr
 
 
+def test_a_stream_that_is_not_open_is_missing(townlet):
+    code, _, stderr = townlet("telemetry", "watch", "/dev/fd/999")
+    assert code == 3
+    assert "/dev/fd/999: nothing is open there" in stderr
+
+
 def test_a_pipe_without_a_line_end_is_given_up(pipe, monkeypatch):
     monkeypatch.setattr(reader, "MAX_UNBROKEN_BYTES", 1000)
     name, feed = pipe

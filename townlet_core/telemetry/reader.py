@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import zlib
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, MissingError
 from townlet_core.telemetry.continuity import Continuity
 from townlet_core.telemetry.records import MAX_LINE_BYTES, Record, parse_record
 from townlet_core.telemetry.segments import (
@@ -202,6 +203,8 @@ class _OpenStream(_OpenSegment):
             again = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if number is None else os.dup(number)
             super().__init__(path, FileIO(again))
         except OSError as error:
+            if error.errno == errno.EBADF:
+                raise MissingError(f"{path}: nothing is open there", "give a log, or pipe one in") from error
             raise io.disk_error(error, path) from error
         self.wait = wait
         self.unbroken = 0  # bytes since the last line end
