@@ -71,7 +71,7 @@ def evaluate(
         )
         return
     rows = table(
-        f"{safe(plan.name)}: {count(episodes, 'episode')} per policy, mean and its 95 % interval over episodes",
+        f"{safe(plan.name)}: {count(episodes, 'episode')} each, mean and its 95 % interval over episodes",
         "",
         *(
             f"{safe(name)}{' (deterministic)' if deterministic and name not in SCRIPTS else ''}"

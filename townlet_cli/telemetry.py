@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import enum
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from townlet_cli.console import count, next_step, plain, plain_lines, print_json, to_json, warn
+from townlet_cli.console import count, next_step, note, plain, plain_lines, print_json, safe, to_json, warn
+from townlet_cli.waiting import wait_for_more
 from townlet_core.errors import CheckFailed, InputError, TownletError
 
 if TYPE_CHECKING:
@@ -22,7 +24,10 @@ telemetry_app = typer.Typer(
 )
 
 LogArgument = Annotated[
-    Path, typer.Argument(metavar="LOG", help="A telemetry log; its rotated segments belong to it.")
+    Path,
+    typer.Argument(
+        metavar="LOG", help="A telemetry log with its rotated segments, a run folder, or - for stdin."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -53,20 +58,60 @@ def watch(
     """Show a log: a dashboard on a terminal, one line per record in a pipe, NDJSON with --json."""
     from townlet_cli.telemetry_view import print_records, show_dashboard
     from townlet_core.telemetry.rules import load_rules, parse_rule
+    from townlet_core.telemetry.segments import is_stream
+    from townlet_core.telemetry.watch import Watch
 
     wanted = [parse_rule(text) for text in alert or []] + (load_rules(rules) if rules else [])
     if fail_on_alert and not wanted:
         raise InputError(
             "--fail-on-alert has no rule to fail on", "add --alert 'kl_divergence > 0.2' or --rules"
         )
+    seen = Watch(_wait_for_log(log) if follow else _find_log(log), wanted)
+    # A pipe is shown as it comes, also without --follow: it ends by itself.
+    wait = wait_for_more if follow or is_stream(seen.path) else None
     stop = fail_on_alert and follow
     if sys.stdout.isatty() and not as_json:
-        alerts = show_dashboard(log, wanted, follow, stop)
+        show_dashboard(seen, wait, stop)
     else:
-        alerts = print_records(log, wanted, follow, stop, as_json)
-    if fail_on_alert and alerts:
-        raise CheckFailed(f"{log}: {count(alerts, 'alert')}", f"townlet telemetry summary {log}")
-    next_step(f"townlet telemetry summary {log}")
+        print_records(seen, wait, stop, as_json)
+    if fail_on_alert and seen.alerts:
+        raise CheckFailed(f"{seen.path}: {count(seen.alerts, 'alert')}", _command("summary", log))
+    if fail_on_alert and (reasons := seen.not_seen()):
+        what = f"{seen.path}: no alert, but not everything was looked at: {'; '.join(reasons)}"
+        raise CheckFailed(what, _command("validate", log))
+    if not is_stream(seen.path):
+        next_step(_command("summary", log))
+
+
+def _find_log(path: Path) -> Path:
+    """Return the log that a path names; of a run folder, the run's. Raises InputError for another folder."""
+    from townlet_core.telemetry.segments import descriptor_of, find_log, is_stream
+
+    found = find_log(path)
+    if found is None:
+        raise InputError(
+            f"{path}: is a folder without a run, expected a log or a run folder", "try one in it"
+        )
+    if is_stream(found) and descriptor_of(found) is None:
+        note(f"waiting for a writer of {safe(found)}")
+    return found
+
+
+def _wait_for_log(path: Path) -> Path:
+    """Do the same as soon as the log is there; until then, say on stderr what is waited for."""
+    from townlet_core.telemetry.segments import find_log, is_there
+
+    told = ""
+    while (found := find_log(path)) is None or not is_there(found):
+        if told != str(found or path):
+            told = str(found or path)
+            note(f"waiting for {safe(told)}")
+        wait_for_more()
+    return _find_log(path)
+
+
+def _command(name: str, log: Path, *options: str) -> str:
+    return shlex.join(["townlet", "telemetry", name, str(log), *options])
 
 
 @telemetry_app.command()
@@ -83,12 +128,15 @@ def summary(
 ) -> None:
     """Sum a log up: latest values, extremes with their epochs, events by data mode, drift."""
     from townlet_core.telemetry.page import summary_page
+    from townlet_core.telemetry.segments import is_stream
     from townlet_core.telemetry.summary import summarise, summary_json, summary_markdown, summary_text
 
-    result = summarise(log, baseline, last)
+    result = summarise(_find_log(log), _find_log(baseline) if baseline else None, last, warn)
     if result.damaged:
         lines = count(result.damaged, "damaged line")
-        warn(f"{log}: {lines} left out; townlet telemetry validate {log} lists them")
+        warn(f"{result.path}: {lines} left out; {_command('validate', log)} lists them")
+    if baseline and not result.drifts:
+        warn(f"{result.path}: has no field in common with {baseline}, so there is no drift to tell")
     if as_json or form is Format.json:
         print_json(summary_json(result))
     elif form is Format.markdown:
@@ -97,12 +145,15 @@ def summary(
         sys.stdout.write(summary_page(result))
     else:
         sys.stdout.write(plain_lines(summary_text(result)))
-        next_step(f"townlet telemetry summary {log} --format html > summary.html")
+        if not is_stream(log):
+            next_step(_command("summary", log, "--format", "html") + " > summary.html")
 
 
 @telemetry_app.command()
 def validate(
-    logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="Telemetry logs.")],
+    logs: Annotated[
+        list[Path], typer.Argument(metavar="LOG...", help="Telemetry logs, run folders, or - for stdin.")
+    ],
     baseline: Annotated[
         Path | None, typer.Option(help="Log, or one record as JSON, to measure drift from.")
     ] = None,
@@ -116,18 +167,20 @@ def validate(
 ) -> None:
     """Report every problem of every line; exit 1 if there is any."""
     from townlet_core.telemetry.drift import load_baseline
+    from townlet_core.telemetry.segments import is_stream
     from townlet_core.telemetry.validate import LogCheck
 
     if baseline is None and (drift_threshold is not None or relative):
         raise InputError("--drift-threshold and --relative compare with a baseline", "add --baseline FILE")
     if drift_threshold is not None and not 0 <= drift_threshold < float("inf"):
         raise InputError(f"--drift-threshold {drift_threshold}: expected 0 or more", "such as 0.2")
-    base = load_baseline(baseline) if baseline else None
-    checks = [LogCheck(log, base, drift_threshold, relative) for log in logs]
+    base = load_baseline(_find_log(baseline)) if baseline else None
+    checks = [LogCheck(_find_log(log), base, drift_threshold, relative) for log in logs]
     found = _print_check_json(checks) if as_json else _print_check(checks)
     if found:
         raise CheckFailed(count(found, "problem"), "docs/telemetry.md says what each field must hold")
-    next_step(f"townlet telemetry summary {logs[0]}")
+    if not is_stream(logs[0]):
+        next_step(_command("summary", logs[0]))
 
 
 def _print_check(checks: list[LogCheck]) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections import deque
-from pathlib import Path
+from collections.abc import Callable
 
 from rich.console import Group
 from rich.live import Live
@@ -17,52 +16,42 @@ from townlet_cli.console import count, out, plain, plain_lines, safe, table, to_
 from townlet_core.telemetry.curves import sparkline
 from townlet_core.telemetry.fields import AXES, CURVES
 from townlet_core.telemetry.reader import Line
-from townlet_core.telemetry.rules import Rule
 from townlet_core.telemetry.summary import format_number, one_line
-from townlet_core.telemetry.watch import Seen, record_line, seen_json, watch_log
+from townlet_core.telemetry.watch import Seen, Watch, record_line, seen_json
 
-POLL_SECONDS = 0.2
 WINDOW = 60  # records a sparkline shows
 ALERTS = 5  # latest ones shown
 BESIDE_CURVE = 72  # columns that a row has besides its sparkline
 
 
-def print_records(log: Path, rules: list[Rule], follow: bool, stop: bool, as_json: bool) -> int:
-    """Print one line per record, or one JSON object with `as_json`; return how many alerts there were.
+def print_records(watch: Watch, wait: Callable[[], bool] | None, stop: bool, as_json: bool) -> None:
+    """Print one line per record, or one JSON object with `as_json`.
 
-    stop: end at the first record that trips a rule.
+    wait: follow the log, as in read_lines. stop: end at the first record that trips a rule.
     """
-    alerts = 0
-    for seen in watch_log(log, rules, _warn_of_damage, _flush_and_wait if follow else None):
+    for seen in watch.follow(_warn_of_damage, warn, wait):
         text = to_json(seen_json(seen)) if as_json else plain(record_line(seen))
         sys.stdout.write(text + "\n")
-        alerts += len(seen.alerts)
-        if stop and alerts:
+        if stop and seen.alerts:
             break
-    return alerts
 
 
-def show_dashboard(log: Path, rules: list[Rule], follow: bool, stop: bool) -> int:
-    """Draw a dashboard, redrawn as records come with `follow`; `stop` and result as in print_records."""
-    dashboard = Dashboard(str(log))
+def show_dashboard(watch: Watch, wait: Callable[[], bool] | None, stop: bool) -> None:
+    """Draw a dashboard, redrawn as records come where `wait` follows them; `stop` as in print_records."""
+    dashboard = Dashboard(str(watch.path))
     with Live(console=out, auto_refresh=False) as live:
 
         def redraw_and_wait() -> bool:
             live.update(dashboard.render(), refresh=True)
-            return _flush_and_wait()
+            return wait is not None and wait()
 
-        for seen in watch_log(log, rules, dashboard.count_damage, redraw_and_wait if follow else None):
+        for seen in watch.follow(
+            dashboard.count_damage, dashboard.add_gap, redraw_and_wait if wait else None
+        ):
             dashboard.add(seen)
             if stop and seen.alerts:
                 break
         live.update(dashboard.render(), refresh=True)
-    return dashboard.alert_count
-
-
-def _flush_and_wait() -> bool:
-    sys.stdout.flush()
-    time.sleep(POLL_SECONDS)
-    return True
 
 
 def _warn_of_damage(line: Line, problem: str) -> None:
@@ -82,6 +71,7 @@ class Dashboard:
         self._curves: dict[str, dict[str, deque[float]]] = {}
         self._places: dict[str, deque[float]] = {}  # environment steps of the records behind the curves
         self._alerts: deque[str] = deque(maxlen=ALERTS)
+        self._gaps: deque[str] = deque(maxlen=ALERTS)
 
     def add(self, seen: Seen) -> None:
         """Count one record in."""
@@ -104,6 +94,10 @@ class Dashboard:
         """Count a line that held no record."""
         self.damaged += 1
 
+    def add_gap(self, sentence: str) -> None:
+        """Keep what was said of records that are missing, or of another run."""
+        self._gaps.append(sentence)
+
     def render(self) -> Group:
         """Draw it. Outside text goes through `plain` into Text, which interprets no markup."""
         if self._latest is None:
@@ -119,7 +113,11 @@ class Dashboard:
             [f"epoch {one_line(record.get('epoch', '-'))}", count(self.records, "record"), *damage, *facts]
         )
         return Group(
-            Text(plain(self.name), style="bold"), Text(plain(head)), self._alert_text(), self._curve_table()
+            Text(plain(self.name), style="bold"),
+            Text(plain(head)),
+            *(Text(plain(gap), style="yellow") for gap in self._gaps),
+            self._alert_text(),
+            self._curve_table(),
         )
 
     def _curve_table(self) -> Table:

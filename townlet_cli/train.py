@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,7 @@ from townlet_cli.console import Verbosity, detail, next_step, note, out, print_j
 from townlet_core.errors import count
 
 if TYPE_CHECKING:
+    from townlet_core import io
     from townlet_core.ppo.checkpoint import Checkpoint
     from townlet_core.replay.batch import ReplayBatch
     from townlet_core.replay.dataset import ReplayDataset
@@ -37,20 +39,14 @@ def train(
     ] = None,
     cycles: Annotated[int | None, run(help="Training cycles; each ends with a checkpoint.")] = None,
     seed: Annotated[int | None, run(help="Seed of weights, towns, draws and shuffles.")] = None,
-    output: Annotated[
-        Path | None,
-        run(help="Run folder; by default runs/SCENARIO-sSEED-N."),
-    ] = None,
+    output: Annotated[Path | None, run(help="Run folder; by default runs/SCENARIO-sSEED-N.")] = None,
     resume: Annotated[Path | None, run(help="Continue this run, bit for bit.")] = None,
     config: Annotated[Path | None, run(help="YAML file with training: and ppo:.")] = None,
     force: Annotated[
         bool, run("--force", help="Replace a run in the folder, and a log at --ppo-log.")
     ] = False,
     as_json: Annotated[bool, run("--json", help="Print one JSON object at the end.")] = False,
-    ppo_log: Annotated[
-        Path | None,
-        run(help="Telemetry file; by default RUN/telemetry.jsonl."),
-    ] = None,
+    ppo_log: Annotated[Path | None, run(help="Telemetry file; by default RUN/telemetry.jsonl.")] = None,
     log_every: Annotated[int | None, run(help="Write every n-th telemetry record.")] = None,
     log_max_bytes: Annotated[int | None, run(help="Rotate the telemetry file at this size.")] = None,
     keep_checkpoints: Annotated[
@@ -226,13 +222,13 @@ def _start(
     """Open the data, then the run folder, then train: bad input leaves nothing behind."""
     from townlet_core import io
     from townlet_core.ppo.backend import resolve_device
-    from townlet_core.telemetry.writer import refuse_existing_log
+    from townlet_core.telemetry.writer import begin_log, claim_log
     from townlet_core.training.feed import check_agreement, check_own_recordings, open_dataset
     from townlet_core.training.run import begin_run, choose_folder, refuse_run, remove_old_run
 
     name = plan.name if plan else "replay"
-    if settings.ppo_log:
-        refuse_existing_log(settings.ppo_log, force)
+    if settings.ppo_log and io.kind_of(settings.ppo_log.parent):
+        claim_log(settings.ppo_log, force).release()  # claimed for good once everything else is sound
     folder = choose_folder(output, name, settings.seed, force)
     given = (*settings.replay_manifest, *settings.replay_sample)
     dataset = open_dataset(settings, settings.replay_manifest) if given else None
@@ -245,9 +241,10 @@ def _start(
         remove_old_run(folder, given)
     with io.lock_folder(folder):
         refuse_run(folder)
-        begin_run(folder, settings, sources, plan)
-        note(f"run: {safe(folder)}")
-        _train(settings, folder, plan, dataset, None, as_json)
+        with begin_log(settings.ppo_log, force) if settings.ppo_log else nullcontext() as lock:
+            begin_run(folder, settings, sources, plan)
+            note(f"run: {safe(folder)}")
+            _train(settings, folder, plan, dataset, None, as_json, lock)
 
 
 def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
@@ -255,7 +252,8 @@ def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
     from townlet_core.errors import InputError, MissingError
     from townlet_core.ppo.checkpoint import load_checkpoint
     from townlet_core.scenario.load import load_scenario
-    from townlet_core.training.run import note_resumed, reopen_run
+    from townlet_core.telemetry.writer import take_up_log
+    from townlet_core.training.run import LOG, note_resumed, reopen_run, run_id_of
 
     others = sorted(set(given) - {"cycles"})
     if others:
@@ -274,11 +272,13 @@ def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
         for warning in checkpoint.warnings if checkpoint else ():
             warn(warning)
         cycle = checkpoint.state["cycle"] if checkpoint else 0
-        note_resumed(folder, settings, plan, cycle)
-        note(f"resuming {safe(folder)} after cycle {cycle} of {settings.cycles}")
-        if cycle >= settings.cycles:
-            note("nothing is left to do; --cycles N goes on")
-        _train(settings, folder, plan, None, checkpoint, as_json)
+        offset = checkpoint.state["log_offset"] if checkpoint else 0
+        with take_up_log(settings.ppo_log or folder / LOG, run_id_of(folder), offset) as lock:
+            note_resumed(folder, settings, plan, cycle)
+            note(f"resuming {safe(folder)} after cycle {cycle} of {settings.cycles}")
+            if cycle >= settings.cycles:
+                note("nothing is left to do; --cycles N goes on")
+            _train(settings, folder, plan, None, checkpoint, as_json, lock)
 
 
 def _train(
@@ -288,6 +288,7 @@ def _train(
     dataset: ReplayDataset | None,
     checkpoint: Checkpoint | None,
     as_json: bool,
+    log_lock: io.FileLock | None,
 ) -> None:
     """Train with the folder locked, and write into run.json how it ended."""
     from townlet_core.training.loop import Reports, Trainer
@@ -309,7 +310,7 @@ def _train(
                 lambda cloned: _show_cloned(cloned, settings, folder),
                 warn,
             )
-            trainer = Trainer(settings, folder, plan, dataset, stop, reports)
+            trainer = Trainer(settings, folder, plan, dataset, stop, reports, log_lock)
             if checkpoint:
                 trainer.resume(checkpoint)
             result = trainer.run()

@@ -296,14 +296,76 @@ def lock_folder(folder: Path) -> Iterator[None]:
                 "wait for it to end, stop it, or choose another --output",
             ) from error
         os.ftruncate(descriptor, 0)
-        holder = f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000]
-        write_all(descriptor, holder.encode(errors="backslashreplace"))
+        write_all(descriptor, _this_process())
         for name in filter(TEMPORARY.fullmatch, list_folder(folder)):
             remove(folder / name)
         yield
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+class FileLock:
+    """The one writer's lock of a file that may be renamed while it is held.
+
+    It is held on a file of its own beside it, `.NAME.lock`, which goes when the lock does. Raises BusyError
+    at once, naming the holder's pid and command, if it is held already. The kernel drops the lock when the
+    holder dies, however it dies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._file = self.path.with_name(f".{self.path.name}{LOCK_NAME}")
+        self._owner = os.getpid()
+        make_folder(self.path.parent)
+        self._descriptor = self._take()
+
+    def release(self) -> None:
+        """Let others have it; a second call does nothing, and neither does a forked child's."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            if os.getpid() == self._owner:
+                with contextlib.suppress(OSError):
+                    self._file.unlink()
+            os.close(descriptor)
+
+    def __enter__(self) -> FileLock:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.release()
+
+    def _take(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        while True:
+            try:
+                descriptor = os.open(self._file, flags, 0o644)
+            except OSError as error:
+                raise disk_error(error, self._file) from error
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever held it may have removed the file between our two calls: then it locks nothing.
+                if os.path.exists(self._file) and os.path.samestat(os.fstat(descriptor), os.stat(self._file)):
+                    os.ftruncate(descriptor, 0)
+                    write_all(descriptor, _this_process())
+                    return descriptor
+                os.close(descriptor)
+            except BlockingIOError as error:
+                holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
+                os.close(descriptor)
+                raise BusyError(
+                    f"{self.path}: another process is writing to it ({holder})",
+                    "wait for it to end, stop it, or choose another file",
+                ) from error
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    self._file.unlink()
+                os.close(descriptor)
+                raise disk_error(error, self._file) from error
+
+
+def _this_process() -> bytes:
+    return f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000].encode(errors="backslashreplace")
 
 
 def disk_error(error: OSError, path: Path | str) -> DiskError:

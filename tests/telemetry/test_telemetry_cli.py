@@ -10,7 +10,7 @@ import pytest
 from townlet_cli import telemetry_view
 from townlet_cli.console import out
 from townlet_core.telemetry.rules import parse_rule
-from townlet_core.telemetry.watch import watch_log
+from townlet_core.telemetry.watch import Watch
 from townlet_core.telemetry.writer import TelemetryWriter
 
 
@@ -177,7 +177,7 @@ def test_the_range_beside_a_sparkline_is_that_of_what_it_shows(tmp_path, make_re
             writer.write(make_record(epoch, env_steps=60 * epoch, loss_total=100.0 / epoch**2))
     monkeypatch.setattr(out, "width", 80)
     dashboard = telemetry_view.Dashboard("log")
-    for seen in watch_log(log, [], dashboard.count_damage):
+    for seen in Watch(log, []).follow(dashboard.count_damage, dashboard.add_gap):
         dashboard.add(seen)
     with out.capture() as capture:
         out.print(dashboard.render())
@@ -193,7 +193,8 @@ def test_the_dashboard_shows_curves_alerts_and_damage_with_markup_as_text(log, m
     with open(log, "a") as file:
         file.write("not json\n")
     dashboard = telemetry_view.Dashboard(str(log))
-    for seen in watch_log(log, [parse_rule("kl_divergence > 0.35")], dashboard.count_damage):
+    watch = Watch(log, [parse_rule("kl_divergence > 0.35")])
+    for seen in watch.follow(dashboard.count_damage, dashboard.add_gap):
         dashboard.add(seen)
     with out.capture() as capture:
         out.print(dashboard.render())

@@ -41,6 +41,7 @@ SINCE_11 = [
     "queue_conflict_intensity_sum",
 ]
 OURS = [
+    "log_every",
     "clip_fraction_max",
     "clip_triggered_minibatches",
     "adv_min_std",

@@ -26,7 +26,7 @@ from townlet_core.telemetry.summary import (
     summary_markdown,
     summary_text,
 )
-from townlet_core.telemetry.watch import record_line, seen_json, watch_log
+from townlet_core.telemetry.watch import Watch, record_line, seen_json
 from townlet_core.telemetry.writer import TelemetryWriter
 
 
@@ -310,7 +310,7 @@ def test_no_record_however_odd_makes_watch_or_summary_fail(texts):
         log = Path(folder) / "log"
         log.write_text('{"epoch": 1}\n' + "\n".join(texts) + "\n")
         rules = [parse_rule("reward_mean > 0.5 for 2 in replay")]
-        for seen in watch_log(log, rules, lambda line, problem: None):
+        for seen in Watch(log, rules).follow(lambda line, problem: None, lambda sentence: None):
             assert "\n" not in record_line(seen)
             record_line(seen).encode()
             orjson.dumps(seen_json(seen))

@@ -46,7 +46,8 @@ def test_a_record_is_one_line_with_version_and_offset_in_the_order_of_the_table(
     write_epochs(log, make_record, [1])
     written = orjson.loads(log.read_bytes())
     assert log.read_bytes().count(b"\n") == 1
-    assert written == {**make_record(1), "telemetry_version": 1.1, "log_stream_offset": 1}
+    added = {"telemetry_version": 1.1, "log_stream_offset": 1, "log_every": 1}
+    assert written == {**make_record(1), **added}
     assert list(written) == [field.name for field in FIELDS if field.name in written]
 
 
@@ -233,8 +234,8 @@ VALUES = {
     "str": st.text(max_size=20),
     "histogram": st.lists(counts, min_size=10, max_size=10),
 }
-# The mode and its ticks depend on each other; version and offset are the writer's own.
-DRAWN = sorted(BY_NAME.keys() - {"epoch", "data_mode", "rollout_ticks"})
+# The mode and its ticks depend on each other, a log has one run; the writer has its own version and offset.
+DRAWN = sorted(BY_NAME.keys() - {"epoch", "data_mode", "rollout_ticks", "run_id"})
 
 
 @settings(max_examples=60, deadline=None)
@@ -251,9 +252,8 @@ def test_whatever_is_written_reads_back_equal_and_validates(make_record, data):
                         epoch, **{name: data.draw(VALUES[BY_NAME[name].type]) for name in names}
                     )
                     writer.write(record)
-                    written.append(
-                        {**record, "telemetry_version": 1.1, "log_stream_offset": len(written) + 1}
-                    )
+                    own = {"telemetry_version": 1.1, "log_stream_offset": len(written) + 1, "log_every": 1}
+                    written.append({**record, **own})
         if written:
             assert list(LogCheck(log).problems()) == []
         assert [orjson.loads(line.text) for line in read_lines(log)] == written

@@ -1,21 +1,36 @@
-"""Read a log line by line, through its rotated segments, as it is now or as it grows.
-
-The segments of `log` are `log.1`, `log.2`, … in the order they were closed, then `log` itself, the live file.
-"""
+"""Read a log line by line, through its rotated segments, as it is now or as it grows."""
 
 from __future__ import annotations
 
+import errno
 import os
-import re
+import select
+import zlib
 from collections.abc import Callable, Generator, Iterator
+from gzip import BadGzipFile, GzipFile
+from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError
+from townlet_core.telemetry.continuity import Continuity
 from townlet_core.telemetry.records import MAX_LINE_BYTES, Record, parse_record
+from townlet_core.telemetry.segments import (
+    GZIP,
+    UNREAD,
+    closed_segments,
+    descriptor_of,
+    is_stream,
+    live_file,
+    log_name,
+    open_segment,
+    refuse_missing,
+    segment_gaps,
+)
 
 CHUNK_BYTES = 1 << 20
+MAX_UNBROKEN_BYTES = 64 << 20  # of a pipe without a line end: nothing to wait for
 
 
 class Line(NamedTuple):
@@ -25,6 +40,7 @@ class Line(NamedTuple):
     number: int  # counted from 1 in its segment
     text: bytes
     whole: bool  # ended by a newline; False only for a half-written last line
+    damage: str = ""  # why there is nothing after it, where compressed data is damaged
 
     @property
     def place(self) -> str:
@@ -33,22 +49,32 @@ class Line(NamedTuple):
 
 
 def read_records(
-    path: Path, on_damage: Callable[[Line, str], None], wait: Callable[[], bool] | None = None
+    path: Path,
+    on_damage: Callable[[Line, str], None],
+    wait: Callable[[], bool] | None = None,
+    on_gap: Callable[[str], Any] = lambda sentence: None,
 ) -> Iterator[tuple[Line, Record]]:
     """Yield each line that holds a record; tell `on_damage` of the others, and what is wrong with them.
 
-    `wait` and errors as in read_lines.
+    on_gap: is told what is missing between the records, and where another run's begin.
+    `wait` and errors as in read_lines. Where a log is followed, a resumed run may cut it, and offsets fall.
     """
+    for file, problem in segment_gaps(path):
+        on_gap(f"{file}: {problem}")
+    continuity = Continuity()
     for line in read_lines(path, wait):
         if not line.whole:
-            on_damage(line, "half-written last line")
+            on_damage(line, line.damage or "half-written last line")
             continue
         try:
             record, _ = parse_record(line.text)
         except InputError as error:
             on_damage(line, str(error))
-        else:
-            yield line, record
+            continue
+        for field, problem in continuity.check(record):
+            if wait is None or not problem.endswith("expected it to increase"):
+                on_gap(f"{line.place}: {field} {problem}")
+        yield line, record
 
 
 def read_lines(path: Path, wait: Callable[[], bool] | None = None) -> Iterator[Line]:
@@ -57,50 +83,33 @@ def read_lines(path: Path, wait: Callable[[], bool] | None = None) -> Iterator[L
     Without `wait`, the end is the end, and a half-written last line comes with `whole=False`. With it, `wait`
     is called whenever everything there has been read; True means read on: what was appended since, then
     the file that took the place of a rotated one. A truncated live file is read again from its start.
+    A pipe, or `-` for stdin, is read as it comes, until its end.
     A line longer than MAX_LINE_BYTES comes cut, yet longer than that.
-    Raises MissingError, InputError for a folder, DiskError.
+    Raises MissingError, InputError for a folder or a device, DiskError.
     """
     path = Path(path)
     refuse_missing(path)
-    done = 0  # number of the last closed segment that was read
+    if is_stream(path):
+        with _OpenStream(path, wait) as stream:
+            yield from stream.lines()
+            yield from stream.last_line()
+        return
+    name, done = log_name(path), 0  # number of the last closed segment that was read
     while True:
-        for number, closed in _segments_after(path, done).items():
-            yield from _read_closed(closed)
-            done = number
-        live = _open(path)
-        if _segments_after(path, done):  # rotated between the two looks: what we opened is not the next file
+        if name != log_name(path):  # a link that leads to another log now
+            name, done = log_name(path), 0
+        done = yield from _read_closed(name, done)
+        live = _open(live_file(path))
+        if _segments_after(name, done):  # rotated between the two looks: what we opened is not the next file
             if live:
-                live.file.close()
+                live.close()
         elif live:
-            with live.file:
+            with live:
                 if not (yield from _read_live(live, path, wait)):
                     return
-                done = _number_of(live, path)
+                done = _number_of(live, name, done)
         elif wait is None or not wait():
             return
-
-
-def refuse_missing(path: Path) -> None:
-    """Raise MissingError where there is no log, and InputError for a folder."""
-    path = Path(path)
-    kind = io.kind_of(path)
-    if kind == "folder":
-        raise InputError(f"{path}: is a folder, expected a log", f"try {path / 'telemetry.jsonl'}")
-    if kind is None and not closed_segments(path):
-        raise MissingError(f"{path}: no such log", "check the path; townlet train writes RUN/telemetry.jsonl")
-
-
-def closed_segments(path: Path) -> dict[int, Path]:
-    """Return the closed segments of a log by number, in order."""
-    path = Path(path)
-    pattern = re.compile(re.escape(path.name) + r"\.([1-9][0-9]{0,8})")
-    try:
-        matches = [pattern.fullmatch(name) for name in os.listdir(path.parent)]
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise io.disk_error(error, path.parent) from error
-    return dict(sorted((int(match[1]), path.with_name(match[0])) for match in matches if match))
 
 
 def _segments_after(path: Path, done: int) -> dict[int, Path]:
@@ -110,12 +119,26 @@ def _segments_after(path: Path, done: int) -> dict[int, Path]:
 class _OpenSegment:
     """A segment being read: the handle, how far it got, and what it read last."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: FileIO) -> None:
         self.path = path
-        self.file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by whoever reads it to its end
+        self.file = file
+        self.read: Callable[[int], bytes] = file.read
+        if path.suffix == GZIP:
+            self.read = GzipFile(fileobj=file).read1
         self.position = self.number = 0
+        self.first = b""  # the first line
         self.last = b""  # the last whole line, with its newline
         self.rest = b""  # the bytes after it
+        self.damage = ""
+
+    def __enter__(self) -> _OpenSegment:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.file.close()
 
     def lines(self) -> Iterator[Line]:
         """Yield the whole lines from here to what is the end now."""
@@ -123,30 +146,35 @@ class _OpenSegment:
             *lines, self.rest = (self.rest + chunk).split(b"\n")
             self.rest = self.rest[: MAX_LINE_BYTES + 1]
             self.last = lines[-1] + b"\n" if lines else self.last
+            if lines and not self.number:
+                self.first = lines[0]
             for text in lines:
                 self.number += 1
                 yield Line(self.path, self.number, text, True)
 
     def read_chunk(self) -> bytes:
         try:
-            chunk = self.file.read(CHUNK_BYTES)
+            chunk = self.read(CHUNK_BYTES)
+        except (BadGzipFile, EOFError, zlib.error) as error:
+            self.damage = f"damaged compressed data: {error}"
+            return b""
         except OSError as error:
             raise io.disk_error(error, self.path) from error
         self.position += len(chunk)
         return chunk
 
     def last_line(self) -> Iterator[Line]:
-        """Yield the half-written line at the end, if there is one."""
-        if self.rest:
-            yield Line(self.path, self.number + 1, self.rest, False)
+        """Yield the half-written line at the end, if there is one, or what is wrong with the end."""
+        if self.rest or self.damage:
+            yield Line(self.path, self.number + 1, self.rest, False, self.damage)
 
     def start_again_if_changed(self) -> None:
         """Go back to the start if what was read last is not there any more: the file was truncated.
 
         The size alone would miss a file that grew again since.
         """
-        if max(len(self.last), len(self.rest)) > MAX_LINE_BYTES:
-            return  # they are cut, and tell nothing
+        if max(len(self.last), len(self.rest)) > MAX_LINE_BYTES or self.path.suffix == GZIP:
+            return  # they are cut, and tell nothing; compressed files do not grow
         tail = self.last + self.rest
         try:
             found = os.pread(self.file.fileno(), len(tail), self.position - len(tail))
@@ -165,22 +193,64 @@ class _OpenSegment:
             return False
 
 
+class _OpenStream(_OpenSegment):
+    """A pipe being read: its end is where its last writer closes it, and until then it may be quiet."""
+
+    def __init__(self, path: Path, wait: Callable[[], bool] | None) -> None:
+        number = descriptor_of(path)
+        try:
+            # Opened by its name, a pipe whose writer has left already would never end.
+            again = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if number is None else os.dup(number)
+            super().__init__(path, FileIO(again))
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                raise MissingError(f"{path}: nothing is open there", "give a log, or pipe one in") from error
+            raise io.disk_error(error, path) from error
+        self.wait = wait
+        self.unbroken = 0  # bytes since the last line end
+        self.poll = select.poll()
+        self.poll.register(self.file.fileno(), select.POLLIN)
+
+    def read_chunk(self) -> bytes:
+        while not self.poll.poll(None if self.wait is None else 0):
+            if self.wait is not None and not self.wait():
+                return b""
+        try:
+            chunk = os.read(self.file.fileno(), CHUNK_BYTES)
+        except BlockingIOError:  # somebody else has read it
+            return self.read_chunk()
+        except OSError as error:
+            raise io.disk_error(error, self.path) from error
+        end = chunk.rfind(b"\n")
+        self.unbroken = len(chunk) - 1 - end + (self.unbroken if end < 0 else 0)
+        if self.unbroken > MAX_UNBROKEN_BYTES:
+            raise InputError(f"{self.path}: no line end in {MAX_UNBROKEN_BYTES:,} bytes, which is no log")
+        return chunk
+
+
 def _open(path: Path) -> _OpenSegment | None:
     try:
-        return _OpenSegment(path)
+        return _OpenSegment(path, open_segment(path))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise io.disk_error(error, path) from error
 
 
-def _read_closed(path: Path) -> Iterator[Line]:
-    segment = _open(path)
-    if segment is None:
-        return  # dropped by a resume since we listed it
-    with segment.file:
-        yield from segment.lines()
-        yield from segment.last_line()
+def _read_closed(name: Path, done: int) -> Generator[Line, None, int]:
+    """Yield the lines of the closed segments after `done`; return the number of the last one."""
+    while True:
+        for number, closed in _segments_after(name, done).items():
+            segment = None if closed.suffix in UNREAD else _open(closed)
+            if segment:
+                with segment:
+                    yield from segment.lines()
+                    yield from segment.last_line()
+            elif not os.path.lexists(closed):
+                break  # compressed, or dropped by a resume, since we listed it: look again
+            done = number
+        else:
+            return done
 
 
 def _read_live(
@@ -191,7 +261,7 @@ def _read_live(
         yield from live.lines()
         if wait is None:
             break
-        if not live.is_at(path):
+        if not live.is_at(live_file(path)):
             yield from live.lines()  # written between our last look and the rotation
             yield from live.last_line()
             return True
@@ -202,9 +272,18 @@ def _read_live(
     return False
 
 
-def _number_of(live: _OpenSegment, path: Path) -> int:
+def _number_of(live: _OpenSegment, name: Path, done: int) -> int:
     """Return the number a rotated file was closed as; 0, the beginning, if another log took its place."""
-    for number, closed in closed_segments(path).items():
-        if live.is_at(closed):
+    for number, closed in closed_segments(name).items():
+        if live.is_at(closed) or (number > done and closed.suffix == GZIP and _begins_like(closed, live)):
             return number
     return 0
+
+
+def _begins_like(closed: Path, live: _OpenSegment) -> bool:
+    """Whether a compressed segment is the file that was read: no two segments begin with the same record."""
+    segment = _open(closed)
+    if segment is None:
+        return False
+    with segment:
+        return bool(live.first) and next((line.text for line in segment.lines()), b"") == live.first

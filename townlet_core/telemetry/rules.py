@@ -114,6 +114,7 @@ class Alarm:
     def __init__(self, rules: list[Rule]) -> None:
         self.rules = rules
         self._streaks = [0] * len(rules)
+        self._values = [0] * len(rules)  # looked at so far
 
     def check(self, record: Record) -> list[Alert]:
         """Return the rules this record trips.
@@ -129,9 +130,22 @@ class Alarm:
             broken = not math.isfinite(value)
             holds = broken or COMPARISONS[rule.op](value, rule.number)
             self._streaks[i] = self._streaks[i] + 1 if holds else 0
+            self._values[i] += 1
             if broken or self._streaks[i] >= rule.records:
                 alerts.append(Alert(rule.text, rule.field, value))
         return alerts
+
+    def untried(self) -> list[str]:
+        """Say of each rule why it could not have tripped, if its field had too few values for that."""
+        reasons = []
+        for rule, values in zip(self.rules, self._values, strict=True):
+            where = f" in {rule.mode} records" if rule.mode else ""
+            if values == 0:
+                reasons.append(f"'{rule.text}' saw no value of {rule.field}{where}")
+            elif values < rule.records:
+                found = f"only {values}, and needs {rule.records} in a row"
+                reasons.append(f"'{rule.text}' saw {found}")
+        return reasons
 
 
 def _to_float(value: Any) -> float:

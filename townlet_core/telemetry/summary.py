@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,10 +31,15 @@ class Summary(NamedTuple):
     drifts: list[Drift]  # empty without a baseline
 
 
-def summarise(path: Path, baseline: Path | None = None, last: int | None = None) -> Summary:
-    """Sum up a log, or its last `last` records.
+def summarise(
+    path: Path,
+    baseline: Path | None = None,
+    last: int | None = None,
+    on_gap: Callable[[str], Any] = lambda sentence: None,
+) -> Summary:
+    """Sum up a log, or its last `last` records; `on_gap` is told what is missing in it, as in read_records.
 
-    Raises MissingError, or InputError if it holds no record, or none that the baseline can be compared with.
+    Raises MissingError, or InputError if it holds no record.
     """
     statistics = Statistics()
     damaged = 0
@@ -42,7 +48,7 @@ def summarise(path: Path, baseline: Path | None = None, last: int | None = None)
         nonlocal damaged
         damaged += 1
 
-    records = (record for _, record in read_records(path, count_damage))
+    records = (record for _, record in read_records(path, count_damage, on_gap=on_gap))
     for record in records if last is None else deque(records, maxlen=last):
         statistics.add(record)
     if statistics.records == 0:

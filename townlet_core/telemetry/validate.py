@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from townlet_core.errors import InputError
-from townlet_core.telemetry.drift import Drift, measure_drift
-from townlet_core.telemetry.reader import Line, read_lines, refuse_missing
+from townlet_core.telemetry.continuity import Continuity
+from townlet_core.telemetry.drift import DRIFTING, Drift, measure_drift
+from townlet_core.telemetry.reader import Line, read_lines
 from townlet_core.telemetry.records import (
     FieldProblem,
-    Record,
     check_record,
     duplicate_keys,
     parse_record,
-    whole_number,
 )
+from townlet_core.telemetry.segments import refuse_missing, segment_gaps
 from townlet_core.telemetry.statistics import Statistics
 
 
@@ -54,7 +54,7 @@ class LogCheck:
         self._statistics = Statistics()
         self._drift_threshold = drift_threshold
         self._relative = relative
-        self._offset: int | None = None  # log_stream_offset of the record before
+        self._continuity = Continuity()
 
     def problems(self) -> Iterator[Problem]:
         """Yield every problem in the order of the log, in bounded memory. Raises DiskError."""
@@ -63,6 +63,8 @@ class LogCheck:
             yield problem
 
     def _line_problems(self) -> Iterator[Problem]:
+        for file, problem in segment_gaps(self.path):
+            yield Problem(str(file), 0, "", problem)
         for line in read_lines(self.path):
             for field, problem in self._check_line(line):
                 yield Problem(str(line.path), line.number, field, problem)
@@ -76,6 +78,9 @@ class LogCheck:
             self.drifts = measure_drift(self._statistics, self._baseline)
         except InputError as error:
             yield Problem(str(self.path), 0, "data_mode", str(error))
+            return
+        for field, problem in self._not_compared(self._baseline):
+            yield Problem(str(self.path), 0, field, problem)
         for drift in self.drifts:
             size = drift.relative if self._relative else drift.drift
             # A drift that is not a number, from absurd means, is above any threshold.
@@ -85,11 +90,26 @@ class LogCheck:
                 above = f"{kind} {size:.4g} is above {self._drift_threshold:g}"
                 yield Problem(str(self.path), 0, drift.field, f"{means}: {above}")
 
+    def _not_compared(self, baseline: Statistics) -> Iterator[FieldProblem]:
+        """Say what of the baseline the log lacks: a threshold that saw a part has not passed."""
+        if not self.drifts:
+            yield "", "has no field in common with the baseline, so nothing was compared"
+        elif self._drift_threshold is not None:
+            for mode in baseline.modes():
+                # A baseline that says no mode stands for any.
+                compared = {drift.field for drift in self.drifts if mode in (drift.mode, "unknown")}
+                fields = [name for name in baseline.means(mode) if name in DRIFTING]
+                if not compared.intersection(fields):
+                    yield "data_mode", f"no {mode} record to compare with those of the baseline"
+                    continue
+                for name in fields:
+                    if name not in compared:
+                        yield name, f"no {mode} record has it, and the baseline does: it was not compared"
+
     def _check_line(self, line: Line) -> list[FieldProblem]:
         if not line.whole:
-            return [
-                ("", "half-written last line, as a crash leaves it; the next start of the writer drops it")
-            ]
+            half = "half-written last line, as a crash leaves it; the next start of the writer drops it"
+            return [("", line.damage or half)]
         try:
             record, problems = parse_record(line.text)
         except InputError as error:
@@ -99,14 +119,5 @@ class LogCheck:
             self._statistics.add(record)
         problems += check_record(record)
         problems += duplicate_keys(line.text, record)
-        problems += self._check_offset(record)
+        problems += self._continuity.check(record)
         return problems
-
-    def _check_offset(self, record: Record) -> list[FieldProblem]:
-        offset = whole_number(record.get("log_stream_offset"))
-        if offset is None:
-            return []
-        before, self._offset = self._offset, offset
-        if before is None or offset > before:
-            return []
-        return [("log_stream_offset", f"is {offset} after {before}, expected it to increase")]

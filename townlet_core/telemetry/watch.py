@@ -1,4 +1,4 @@
-"""Follow a log record by record: which alerts each one trips, and how it reads on one line."""
+"""Go through a log record by record: which alerts each one trips, and how it reads on one line."""
 
 from __future__ import annotations
 
@@ -21,16 +21,50 @@ class Seen(NamedTuple):
     alerts: list[Alert]
 
 
-def watch_log(
-    path: Path,
-    rules: list[Rule],
-    on_damage: Callable[[Line, str], None],
-    wait: Callable[[], bool] | None = None,
-) -> Iterator[Seen]:
-    """Yield every record with the alerts it trips; `on_damage`, `wait` and errors as in read_records."""
-    alarm = Alarm(rules)
-    for line, record in read_records(path, on_damage, wait):
-        yield Seen(line, record, alarm.check(record))
+class Watch:
+    """One pass over a log: iterate over `records()`, then ask what it came to.
+
+    records, alerts, damaged, gaps: how many there were.
+    """
+
+    def __init__(self, path: Path, rules: list[Rule]) -> None:
+        self.path = path
+        self.records = self.alerts = self.damaged = self.gaps = 0
+        self._alarm = Alarm(rules)
+
+    def follow(
+        self,
+        on_damage: Callable[[Line, str], Any],
+        on_gap: Callable[[str], Any],
+        wait: Callable[[], bool] | None = None,
+    ) -> Iterator[Seen]:
+        """Yield every record with the alerts it trips; arguments and errors as in read_records."""
+
+        def count_damage(line: Line, problem: str) -> None:
+            self.damaged += 1
+            on_damage(line, problem)
+
+        def count_gap(sentence: str) -> None:
+            self.gaps += 1
+            on_gap(sentence)
+
+        for line, record in read_records(self.path, count_damage, wait, count_gap):
+            alerts = self._alarm.check(record)
+            self.records += 1
+            self.alerts += len(alerts)
+            yield Seen(line, record, alerts)
+
+    def not_seen(self) -> list[str]:
+        """Say why the rules have not passed although none tripped: some were not tried, or on a part only."""
+        if not self.records:
+            return ["no record in this log, so no rule was tried"]
+        reasons = self._alarm.untried()
+        if self.damaged:
+            lines = "1 line holds" if self.damaged == 1 else f"{self.damaged} lines hold"
+            reasons.append(f"{lines} no record")
+        if self.gaps:
+            reasons.append("it is not one whole log of one run")
+        return reasons
 
 
 def record_line(seen: Seen) -> str:

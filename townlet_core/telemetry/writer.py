@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,37 +13,118 @@ from typing import Any, Self
 import orjson
 
 from townlet_core import io
-from townlet_core.errors import DiskError, InputError, RunFailed
+from townlet_core.errors import DiskError, InputError, RunFailed, printable
+from townlet_core.telemetry.continuity import last_written, next_written
 from townlet_core.telemetry.fields import FIELDS
-from townlet_core.telemetry.reader import closed_segments
+from townlet_core.telemetry.files import (
+    compressed_copies,
+    cut_after,
+    last_offset,
+    last_offset_of,
+    newest_first,
+    offset_of,
+    parse_leniently,
+    read_segment,
+    read_tail,
+)
 from townlet_core.telemetry.records import (
     Record,
     check_known,
     check_record,
     not_finite,
-    parse_record,
     whole_number,
 )
+from townlet_core.telemetry.segments import GZIP, UNREAD, closed_segments, log_name, segment_files
 from townlet_core.vocab import TELEMETRY_VERSION
 
-TAIL_BYTES = 1 << 20  # the last offset is looked for in this much of each segment's end
+
+def lock_log(path: Path) -> io.FileLock:
+    """Take the one writer's lock of the log that a path leads to. Raises BusyError, InputError, DiskError."""
+    if Path(path).suffix in (GZIP, *UNREAD):
+        raise InputError(f"{path}: a log is not compressed while it is written", "choose another name")
+    if io.kind_of(path) in ("folder", "other"):
+        raise InputError(f"{path}: is a folder or a device, expected a log", "choose another file")
+    return io.FileLock(log_name(path))
 
 
-def refuse_existing_log(path: Path, force: bool) -> None:
-    """Raise InputError if a new log cannot begin at `path`: with `force`, it may replace a log, nothing else.
+def claim_log(path: Path, force: bool) -> io.FileLock:
+    """Take the lock of a log that a new run may begin: there is none, or `force` may replace it.
 
-    The one who begins it cuts it, with `truncate_to(0)`.
+    Raises BusyError while somebody writes it; InputError if it is there, or is something else than a log.
     """
-    segments = (Path(path), *closed_segments(path).values())
-    if not any(map(_read_tail, segments)):
-        return
-    if not force:
+    with ExitStack() as held:
+        lock = held.enter_context(lock_log(path))
+        _refuse_existing(path, force)
+        held.pop_all()
+    return lock
+
+
+def begin_log(path: Path, force: bool) -> io.FileLock:
+    """Claim a log and remove all its records. Raises as claim_log."""
+    with ExitStack() as held:
+        lock = held.enter_context(claim_log(path, force))
+        if io.kind_of(log_name(path)):
+            io.truncate(log_name(path), 0)
+        for file in (*compressed_copies(path), *(file for _, file in reversed(segment_files(path)))):
+            io.remove(file)
+        held.pop_all()
+    return lock
+
+
+def take_up_log(path: Path, run_id: str | None, offset: int) -> io.FileLock:
+    """Take the lock of the log in which a run goes on after record `offset`.
+
+    run_id: None for a run that does not know its id. Raises BusyError while somebody writes it; InputError if
+    another run's records would be cut or continued: those after `offset`, and the last one before.
+    """
+    with ExitStack() as held:
+        lock = held.enter_context(lock_log(path))
+        if run_id is not None:
+            _refuse_other_run(path, run_id, offset)
+        held.pop_all()
+    return lock
+
+
+def _refuse_existing(path: Path, force: bool) -> None:
+    files = [file for _, file in segment_files(path)] + compressed_copies(path)
+    files += [log_name(path)] if io.kind_of(path) is not None else []
+    for file in files:
+        if io.kind_of(file) in ("folder", "other"):
+            raise InputError(f"{file}: is a folder or a device, expected a log", "choose another file")
+    used = [file for file in files if file.suffix in UNREAD or read_tail(file)]
+    if used and not force:
         raise InputError(f"{path}: already exists", "choose another file, or replace a log with --force")
-    # Every record begins like this, also one that a crash cut short.
-    if not any(re.search(rb'^\{"telemetry_version"', _read_tail(segment), re.M) for segment in segments):
-        raise InputError(
-            f"{path}: is not a telemetry log, which --force could replace", "choose another file"
-        )
+    for file in used:
+        # Every record begins like this, also one that a crash cut short.
+        if not re.search(rb'^\{"telemetry_version"', read_tail(file), re.M):
+            raise InputError(
+                f"{file}: is not a telemetry log, which --force could replace", "choose another file"
+            )
+
+
+def _refuse_other_run(path: Path, run_id: str, offset: int) -> None:
+    for file in newest_first(path):
+        before: Record = {}
+        for line in read_segment(file):
+            record = parse_leniently(line)
+            found = offset_of(record)
+            if found is not None and found <= offset:
+                before = record
+            elif found is not None:
+                _refuse_other(file, record, run_id)
+        if before:
+            _refuse_other(file, before, run_id)
+            return  # older segments hold smaller offsets
+
+
+def _refuse_other(file: Path, record: Record, run_id: str) -> None:
+    if record.get("run_id") == run_id:
+        return
+    whose = f"run '{printable(str(record['run_id']))}'" if "run_id" in record else "another writer"
+    raise InputError(
+        f"{file}: holds records of {whose} where those of this run, '{run_id}', should be",
+        "move that log away with its segments, and resume again: this run's log then goes on with a gap",
+    )
 
 
 class TelemetryWriter:
@@ -51,22 +133,37 @@ class TelemetryWriter:
     path: the live file; its closed segments stand beside it as `path.1`, `path.2`, …
     log_every: write every n-th record; the others only count in `offset`.
     max_bytes, max_records: close the live file before it grows beyond either; None for no limit.
+    lock: from lock_log, which the writer takes over; by default it takes its own.
     offset: how many records this log has been given, over all its runs; the last one's log_stream_offset.
 
-    One writer at a time: a run directory's lock sees to it (io.lock_folder). Raises DiskError.
+    A log has one writer at a time. Raises BusyError while there is another, InputError, DiskError.
     """
 
     def __init__(
-        self, path: Path, log_every: int = 1, max_bytes: int | None = None, max_records: int | None = None
+        self,
+        path: Path,
+        log_every: int = 1,
+        max_bytes: int | None = None,
+        max_records: int | None = None,
+        lock: io.FileLock | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = log_name(path)  # through a link, so that rotation renames the file and not the link
         self.log_every = log_every
         self.max_bytes = max_bytes
         self.max_records = max_records
-        io.drop_partial_line(self.path)
-        self.offset = _last_offset(self.path)
-        self._descriptor = io.open_append(self.path)
-        self._measure()
+        self._descriptor = -1
+        self._closed = 0  # number of the last closed segment, if it is not to be seen
+        self._lock = lock or lock_log(path)
+        try:
+            if io.kind_of(self.path) is None:
+                _refuse_compressed(self.path)
+            io.drop_partial_line(self.path)
+            self.offset = last_offset(self.path)
+            self._descriptor = io.open_append(self.path)
+            self._measure()
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, record: Mapping[str, Any]) -> bool:
         """Add version and offset to `record` and append it as one line; return whether its turn had come.
@@ -75,7 +172,12 @@ class TelemetryWriter:
         wrong type, or lacks a field; then nothing is written and the offset stands.
         """
         line = _to_line(
-            {**record, "telemetry_version": TELEMETRY_VERSION, "log_stream_offset": self.offset + 1}
+            {
+                **record,
+                "telemetry_version": TELEMETRY_VERSION,
+                "log_stream_offset": self.offset + 1,
+                "log_every": self.log_every,
+            }
         )
         due = self.offset % self.log_every == 0
         if due:
@@ -89,24 +191,30 @@ class TelemetryWriter:
         """Return once every record is on the disk itself: call it before a checkpoint names an offset."""
         io.flush(self._descriptor, self.path)
 
-    def truncate_to(self, offset: int) -> None:
-        """Drop every record after `offset` and go on from there; a resumed run gives its checkpoint's offset.
+    def resume(self, offset: int) -> str | None:
+        """Go on after a checkpoint's record `offset`; return a warning if records up to it are missing."""
+        self.truncate_to(offset)
+        last = last_offset(self.path)
+        if last >= last_written(offset, self.log_every):
+            return None
+        end = f"ends with record {last}" if last else "holds no record"
+        return f"{self.path}: {end}, and the run had written up to {offset}: the log goes on with a gap"
 
-        The newest segment goes first, so that a crash in between leaves a log that this call can finish.
-        """
-        for segment in (self.path, *reversed(closed_segments(self.path).values())):
-            keep = _bytes_up_to(segment, offset)
-            if keep == 0 and segment != self.path:
-                io.remove(segment)
-                continue
-            io.truncate(segment, keep)
-            if keep > 0:
-                break  # older segments hold smaller offsets
+    def truncate_to(self, offset: int) -> None:
+        """Drop every record after `offset` and go on from there."""
+        cut_after(self.path, offset)
         self.offset = offset
+        self._closed = 0  # the numbers of what was dropped are free again
         self._measure()
 
     def close(self) -> None:
-        """Flush and close the live file; a second call does nothing."""
+        """Flush and close the live file and let others write; a second call does nothing."""
+        try:
+            self._close_file()
+        finally:
+            self._lock.release()
+
+    def _close_file(self) -> None:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             try:
@@ -139,17 +247,43 @@ class TelemetryWriter:
 
     def _rotate(self) -> None:
         """Close the live file under the next free number, and start another."""
-        self.close()
-        number = max(closed_segments(self.path), default=0) + 1
-        io.rename_file(self.path, self.path.with_name(f"{self.path.name}.{number}"))
+        self._close_file()
+        self._closed = max(self._closed, max(closed_segments(self.path), default=0)) + 1
+        io.rename_file(self.path, self.path.with_name(f"{self.path.name}.{self._closed}"))
         self._descriptor = io.open_append(self.path)
         self._measure()
 
     def _measure(self) -> None:
+        """Count what the live file holds.
+
+        No number is given twice, also where closed segments were moved away meanwhile: those that are missing
+        before the first record cannot have been more than the records that are.
+        """
         self._bytes = self._records = 0
-        for line in _read_lines(self.path):
+        for line in read_segment(self.path):
+            if self._records == 0:
+                self._closed = max(self._closed, _number_before(self.path, parse_leniently(line)))
             self._bytes += len(line)
             self._records += 1
+
+
+def _number_before(path: Path, first: Record) -> int:
+    """Return the largest number that the segment before the first record of the live file can have had."""
+    closed = closed_segments(path)
+    offset, every = offset_of(first), whole_number(first.get("log_every"))
+    newest = closed[max(closed)] if closed else None
+    if offset is None or every is None or every < 1 or (newest and newest.suffix in UNREAD):
+        return 0
+    before = (newest and last_offset_of(newest)) or 0
+    return max(closed, default=0) + max(0, offset - next_written(before, every))
+
+
+def _refuse_compressed(path: Path) -> None:
+    """Raise InputError if all that is left of a live file is compressed: records cannot be added to that."""
+    for file in compressed_copies(path):
+        raise InputError(
+            f"{file}: is compressed, and records cannot be added to it", "decompress it, or move it away"
+        )
 
 
 def _to_line(record: Record) -> bytes:
@@ -165,53 +299,3 @@ def _to_line(record: Record) -> bytes:
         return orjson.dumps(ordered, option=orjson.OPT_APPEND_NEWLINE)
     except orjson.JSONEncodeError as error:  # an integer of more than 64 bits, text that is not UTF-8
         raise RunFailed(f"{place}: {error}") from error
-
-
-def _last_offset(path: Path) -> int:
-    """Return the log_stream_offset of the last record that has one, over all segments; 0 if none has."""
-    for segment in (path, *reversed(closed_segments(path).values())):
-        for line in reversed(_read_tail(segment).split(b"\n")):
-            offset = _offset_of(line)
-            if offset is not None:
-                return offset
-    return 0
-
-
-def _offset_of(line: bytes) -> int | None:
-    try:
-        record, _ = parse_record(line)
-        return whole_number(record.get("log_stream_offset"))
-    except InputError:
-        return None  # damaged: validate reports it
-
-
-def _bytes_up_to(path: Path, offset: int) -> int:
-    """Return how many bytes of a segment stand before its first record after `offset`."""
-    size = 0
-    for line in _read_lines(path):
-        found = _offset_of(line)
-        if found is not None and found > offset:
-            break
-        size += len(line)
-    return size
-
-
-def _read_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of one segment with their newlines, so that their lengths add up to its size."""
-    try:
-        with open(path, "rb") as file:
-            yield from file
-    except OSError as error:
-        raise io.disk_error(error, path) from error
-
-
-def _read_tail(path: Path) -> bytes:
-    """Return the last TAIL_BYTES of a segment; nothing if there is none."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-            return file.read()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise io.disk_error(error, path) from error

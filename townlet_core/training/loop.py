@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from townlet_core import io
 from townlet_core.errors import NotFiniteError, RunFailed
 from townlet_core.policy.learned import LearnedPolicy, hold_on, network_for
 from townlet_core.ppo.backend import resolve_device, settle_threads, torch, versions
@@ -25,14 +26,14 @@ from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
-from townlet_core.telemetry.writer import TelemetryWriter
+from townlet_core.telemetry.writer import TelemetryWriter, take_up_log
 from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
 from townlet_core.training.failure import ABOUT, save_minibatch
 from townlet_core.training.feed import ReplayFeed, check_agreement, warn_of_scenarios
 from townlet_core.training.progress import Progress, read_progress, refuse_other_network
 from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
-from townlet_core.training.run import LOG, now
+from townlet_core.training.run import LOG, now, run_id_of
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 from townlet_core.training.warm_start import Cloned, clone_epoch
@@ -69,6 +70,7 @@ class Trainer:
         dataset: ReplayDataset | None,
         stop: StopRequest,
         reports: Reports,
+        log_lock: io.FileLock | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -98,6 +100,8 @@ class Trainer:
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
         self.cycle_began = 0.0  # on the clock of time.perf_counter
+        self.log_lock = log_lock  # of the log, if it is held already
+        self.run_id = run_id_of(folder)
         self.generation: Path | None = None  # the checkpoint that the weights were last saved to or read from
 
     def _network_config(self, scenario: Scenario | None, dataset: ReplayDataset | None) -> NetworkConfig:
@@ -138,9 +142,7 @@ class Trainer:
         if self.rollout:
             name = str(checkpoint.folder / STATE_FILE)
             self.rollout.restore(checkpoint.extra.get(STATE_FILE, b""), name)
-            if (
-                "env_steps" not in checkpoint.state
-            ):  # a checkpoint from before they were counted: the towns know
+            if "env_steps" not in checkpoint.state:  # from before they were counted: the towns know
                 env_steps, env_ticks = self.rollout.count_steps(progress.cycle)
                 self.progress = self.progress._replace(env_steps=env_steps, env_ticks=env_ticks)
 
@@ -152,8 +154,11 @@ class Trainer:
         the last good cycle, and the minibatch, if there was one, stands in the run's folder.
         """
         settings, rewards = self.settings, []
-        with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes) as log:
-            log.truncate_to(self.progress.log_offset)
+        lock = self.log_lock or take_up_log(self.log, self.run_id, self.progress.log_offset)
+        with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes, lock=lock) as log:
+            gap = log.resume(self.progress.log_offset)
+            if gap:
+                self.reports.warning(gap)
             if self.progress.cycle == 0:
                 if self.progress.cloned is None:
                     self._save(log)
@@ -301,7 +306,7 @@ class Trainer:
             skipped_in_a_row=stats.skipped_in_a_row,
         )
         place = {
-            "run_id": self.folder.name,
+            "run_id": self.run_id or self.folder.name,
             "scenario": self.scenario_name,
             "seed": self.settings.seed,
             "timestamp": now(),

@@ -14,10 +14,7 @@ from townlet_core.training.warm_start import Cloned
 
 RESTORE = "restore the checkpoint from a copy, or start a new run"
 Count = Annotated[int, Field(ge=0, lt=2**62)]
-LATER_FIELDS = (
-    "env_steps",
-    "env_ticks",
-)  # which checkpoints of 0.1.0 do not have; they begin with their defaults
+LATER_FIELDS = ("env_steps", "env_ticks")  # which checkpoints of 0.1.0 do not have
 
 
 def _of_warm_start(values: dict[str, float]) -> dict[str, float]:
@@ -36,7 +33,7 @@ class Progress(NamedTuple):
     env_ticks: Count = 0  # ticks × live towns
     skipped_in_a_row: Count = 0
     log_offset: Count = 0
-    replay_position: tuple[Count, Count] | tuple[Count, Count, Count] = (0, 0)  # of ReplayFeed
+    replay_position: tuple[Count, ...] = (0, 0)  # of ReplayFeed
     best_reward: float | None = None  # highest mean reward of a rollout
     threads: Count = 0  # of torch; another number gives other bits
     device: str = "cpu"

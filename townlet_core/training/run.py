@@ -5,6 +5,7 @@ from __future__ import annotations
 import io as memory
 import os
 import platform
+import secrets
 import shlex
 import subprocess
 import sys
@@ -59,6 +60,18 @@ def read_run(folder: Path) -> dict[str, Any]:
     return about
 
 
+def run_id_of(folder: Path) -> str | None:
+    """Return the id that tells a run from every other; None for one that began before there were ids."""
+    found = read_run(folder).get("run_id") if is_run(folder) else None
+    return found if isinstance(found, str) else None
+
+
+def _new_id(folder: Path) -> str:
+    """Make an id that no other run has, with the name of the folder for those who read it."""
+    name = os.fsencode(os.path.basename(os.path.abspath(folder))).decode(errors="backslashreplace")
+    return f"{name}-{secrets.token_hex(4)}"
+
+
 def refuse_run(folder: Path) -> None:
     """Raise InputError if a run began in this folder after it was chosen."""
     if is_run(folder):
@@ -98,6 +111,7 @@ def begin_run(
     io.write_json(folder / SOURCES, sources)
     about = {
         "status": RUNNING,
+        "run_id": _new_id(folder),
         "scenario": scenario.name if scenario else None,
         "scenario_source": settings.scenario if scenario else None,  # a bundled name, or a path
         **_digests(settings, scenario),

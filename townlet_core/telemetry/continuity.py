@@ -1,0 +1,53 @@
+"""Whether records follow each other as one run writes them: none missing, none of another run."""
+
+from __future__ import annotations
+
+from townlet_core.telemetry.records import FieldProblem, Record, whole_number
+
+
+class Continuity:
+    """Hand it one record after another; it says what is wrong between each and the one before."""
+
+    def __init__(self) -> None:
+        self._offset: int | None = None  # log_stream_offset of the record before
+        self._run_id: str | None = None
+
+    def check(self, record: Record) -> list[FieldProblem]:
+        """List what is wrong between this record and those before it, and go on from here."""
+        return self._check_run(record) + self._check_offset(record)
+
+    def _check_run(self, record: Record) -> list[FieldProblem]:
+        run_id = record.get("run_id")
+        if type(run_id) is not str:
+            return []
+        before, self._run_id = self._run_id, run_id
+        if before in (None, run_id):
+            return []
+        return [("run_id", f"is '{run_id}' after '{before}': records of several runs in one log")]
+
+    def _check_offset(self, record: Record) -> list[FieldProblem]:
+        """Records of other writers do not say how often they write: of theirs only the order is known."""
+        offset = whole_number(record.get("log_stream_offset"))
+        if offset is None:
+            return []
+        before, self._offset = self._offset, offset
+        if before is not None and offset <= before:
+            return [("log_stream_offset", f"is {offset} after {before}, expected it to increase")]
+        every = whole_number(record.get("log_every"))
+        if every is None or every < 1:
+            return []
+        expected = next_written(before or 0, every)
+        if offset <= expected:
+            return []
+        found = f"is {offset} after {before}" if before else f"of the first record is {offset}"
+        return [("log_stream_offset", f"{found}, expected {expected}: records are missing")]
+
+
+def next_written(offset: int, every: int) -> int:
+    """Return the offset of the first record after `offset` that is written: 1, 1 + every, 1 + 2 every, …"""
+    return offset + every - (offset - 1) % every
+
+
+def last_written(offset: int, every: int) -> int:
+    """Return the offset of the last record up to `offset` that was written; 0 if there is none."""
+    return offset - (offset - 1) % every if offset > 0 else 0
