@@ -29,9 +29,10 @@ from townlet_core.telemetry.writer import TelemetryWriter
 from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
 from townlet_core.training.failure import ABOUT, save_minibatch
 from townlet_core.training.feed import ReplayFeed, check_agreement
+from townlet_core.training.folder import LOG, name_of
 from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
-from townlet_core.training.run import LOG, now
+from townlet_core.training.run import now
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 from townlet_core.training.warm_start import Cloned, clone_epoch
@@ -291,7 +292,7 @@ class Trainer:
             skipped_in_a_row=stats.skipped_in_a_row,
         )
         place = {
-            "run_id": self.folder.name,
+            "run_id": name_of(self.folder),
             "scenario": self.scenario_name,
             "seed": self.settings.seed,
             "timestamp": now(),

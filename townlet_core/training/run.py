@@ -1,4 +1,4 @@
-"""The run directory: its name, what stands in it, and how a run says what became of it."""
+"""run.json: what a run is, where it began, how it was resumed, and what became of it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,38 +17,15 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from townlet_core import io
-from townlet_core.errors import InputError, Interrupted
+from townlet_core.errors import InputError, Interrupted, TownletError
 from townlet_core.ppo.backend import torch, versions
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.training.feed import recordings_sha256
+from townlet_core.training.folder import CONFIG, RUN, SOURCES, is_run
 from townlet_core.training.settings import TrainingSettings, config_yaml, resolve_settings
 
-CONFIG, SOURCES, RUN, LOG = "config.yaml", "config.sources.json", "run.json", "telemetry.jsonl"
-FIRST_FILES = (io.LOCK_NAME, CONFIG, SOURCES)  # then RUN, and it has begun
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
-
-
-def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Path:
-    """Name a new run: the given folder, or runs/<scenario>-s<seed>-<n> with the first free n.
-
-    Raises InputError if the folder is taken. With `force`, an old run may be there, until remove_old_run. A
-    folder that holds no more than the first files of a run, which was killed while it wrote them, is free.
-    """
-    if output is None:
-        n = 1
-        while io.kind_of(folder := Path("runs") / f"{name}-s{seed}-{n}"):
-            n += 1
-        return folder
-    if force and not is_run(output) and io.list_folder(output) and not _was_killed_at_once(output):
-        raise InputError(f"{output}: holds something else than a run", "choose another --output")
-    io.refuse_existing(output, force=force or _was_killed_at_once(output))
-    return output
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a run began in this folder."""
-    return io.kind_of(folder / RUN) == "file"
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -57,33 +34,6 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not isinstance(about, dict):
         raise InputError(f"{folder / RUN}: is not a JSON object", "restore it from a copy")
     return about
-
-
-def refuse_run(folder: Path) -> None:
-    """Raise InputError if a run began in this folder after it was chosen."""
-    if is_run(folder):
-        raise InputError(f"{folder}: another run has begun here", "choose another --output")
-
-
-def remove_old_run(folder: Path, recordings: Iterable[Path]) -> None:
-    """Remove the run that a new one replaces. Raises InputError if the new one's recordings lie in it."""
-    if not is_run(folder):
-        return
-    for path in recordings:
-        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-            raise InputError(
-                f"{path}: lies in {folder}, which --force would remove", "move it, or choose another --output"
-            )
-    with io.lock_folder(folder):
-        io.remove_at_once(folder)
-
-
-def _was_killed_at_once(folder: Path) -> bool:
-    """Whether a run was about to begin here: it takes the lock first. A lone config.yaml is its author's."""
-    names = io.list_folder(folder)
-    return io.LOCK_NAME in names and all(
-        name in FIRST_FILES or io.TEMPORARY.fullmatch(name) for name in names
-    )
 
 
 def begin_run(
@@ -128,11 +78,8 @@ def reopen_run(folder: Path, cycles: int | None) -> TrainingSettings:
     return settings
 
 
-def note_resumed(folder: Path, settings: TrainingSettings, scenario: Scenario | None, cycle: int) -> None:
-    """Write that the run goes on after a cycle.
-
-    Raises InputError if its scenario or the recordings it was given are not those that it began with.
-    """
+def refuse_changed(folder: Path, settings: TrainingSettings, scenario: Scenario | None) -> None:
+    """Raise InputError if a run's scenario, or the recordings it was given, are not those it began with."""
     about = read_run(folder)
     here = _digests(settings, scenario)
     for what, name in (("scenario has", "scenario_sha256"), ("recordings have", "recordings_sha256")):
@@ -141,6 +88,11 @@ def note_resumed(folder: Path, settings: TrainingSettings, scenario: Scenario | 
                 f"{folder}: the {what} changed since the run began",
                 "restore the file, or start a new run",
             )
+
+
+def note_resumed(folder: Path, settings: TrainingSettings, cycle: int) -> None:
+    """Write that the run goes on after a cycle."""
+    about = read_run(folder)
     resumption = {"at": now(), "after_cycle": cycle, "cycles": settings.cycles, **_machine()}
     resumed = [*about.get("resumed", []), resumption]
     changed = {"cycles": settings.cycles, "resumed": resumed, "status": RUNNING, "ended": None}
@@ -155,7 +107,8 @@ def note_status_of(folder: Path) -> Iterator[None]:
     except BaseException as error:
         interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
         reason = f"{type(error).__name__}: {error}"
-        _note_end(folder, INTERRUPTED if interrupted else FAILED, reason)
+        with suppress(TownletError):  # what ended the run is told, and not that this could not be noted
+            _note_end(folder, INTERRUPTED if interrupted else FAILED, reason)
         if isinstance(error, Interrupted):
             error.hint = f"continue with: townlet train --resume {shlex.quote(str(folder))}"
         raise
