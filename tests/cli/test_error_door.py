@@ -20,6 +20,7 @@ KNOWN = [
     (errors.RunFailed("not finite", "look closer"), 4),
     (errors.DiskError("a.npz: No space left on device", "look closer"), 5),
     (errors.BusyError("runs/a: somebody writes here", "look closer"), 73),
+    (errors.Interrupted(1, "stopped", "look closer"), 129),
     (errors.Interrupted(2, "stopped", "look closer"), 130),
     (errors.Interrupted(15, "stopped", "look closer"), 143),
 ]

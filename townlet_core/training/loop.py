@@ -199,9 +199,10 @@ class Trainer:
         done = int(self.progress.cloned["epoch"]) if self.progress.cloned else 0
         for epoch in range(done, self.settings.warm_start_epochs):
             try:
-                cloned = clone_epoch(
-                    self.network, self.optimizer, self.dataset, self.settings, epoch, self.stop
-                )
+                with self.stop.at_once():  # an epoch that is cut is not saved
+                    cloned = clone_epoch(
+                        self.network, self.optimizer, self.dataset, self.settings, epoch, self.stop
+                    )
             except NotFiniteError as error:
                 raise self._rolled_back(
                     f"{self.folder}: in epoch {epoch + 1} of the warm start, {error}"

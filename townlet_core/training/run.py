@@ -105,12 +105,13 @@ def note_status_of(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
+        interrupted = isinstance(error, Interrupted) or not isinstance(error, Exception)
         reason = f"{type(error).__name__}: {error}"
         with suppress(TownletError):  # what ended the run is told, and not that this could not be noted
             _note_end(folder, INTERRUPTED if interrupted else FAILED, reason)
         if isinstance(error, Interrupted):
-            error.hint = f"continue with: townlet train --resume {shlex.quote(str(folder))}"
+            again = f"townlet train --resume {shlex.quote(str(folder))}"
+            error.hint = f"every finished cycle is saved; continue with: {again}"
         raise
     _note_end(folder, FINISHED, None)
 

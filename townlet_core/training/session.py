@@ -96,9 +96,10 @@ def train(
     """
     settings, reports, voice = with_absolute_paths(settings), reports or Reports(), voice or Voice()
     with stop_on_signals() as stop:
-        plan = _scenario_of(settings)
-        folder = choose_folder(output, plan.name if plan else "replay", settings.seed, force)
-        dataset = _check_input(settings, plan, folder, force)
+        with stop.at_once():
+            plan = _scenario_of(settings)
+            folder = choose_folder(output, plan.name if plan else "replay", settings.seed, force)
+            dataset = _check_input(settings, plan, folder, force)
         made = first_missing(folder)
         with io.lock_folder(folder):
             finish_removal(folder)
@@ -109,8 +110,9 @@ def train(
                 begin_run(folder, settings, sources or {}, plan)
                 voice.note(f"run: {folder}")
                 with note_status_of(folder):
-                    dataset = dataset or _open_recordings(settings, folder, plan, stop, voice)
-                    trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
+                    with stop.at_once():
+                        dataset = dataset or _open_recordings(settings, folder, plan, voice)
+                        trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
                     return _run(trainer, plan, voice)
 
 
@@ -136,10 +138,11 @@ def resume(
                 voice.note("nothing is left to do; --cycles N goes on")
             note_resumed(folder, settings, done)
             with note_status_of(folder):
-                dataset = _open_recordings(settings, folder, plan, stop, voice)
-                trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
-                if checkpoint:
-                    trainer.resume(checkpoint)
+                with stop.at_once():
+                    dataset = _open_recordings(settings, folder, plan, voice)
+                    trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
+                    if checkpoint:
+                        trainer.resume(checkpoint)
                 return _run(trainer, plan, voice)
 
 
@@ -196,7 +199,7 @@ def _last_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def _open_recordings(
-    settings: TrainingSettings, folder: Path, plan: Scenario | None, stop: StopRequest, voice: Voice
+    settings: TrainingSettings, folder: Path, plan: Scenario | None, voice: Voice
 ) -> ReplayDataset | None:
     """Open the recordings, made by the scripted policy now if none were given; None for live towns only."""
     if not settings.uses_recordings:
