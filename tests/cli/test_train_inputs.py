@@ -93,7 +93,7 @@ def test_a_manifest_that_leads_outside_its_folder_is_refused(refused, tmp_path):
     ("code", "arguments", "sentence"),
     [
         (2, ("queue_conflct",), "did you mean 'queue_conflict'?"),
-        (2, ("--cycles", "0"), "--cycles: found 0, expected greater than or equal to 1"),
+        (2, ("--cycles", "0"), "--cycles: found 0, expected a whole number from 1 to 1,000,000"),
         (2, ("--mode", "rollout", "--replay-sample", "x.npz"), "learns from live towns only"),
         (3, ("--mode", "replay", "--replay-manifest", "nothing.json"), "nothing.json: no such file"),
         (3, ("--config", "nothing.yaml"), "nothing.yaml: no such file"),
