@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from townlet_core import io
 from townlet_core.capture.capture import Capture, CaptureSettings, capture
-from townlet_core.errors import InputError
+from townlet_core.errors import DiskError, InputError, MissingError
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, SampleFilters, check_trainable
@@ -95,6 +97,17 @@ def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> Rep
     if settings.warm_start == "bc":
         check_cloneable(dataset)
     return dataset
+
+
+def count_logged_events(dataset: ReplayDataset, warn: Callable[[str], Any]) -> dict[str, int] | None:
+    """Count the events of the recordings by type; None if there is no log, or none that is sound."""
+    if not dataset.config.events:
+        return None
+    try:
+        return dataset.event_counts()
+    except (InputError, MissingError, DiskError) as error:
+        warn(f"{error}; its events are not counted")
+        return None
 
 
 def check_cloneable(dataset: ReplayDataset) -> None:

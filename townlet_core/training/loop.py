@@ -28,7 +28,7 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import TelemetryWriter
 from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
 from townlet_core.training.failure import ABOUT, save_minibatch
-from townlet_core.training.feed import ReplayFeed, check_agreement
+from townlet_core.training.feed import ReplayFeed, check_agreement, count_logged_events
 from townlet_core.training.folder import LOG, name_of
 from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
@@ -97,7 +97,7 @@ class Trainer:
         self.feed = ReplayFeed(fed, settings.replay_transitions) if fed else None
         if dataset and self.rollout:
             check_agreement(dataset, self.rollout.towns.scenario)
-        self.event_counts = dataset.event_counts() if dataset and dataset.config.events else None
+        self.event_counts = count_logged_events(dataset, reports.warning) if dataset else None
         self.scenario_name = scenario.name if scenario else "recordings"
         network = ActorCritic(
             self._network_config(scenario, dataset),
