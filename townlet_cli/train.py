@@ -294,6 +294,4 @@ def _report(session: Session, as_json: bool) -> None:
     out.print(f"weights sha256: {result.weights_sha256}")
     next_step(shlex.join(("townlet", "telemetry", "watch", str(log))))
     if session.scenario:
-        town = ("--scenario", session.settings.scenario)
-        compare = ("townlet", "evaluate", str(folder), "scripted", "random", *town)
-        next_step(shlex.join(compare))
+        next_step(shlex.join(("townlet", "evaluate", str(folder), "scripted", "random")))

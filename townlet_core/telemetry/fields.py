@@ -40,7 +40,7 @@ def _ours(name: str, kind: str, unit: str, meaning: str) -> Field:
 FIELDS = (
     _v10("telemetry_version", "float", "index", "version of this record: 1.0, 1.1 or 1.2"),
     _v11("log_stream_offset", "int", "index", "place in the log; strictly increasing, never reset"),
-    _ours("run_id", "str", "", "name of the run directory"),
+    _ours("run_id", "str", "", "name of the run directory when the run began"),
     _ours("scenario", "str", "", "name of the scenario"),
     _ours("seed", "int", "index", "seed of the run"),
     _ours("timestamp", "str", "", "when the record was written, ISO 8601 in UTC"),

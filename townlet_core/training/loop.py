@@ -29,10 +29,10 @@ from townlet_core.telemetry.writer import TelemetryWriter
 from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
 from townlet_core.training.failure import ABOUT, save_minibatch
 from townlet_core.training.feed import ReplayFeed, check_agreement, count_logged_events
-from townlet_core.training.folder import LOG, name_of
+from townlet_core.training.folder import LOG
 from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
-from townlet_core.training.run import now
+from townlet_core.training.run import now, run_id_of
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 from townlet_core.training.warm_start import Cloned, clone_epoch
@@ -53,6 +53,12 @@ class Progress(NamedTuple):
     threads: int = 0  # of torch; another number gives other bits
     device: str = "cpu"
     cloned: dict[str, float] | None = None  # the last epoch of the warm start; its fields are those of Cloned
+
+
+def progress_of(checkpoint: Checkpoint) -> Progress:
+    """Read where a run stands from its checkpoint."""
+    state = checkpoint.state
+    return Progress(**{**state, "replay_position": tuple(state["replay_position"])})
 
 
 class Reports(NamedTuple):
@@ -87,6 +93,7 @@ class Trainer:
     ) -> None:
         self.settings = settings
         self.folder = folder
+        self.run_id = run_id_of(folder)
         self.stop = stop
         self.reports = reports
         self.device = resolve_device(settings.device)
@@ -131,8 +138,7 @@ class Trainer:
         self.network = restore_network(checkpoint, self.device)
         self.optimizer = make_optimizer(self.network, self.settings.learning_rate)
         restore_optimizer(checkpoint, self.optimizer)
-        state = checkpoint.state
-        progress = Progress(**{**state, "replay_position": tuple(state["replay_position"])})
+        progress = progress_of(checkpoint)
         then = {**checkpoint.about.versions, "torch threads": progress.threads, "device": progress.device}
         here = {**versions(), "torch threads": torch.get_num_threads(), "device": self.device.type}
         for what in here:
@@ -293,7 +299,7 @@ class Trainer:
             skipped_in_a_row=stats.skipped_in_a_row,
         )
         place = {
-            "run_id": name_of(self.folder),
+            "run_id": self.run_id,
             "scenario": self.scenario_name,
             "seed": self.settings.seed,
             "timestamp": now(),

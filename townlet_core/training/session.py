@@ -6,6 +6,7 @@ or building the learner can show is refused right after, and the run is taken ba
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -15,8 +16,9 @@ from townlet_core import io
 from townlet_core.errors import DiskError, InputError, MissingError
 from townlet_core.ppo.backend import resolve_device
 from townlet_core.ppo.checkpoint import Checkpoint, load_checkpoint
+from townlet_core.ppo.config import learning_rate_at
 from townlet_core.replay.dataset import ReplayDataset
-from townlet_core.scenario.load import load_scenario
+from townlet_core.scenario.load import load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import refuse_existing_log
 from townlet_core.training.feed import (
@@ -40,13 +42,16 @@ from townlet_core.training.folder import (
     refuse_run,
     remove_run,
 )
-from townlet_core.training.loop import Reports, Trained, Trainer
+from townlet_core.training.loop import Reports, Trained, Trainer, progress_of
+from townlet_core.training.origin import origin_of, read_text
 from townlet_core.training.run import (
+    RunFile,
     begin_run,
     note_resumed,
     note_status_of,
     note_warm_start,
-    refuse_changed,
+    read_run,
+    refuse_other_recordings_than,
     reopen_run,
 )
 from townlet_core.training.settings import TrainingSettings, with_absolute_paths
@@ -100,6 +105,7 @@ def train(
             plan = _scenario_of(settings)
             folder = choose_folder(output, plan.name if plan else "replay", settings.seed, force)
             dataset = _check_input(settings, plan, folder, force)
+        text = read_text(settings.scenario) if plan else None
         made = first_missing(folder)
         with io.lock_folder(folder):
             finish_removal(folder)
@@ -107,8 +113,8 @@ def train(
                 voice.removed(folder, remove_run(folder))
             refuse_run(folder)
             with _taken_back(folder, made):
-                begin_run(folder, settings, sources or {}, plan)
-                voice.note(f"run: {folder}")
+                begin_run(folder, settings, sources or {}, plan, text)
+                voice.note(f"writing to {folder}")
                 with note_status_of(folder):
                     with stop.at_once():
                         dataset = dataset or _open_recordings(settings, folder, plan, voice)
@@ -125,25 +131,60 @@ def resume(
     """
     reports, voice = reports or Reports(), voice or Voice()
     with stop_on_signals() as stop:
-        settings = reopen_run(folder, cycles)
-        plan = _scenario_of(settings)
+        settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
         with io.lock_folder(folder):
+            about = read_run(folder)
+            plan = _own_scenario(folder, about, reports)
+            refuse_other_recordings_than(folder, about, settings)
             checkpoint = _last_checkpoint(folder)
             for warning in checkpoint.warnings if checkpoint else ():
                 reports.warning(warning)
-            refuse_changed(folder, settings, plan)
-            done = checkpoint.state["cycle"] if checkpoint else 0
-            voice.note(f"resuming {folder} after cycle {done} of {settings.cycles}")
-            if done >= settings.cycles:
-                voice.note("nothing is left to do; --cycles N goes on")
-            note_resumed(folder, settings, done)
+            done = progress_of(checkpoint).cycle if checkpoint else 0
+            is_done = done >= settings.cycles
+            place = f"after cycle {done} of {max(done, settings.cycles)}"
+            if is_done:
+                voice.note(f"{folder} stands {place}: nothing is left to do; --cycles N goes on")
+            else:
+                voice.note(f"resuming {folder} {place}")
+                _warn_of_schedule(settings, done, before, reports)
+            if is_done and checkpoint and about.status == "finished":
+                result = Trained(progress_of(checkpoint), checkpoint.about.weights_sha256, [])
+                return Session(folder, settings.ppo_log or folder / LOG, plan, settings, result)
+            with note_status_of(folder, goes_on=True), stop.at_once():
+                dataset = _open_recordings(settings, folder, plan, voice)
+                trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
+                if checkpoint:
+                    trainer.resume(checkpoint)
+            if not is_done:
+                note_resumed(folder, settings, done)
             with note_status_of(folder):
-                with stop.at_once():
-                    dataset = _open_recordings(settings, folder, plan, voice)
-                    trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
-                    if checkpoint:
-                        trainer.resume(checkpoint)
                 return _run(trainer, plan, voice)
+
+
+def _own_scenario(folder: Path, about: RunFile, reports: Reports) -> Scenario | None:
+    """Load what a run was trained in: its own copy, or, for a run of an older version, the file itself."""
+    origin = origin_of(folder, about)
+    if origin is None:
+        return None
+    if about.scenario_sha256 not in (None, scenario_sha256(origin.scenario)):
+        raise InputError(
+            f"{folder}: the scenario has changed since the run began",
+            "restore the file, or start a new run",
+        )
+    if origin.warning:
+        reports.warning(origin.warning)
+    return origin.scenario
+
+
+def _warn_of_schedule(settings: TrainingSettings, done: int, before: int, reports: Reports) -> None:
+    """Say that another number of cycles moves the learning rate of a schedule that ends with the last."""
+    then = learning_rate_at(settings, done / before)
+    now = learning_rate_at(settings, done / settings.cycles)
+    if now != then:
+        reports.warning(
+            f"--cycles {settings.cycles} moves the {settings.lr_schedule} schedule: after cycle {done} the "
+            f"learning rate is {now:g}; with {before} cycles it was {then:g}"
+        )
 
 
 def _scenario_of(settings: TrainingSettings) -> Scenario | None:
@@ -167,7 +208,10 @@ def _check_input(
 ) -> ReplayDataset | None:
     """Refuse what can be refused before a run begins; return the recordings that were given, opened."""
     if settings.ppo_log:
+        _check_writable(settings.ppo_log)
         refuse_existing_log(settings.ppo_log, force)
+    for place in filter(None, (folder, settings.capture_dir)):
+        _check_writable(place / LOG)
     given = (*settings.replay_manifest, *settings.replay_sample)
     if force and is_run(folder):
         check_removable(folder, given)
@@ -178,6 +222,15 @@ def _check_input(
         refuse_other_recordings(settings.capture_dir, plan, settings)
     resolve_device(settings.device)
     return dataset
+
+
+def _check_writable(path: Path) -> None:
+    """Raise InputError or DiskError if a file could not be written, without writing it."""
+    nearest = next(place for place in (path, *path.absolute().parents) if io.kind_of(place))
+    if nearest != path and io.kind_of(nearest) != "folder":
+        raise InputError(f"{nearest}: is a file, expected a folder", "choose another place")
+    if not os.access(nearest, os.W_OK):
+        raise DiskError(f"{path}: cannot be written: {nearest} is read-only", "choose another place")
 
 
 @contextmanager
