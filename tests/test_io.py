@@ -92,26 +92,14 @@ def test_each_new_folder_is_flushed_into_the_one_above_it(tmp_path, monkeypatch)
     assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
 
 
-def test_a_removed_folder_is_whole_or_gone_even_if_that_is_interrupted(tmp_path, monkeypatch):
-    io.write_file(tmp_path / "run" / "a.txt", b"x")
-    remove = io.shutil.rmtree
-
-    def killed(path):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(io.shutil, "rmtree", killed)
-    with pytest.raises(KeyboardInterrupt):
-        io.remove_at_once(tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-    monkeypatch.setattr(io.shutil, "rmtree", remove)
-    io.write_file(tmp_path / "run" / "b.txt", b"y")
-    io.remove_at_once(tmp_path / "run")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_removing_a_link_leaves_what_it_leads_to(tmp_path):
-    io.write_file(tmp_path / "run" / "a.txt", b"x")
-    (tmp_path / "link").symlink_to(tmp_path / "run")
-    io.remove_at_once(tmp_path / "link")
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    assert (tmp_path / "run" / "a.txt").read_bytes() == b"x"
+def test_a_link_to_a_file_or_to_nothing_is_not_replaced(tmp_path):
+    (tmp_path / "page.html").write_bytes(b"x")
+    for target in ("page.html", "nothing.html"):
+        link = tmp_path / f"link to {target}"
+        link.symlink_to(tmp_path / target)
+        for force in (False, True):
+            with pytest.raises(InputError, match="is a link to"):
+                io.refuse_existing(link, force)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "way in").symlink_to(tmp_path / "folder")
+    io.refuse_existing(tmp_path / "way in", force=False)  # what is written goes into the folder

@@ -9,7 +9,7 @@ import typer
 
 from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import count, next_step, note, out, print_json, progress, safe, table, warn
-from townlet_cli.policies import SCRIPTS, open_policy, scenario_of_run
+from townlet_cli.policies import SCRIPTS, is_same_scenario, open_policy, scenario_of_run
 from townlet_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def evaluate(
     chosen = scenario or next(iter(trained_in.values()), "queue_conflict")
     plan = load_scenario(chosen)
     for name, own in trained_in.items():
-        if own not in (chosen, plan.name):
+        if own != chosen and not is_same_scenario(own, plan):
             warn(f"{name} was trained in {own}, and is evaluated in {plan.name}")
     opened = [(name, *open_policy(name, plan, None, deterministic)) for name in policies]
     note_first_compilation()

@@ -19,8 +19,9 @@ from townlet_cli.replay import replay_app
 from townlet_cli.scenario import scenario_app
 from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
+from townlet_cli.usage import explain_usage
 from townlet_core import __version__
-from townlet_core.errors import ScenarioError, TownletError
+from townlet_core.errors import ScenarioError, SettingsError, TownletError
 
 GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug")
 INTERRUPTED = 130  # Typer swallows Ctrl-C inside a command and returns this
@@ -80,8 +81,8 @@ def run() -> None:
     except (Exception, KeyboardInterrupt) as error:  # the last door: every error leaves through it
         if "--debug" in arguments:
             _try_to_print(safe_lines(traceback.format_exc()))
-        # Only the mistakes of a scenario are several lines.
-        _fail(*_describe(error), safe_lines if isinstance(error, ScenarioError) else safe)
+        # Only the mistakes of a scenario or of settings are several lines.
+        _fail(*_describe(error), safe_lines if isinstance(error, ScenarioError | SettingsError) else safe)
     if code == INTERRUPTED:
         _fail("interrupted", "", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
@@ -93,7 +94,7 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
         return str(error), error.hint, error.exit_code
     if isinstance(error, UsageError):
         # A group without a command has printed its help already, and has nothing to say.
-        return error.format_message(), f"{error.ctx.command_path if error.ctx else 'townlet'} --help", 2
+        return explain_usage(error), f"{error.ctx.command_path if error.ctx else 'townlet'} --help", 2
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted", "", INTERRUPTED
     if isinstance(error, MemoryError):

@@ -37,15 +37,30 @@ def open_policy(
 
 
 def scenario_of_run(name: str) -> str | None:
-    """Return the scenario, a name or a path, that a run or its checkpoint was trained in, if it is known."""
+    """Return the scenario, a name or a path, that a run or its checkpoint was trained in, if it is known.
+
+    Where the file has changed its meaning since, or is gone, that is the run's own copy.
+    """
     if name in SCRIPTS:
         return None
-    from townlet_core.training.run import is_run, read_run
+    from townlet_core.training.folder import is_run
+    from townlet_core.training.origin import origin_of
+    from townlet_core.training.run import read_run
 
     for folder in (Path(name), *Path(name).parents[:2]):  # of a run, of its checkpoints, of a generation
         if is_run(folder):
-            return read_run(folder).get("scenario_source")
+            origin = origin_of(folder, read_run(folder))
+            if origin and origin.warning:
+                warn(origin.warning)
+            return origin.name if origin else None
     return None
+
+
+def is_same_scenario(name: str, scenario: Scenario) -> bool:
+    """Whether a scenario's name or file says the same as a scenario that is loaded."""
+    from townlet_core.scenario.load import load_scenario, scenario_sha256
+
+    return scenario_sha256(load_scenario(name)) == scenario_sha256(scenario)
 
 
 def open_network(name: str, scenario: Scenario, seed: int = 0) -> tuple[ActorCritic, str]:

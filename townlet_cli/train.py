@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,14 +14,13 @@ from townlet_cli.console import Verbosity, detail, next_step, note, out, print_j
 from townlet_core.errors import count
 
 if TYPE_CHECKING:
-    from townlet_core import io
-    from townlet_core.ppo.checkpoint import Checkpoint
     from townlet_core.replay.batch import ReplayBatch
-    from townlet_core.replay.dataset import ReplayDataset
-    from townlet_core.scenario.model import Scenario
-    from townlet_core.training.loop import Trained
-    from townlet_core.training.settings import TrainingSettings
+    from townlet_core.training.folder import Removed
+    from townlet_core.training.loop import Reports
+    from townlet_core.training.session import Session, Voice
     from townlet_core.training.warm_start import Cloned
+
+SHOWN_NAMES = 8  # of what --force kept
 
 # Help texts repeat those of TrainingSettings, so that --help needs no pydantic; a test compares them.
 # Every option of `townlet train` but --mode and --help stands in one of three panels of its help.
@@ -43,7 +41,10 @@ def train(
     resume: Annotated[Path | None, run(help="Continue this run, bit for bit.")] = None,
     config: Annotated[Path | None, run(help="YAML file with training: and ppo:.")] = None,
     force: Annotated[
-        bool, run("--force", help="Replace a run in the folder, and a log at --ppo-log.")
+        bool,
+        run(
+            "--force", help="Replace the run in the folder, and a log at --ppo-log; what else is there stays."
+        ),
     ] = False,
     as_json: Annotated[bool, run("--json", help="Print one JSON object at the end.")] = False,
     ppo_log: Annotated[Path | None, run(help="Telemetry file; by default RUN/telemetry.jsonl.")] = None,
@@ -193,67 +194,16 @@ def train(
         given.pop(name, None)
     if given.get("value_clip") == "null":
         given["value_clip"] = None
-    from townlet_core.errors import InputError
-    from townlet_core.scenario.load import load_scenario
-    from townlet_core.training.settings import resolve_settings, with_absolute_paths
+    from townlet_core.training.session import train as begin
+    from townlet_core.training.settings import resolve_settings
 
     settings, sources = resolve_settings(given, config)
-    settings = with_absolute_paths(settings)
-    recordings = settings.replay_manifest or settings.replay_sample
-    if not settings.uses_recordings and recordings:
-        raise InputError(
-            "--mode rollout learns from live towns only, and recordings were given",
-            "use mixed, or --warm-start bc",
-        )
-    plan = None if settings.source == "replay" and recordings else load_scenario(settings.scenario)
-    if plan and not plan.agents:
-        raise InputError(f"{plan.name}: has no agents to train", "add some under agents:")
-    _start(settings, sources, plan, output, force, as_json)
-
-
-def _start(
-    settings: TrainingSettings,
-    sources: dict[str, str],
-    plan: Scenario | None,
-    output: Path | None,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Open the data, then the run folder, then train: bad input leaves nothing behind."""
-    from townlet_core import io
-    from townlet_core.ppo.backend import resolve_device
-    from townlet_core.telemetry.writer import begin_log, claim_log
-    from townlet_core.training.feed import check_agreement, check_own_recordings, open_dataset
-    from townlet_core.training.run import begin_run, choose_folder, refuse_run, remove_old_run
-
-    name = plan.name if plan else "replay"
-    if settings.ppo_log and io.kind_of(settings.ppo_log.parent):
-        claim_log(settings.ppo_log, force).release()  # claimed for good once everything else is sound
-    folder = choose_folder(output, name, settings.seed, force)
-    given = (*settings.replay_manifest, *settings.replay_sample)
-    dataset = open_dataset(settings, settings.replay_manifest) if given else None
-    if dataset and plan:
-        check_agreement(dataset, plan)
-    if plan and settings.uses_recordings and not given:
-        check_own_recordings(plan, settings)
-    resolve_device(settings.device)
-    if force:
-        remove_old_run(folder, given)
-    with io.lock_folder(folder):
-        refuse_run(folder)
-        with begin_log(settings.ppo_log, force) if settings.ppo_log else nullcontext() as lock:
-            begin_run(folder, settings, sources, plan)
-            note(f"run: {safe(folder)}")
-            _train(settings, folder, plan, dataset, None, as_json, lock)
+    _report(begin(settings, sources, output, force, _reports(), _voice()), as_json)
 
 
 def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
-    from townlet_core import io
-    from townlet_core.errors import InputError, MissingError
-    from townlet_core.ppo.checkpoint import load_checkpoint
-    from townlet_core.scenario.load import load_scenario
-    from townlet_core.telemetry.writer import take_up_log
-    from townlet_core.training.run import LOG, note_resumed, reopen_run, run_id_of
+    from townlet_core.errors import InputError
+    from townlet_core.training.session import resume as go_on
 
     others = sorted(set(given) - {"cycles"})
     if others:
@@ -261,82 +211,33 @@ def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
             f"--resume continues a run as it was; it takes only --cycles, not {', '.join(others)}",
             "start a new run for new settings",
         )
-    settings = reopen_run(folder, given.get("cycles"))
-    recordings = settings.replay_manifest or settings.replay_sample
-    plan = None if settings.source == "replay" and recordings else load_scenario(settings.scenario)
-    with io.lock_folder(folder):
-        try:
-            checkpoint = load_checkpoint(folder)
-        except MissingError:  # stopped before the first one, so there is nothing to take up
-            checkpoint = None
-        for warning in checkpoint.warnings if checkpoint else ():
-            warn(warning)
-        cycle = checkpoint.state["cycle"] if checkpoint else 0
-        offset = checkpoint.state["log_offset"] if checkpoint else 0
-        with take_up_log(settings.ppo_log or folder / LOG, run_id_of(folder), offset) as lock:
-            note_resumed(folder, settings, plan, cycle)
-            note(f"resuming {safe(folder)} after cycle {cycle} of {settings.cycles}")
-            if cycle >= settings.cycles:
-                note("nothing is left to do; --cycles N goes on")
-            _train(settings, folder, plan, None, checkpoint, as_json, lock)
+    _report(go_on(folder, given.get("cycles"), _reports(), _voice()), as_json)
 
 
-def _train(
-    settings: TrainingSettings,
-    folder: Path,
-    plan: Scenario | None,
-    dataset: ReplayDataset | None,
-    checkpoint: Checkpoint | None,
-    as_json: bool,
-    log_lock: io.FileLock | None,
-) -> None:
-    """Train with the folder locked, and write into run.json how it ended."""
-    from townlet_core.training.loop import Reports, Trainer
-    from townlet_core.training.run import note_status_of
-    from townlet_core.training.stopping import stop_on_signals
+def _reports() -> Reports:
+    from townlet_core.training.loop import Reports
 
-    with stop_on_signals() as stop, note_status_of(folder):
-        dataset = dataset or _open_recordings(settings, folder, plan)
-        for warning in dataset.warnings if dataset else ():
-            warn(warning)
-        if plan:
-            note_first_compilation(settings.num_towns)
-        done = checkpoint.state["cycle"] if checkpoint else 0
-        with progress("training", settings.cycles - done) as advance:
-            reports = Reports(
-                _show_record,
-                _show_batch,
-                advance,
-                lambda cloned: _show_cloned(cloned, settings, folder),
-                warn,
-            )
-            trainer = Trainer(settings, folder, plan, dataset, stop, reports, log_lock)
-            if checkpoint:
-                trainer.resume(checkpoint)
-            result = trainer.run()
-    _report(settings, folder, plan, result, as_json)
+    return Reports(record=_show_record, batch=_show_batch, warning=warn)
 
 
-def _open_recordings(settings: TrainingSettings, folder: Path, plan: Scenario | None) -> ReplayDataset | None:
-    """Open the recordings, made by the scripted policy now if none were given; None for live towns only."""
-    if not settings.uses_recordings:
-        return None
-    from townlet_core import io
-    from townlet_core.training.feed import PREFIX, open_dataset, record_script, refuse_other_recordings
+def _voice() -> Voice:
+    from townlet_core.training.session import Voice
 
-    manifests = settings.replay_manifest
-    if not manifests and not settings.replay_sample:
-        assert plan is not None  # without recordings there is a scenario
-        where = settings.capture_dir or folder / "samples"
-        manifest = where / f"{PREFIX}_manifest.json"
-        if io.kind_of(manifest):
-            refuse_other_recordings(where, plan, settings)
-        else:
-            note("no recordings given: the scripted policy makes some first")
-            note_first_compilation()
-            record_script(plan, settings, where)
-        manifests = (manifest,)
-    return open_dataset(settings, manifests)
+    return Voice(
+        note=lambda message: note(safe(message)),
+        removed=_show_removed,
+        cloned=_show_cloned,
+        compiling=note_first_compilation,
+        cycles=partial(progress, "training"),
+    )
+
+
+def _show_removed(folder: Path, removed: Removed) -> None:
+    note(f"removed from {safe(folder)}: {safe(', '.join(removed.removed))}")
+    if removed.kept:
+        shown = ", ".join(removed.kept[:SHOWN_NAMES])
+        more = len(removed.kept) - SHOWN_NAMES
+        note(f"kept, because no run wrote it: {safe(shown)}{f' and {more} more' if more > 0 else ''}")
 
 
 def _show_record(record: dict[str, Any]) -> None:
@@ -353,27 +254,18 @@ def _show_batch(batch: ReplayBatch) -> None:
         detail(f"replay batch of {count(len(batch.names), 'sample')}, {batch.transitions} ticks: {stats}")
 
 
-def _show_cloned(cloned: Cloned, settings: TrainingSettings, folder: Path) -> None:
-    """Tell every epoch of a warm start to who wants details, and the last one to all and to run.json."""
-    from townlet_core.training.run import note_warm_start
-
+def _show_cloned(cloned: Cloned, epochs: int) -> None:
+    """Tell every epoch of a warm start to who wants details, and the last one to all."""
     text = (
-        f"warm start, epoch {cloned.epoch} of {settings.warm_start_epochs}: foretells "
-        f"{cloned.held_out_accuracy:.1%} of the actions in "
-        f"{count(cloned.held_out_samples, 'held-out sample')}; the commonest action alone, "
-        f"{cloned.majority_accuracy:.1%}"
+        f"warm start, epoch {cloned.epoch} of {epochs}: foretells "
+        f"{cloned.held_out_accuracy:.1%} of the actions in {cloned.held_out_samples} held-out samples; the "
+        f"commonest action alone, {cloned.majority_accuracy:.1%}"
     )
-    if cloned.epoch < settings.warm_start_epochs:
-        detail(text)
-        return
-    note(text)
-    note_warm_start(folder, cloned._asdict())
+    (detail if cloned.epoch < epochs else note)(text)
 
 
-def _report(
-    settings: TrainingSettings, folder: Path, plan: Scenario | None, result: Trained, as_json: bool
-) -> None:
-    log = settings.ppo_log or folder / "telemetry.jsonl"
+def _report(session: Session, as_json: bool) -> None:
+    folder, log, result = session.folder, session.log, session.result
     if as_json:
         print_json(
             {
@@ -398,6 +290,5 @@ def _report(
     out.print(f"telemetry: {safe(log)}")
     out.print(f"weights sha256: {result.weights_sha256}")
     next_step(shlex.join(("townlet", "telemetry", "watch", str(log))))
-    if plan:
-        compare = ("townlet", "evaluate", str(folder), "scripted", "random", "--scenario", settings.scenario)
-        next_step(shlex.join(compare))
+    if session.scenario:
+        next_step(shlex.join(("townlet", "evaluate", str(folder), "scripted", "random")))

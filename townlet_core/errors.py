@@ -35,6 +35,10 @@ class ScenarioError(InputError):
     """A scenario does not load; the message lists every mistake, one per line, with file:line:column."""
 
 
+class SettingsError(InputError):
+    """Settings of a run are not usable; the message lists every mistake, one per line, with its place."""
+
+
 class SampleError(InputError):
     """A replay sample or manifest is damaged, incomplete, or does not fit the others."""
 

@@ -137,8 +137,16 @@ def sha256(data: bytes) -> str:
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Raise InputError if `path` is there already and `force` is not given. An empty folder is free."""
+    """Raise InputError if `path` is there already and `force` is not given. An empty folder is free.
+
+    A link to a file, or to nothing, is never replaced: it would be lost, and what it leads to left behind.
+    """
     kind = kind_of(path)
+    if kind != "folder" and os.path.islink(path):
+        raise InputError(
+            f"{path}: is a link to {os.readlink(path)}",
+            "give the file itself as --output, or remove the link",
+        )
     if force or kind is None or (kind == "folder" and not list_folder(path)):
         return
     raise InputError(f"{path}: already exists", "choose another --output, or replace it with --force")
@@ -175,18 +183,6 @@ def remove(path: Path) -> None:
             Path(path).unlink(missing_ok=True)
     except OSError as error:
         raise disk_error(error, path) from error
-
-
-def remove_at_once(folder: Path) -> None:
-    """Delete a folder; whatever happens meanwhile, under its name stands all of it or nothing."""
-    folder = Path(os.path.abspath(folder))  # of a link, the link itself
-    doomed = folder.with_name(f".{folder.name}.removed")
-    remove(doomed)  # what is left of an earlier one
-    try:
-        os.rename(folder, doomed)
-    except OSError as error:
-        raise disk_error(error, folder) from error
-    remove(doomed)
 
 
 def rename_folder(temporary: Path, final: Path) -> None:

@@ -13,6 +13,7 @@ KNOWN = [
     (errors.CheckFailed("two of three failed", "look closer"), 1),
     (errors.InputError("a.npz: too short", "look closer"), 2),
     (errors.ScenarioError("a.yaml:1:2: odd", "look closer"), 2),
+    (errors.SettingsError("--cycles: odd", "look closer"), 2),
     (errors.SampleError("a.npz: odd", "look closer"), 2),
     (errors.ShapeError("odd lengths", "look closer"), 2),
     (errors.NotFiniteError("odd numbers", "look closer"), 2),
@@ -20,6 +21,7 @@ KNOWN = [
     (errors.RunFailed("not finite", "look closer"), 4),
     (errors.DiskError("a.npz: No space left on device", "look closer"), 5),
     (errors.BusyError("runs/a: somebody writes here", "look closer"), 73),
+    (errors.Interrupted(1, "stopped", "look closer"), 129),
     (errors.Interrupted(2, "stopped", "look closer"), 130),
     (errors.Interrupted(15, "stopped", "look closer"), 143),
 ]
@@ -99,8 +101,8 @@ def test_an_interruption_exits_130(townlet, break_list):
         (["captre"], "No such command 'captre'. Did you mean 'capture'?", "townlet --help"),
         (["capture"], "Missing argument 'scenario'.", "townlet capture --help"),
         (["capture", "x", "--tick", "3"], "No such option: --tick", "townlet capture --help"),
-        (["capture", "x", "--ticks", "many"], "should be a valid integer", "townlet capture --help"),
-        (["capture", "x", "--ticks", "0"], "Invalid value for '--ticks'", "townlet capture --help"),
+        (["capture", "x", "--ticks", "many"], "--ticks: found 'many', expected", "townlet capture --help"),
+        (["capture", "x", "--ticks", "0"], "--ticks: found '0', expected", "townlet capture --help"),
         (["replay", "inspekt", "x"], "Did you mean 'inspect'?", "townlet replay --help"),
     ],
 )

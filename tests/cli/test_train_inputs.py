@@ -10,7 +10,7 @@ from townlet_core import io
 from townlet_core.capture.capture import CaptureSettings, capture
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
-from townlet_core.training import run as training_run
+from townlet_core.training import session
 from townlet_core.training.run import reopen_run
 
 SMALL = [
@@ -93,7 +93,7 @@ def test_a_manifest_that_leads_outside_its_folder_is_refused(refused, tmp_path):
     ("code", "arguments", "sentence"),
     [
         (2, ("queue_conflct",), "did you mean 'queue_conflict'?"),
-        (2, ("--cycles", "0"), "--cycles: found 0, expected greater than or equal to 1"),
+        (2, ("--cycles", "0"), "--cycles: found 0, expected a whole number from 1 to 1,000,000"),
         (2, ("--mode", "rollout", "--replay-sample", "x.npz"), "learns from live towns only"),
         (3, ("--mode", "replay", "--replay-manifest", "nothing.json"), "nothing.json: no such file"),
         (3, ("--config", "nothing.yaml"), "nothing.yaml: no such file"),
@@ -290,7 +290,7 @@ def test_a_run_that_began_meanwhile_is_not_replaced(townlet, tmp_path, monkeypat
     assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0
     before = (run / "run.json").read_bytes()
     # Both had found the folder free; this one looks into it again once it may write there.
-    monkeypatch.setattr(training_run, "choose_folder", lambda output, *rest: output)
+    monkeypatch.setattr(session, "choose_folder", lambda output, *rest: output)
     code, _, stderr = townlet("train", *SMALL, "--output", run)
     assert code == 2
     assert "another run has begun here" in stderr

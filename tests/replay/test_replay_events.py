@@ -64,3 +64,9 @@ def test_lines_that_are_not_objects_or_too_long_are_refused(tmp_path):
             list(load_events(path, ReadLimits(max_line_bytes=40)))
     with pytest.raises(MissingError):
         list(load_events(tmp_path / "none.jsonl"))
+
+
+def test_a_blank_line_is_no_event_and_no_damage(tmp_path):
+    path = save_events(tmp_path, "x", [{"tick": 0, "town": 0, "type": "shower_complete"}])
+    path.write_bytes(b"\n" + path.read_bytes() + b"  \r\n\n")
+    assert count_events(path) == {"shower_complete": 1}

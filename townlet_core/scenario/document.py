@@ -96,9 +96,10 @@ class Node:
         return self.value[part] if is_there else None
 
 
-def parse_document(text: str) -> tuple[Node | None, list[Mistake]]:
+def parse_document(text: str, max_entries: int = MAX_ENTRIES) -> tuple[Node | None, list[Mistake]]:
     """Parse one YAML document; returns its tree and the mistakes found on the way.
 
+    max_entries: of one list or block.
     The tree is None where the text cannot be understood to the end; the last mistake then says why.
     """
     if long := _LONG_LINE.search(text):
@@ -108,7 +109,7 @@ def parse_document(text: str) -> tuple[Node | None, list[Mistake]]:
         return None, [_mistake_at(text, directive.start(), message)]
     if escape := _BEYOND_UNICODE.search(text):  # the parser would raise a bare ValueError
         return None, [_mistake_at(text, escape.start(), f"escape {escape.group()} is beyond Unicode")]
-    reader = _Reader(YAML(typ="safe", pure=True).parse(text), text.split("\n"))
+    reader = _Reader(YAML(typ="safe", pure=True).parse(text), text.split("\n"), max_entries)
     try:
         return reader.document(), reader.mistakes
     except _GivenUp:
@@ -150,9 +151,10 @@ class _GivenUp(Exception):
 class _Reader:
     """Builds the tree from parser events; remembers anchors and mistakes."""
 
-    def __init__(self, events: Iterator[Any], lines: list[str]) -> None:
+    def __init__(self, events: Iterator[Any], lines: list[str], max_entries: int) -> None:
         self.events = events
         self.lines = lines
+        self.max_entries = max_entries
         self.anchors: dict[str, Node] = {}
         self.mistakes: list[Mistake] = []
         self.count = 0
@@ -235,8 +237,10 @@ class _Reader:
             node.size += item.size
 
     def count_entry(self, event: Any, path: Path, before: int) -> None:
-        if before >= MAX_ENTRIES:
-            self.give_up(event, path, f"more than {MAX_ENTRIES:,} entries, too many for one list or block")
+        if before >= self.max_entries:
+            self.give_up(
+                event, path, f"more than {self.max_entries:,} entries, too many for one list or block"
+            )
 
     def scalar(self, event: Any, path: Path) -> Any:
         """Resolve a scalar by the YAML 1.2 core schema. What is refused becomes None."""

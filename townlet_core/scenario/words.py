@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import types
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -27,9 +28,15 @@ def expected(annotation: Any) -> str:
         return "true or false"
     if _is_model(base):
         return "a block of keys"
+    if base is Any:
+        return "any value"
+    if isinstance(base, type) and issubclass(base, FilePath):
+        return "a path"
     origin, arguments = get_origin(base), get_args(base)
     if origin is Literal:
         return _either([json.dumps(a).replace('"', "'") for a in arguments])
+    if origin is tuple and Ellipsis in arguments:
+        return f"a list, each {expected(arguments[0])}"
     if origin is tuple:
         null = " or null" if types.NoneType in get_args(arguments[0]) else ""
         return f"a pair, each {expected(arguments[0])}{null}"
@@ -59,6 +66,8 @@ def child(annotation: Any, part: str | int) -> Any:
         return base.model_fields[part].rebuild_annotation() if part in base.model_fields else None
     origin, arguments = get_origin(base), get_args(base)
     if origin is list and isinstance(part, int):
+        return arguments[0]
+    if origin is tuple and Ellipsis in arguments:
         return arguments[0]
     if origin is tuple and part in (0, 1):
         return arguments[part]
@@ -110,12 +119,11 @@ def _limits_of(note: Any) -> dict[str, Any]:
 def _range_words(limits: dict[str, Any]) -> str:
     if "ge" not in limits and "gt" not in limits:
         return ""
+    low = limits.get("ge", limits.get("gt"))
+    if "lt" not in limits and "le" not in limits:
+        return f" above {low:,}" if "gt" in limits else f" of at least {low:,}"
     high = limits["lt"] - 1 if "lt" in limits else limits["le"]
-    return (
-        f" above {limits['gt']:,}, up to {high:,}"
-        if "gt" in limits
-        else f" from {limits['ge']:,} to {high:,}"
-    )
+    return f" above {low:,}, up to {high:,}" if "gt" in limits else f" from {low:,} to {high:,}"
 
 
 def _either(words: list[str]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from townlet_core import io
 from townlet_core.capture.capture import Capture, CaptureSettings, capture
-from townlet_core.errors import InputError, count
+from townlet_core.errors import DiskError, InputError, MissingError, count
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.agreement import spell_scenario
 from townlet_core.replay.batch import ReplayBatch
@@ -126,6 +128,17 @@ def _check_length(name: str, ticks: int, settings: TrainingSettings) -> None:
             f"{settings.replay_transitions:,} at most",
             f"give --replay-transitions {ticks} or more",
         )
+
+
+def count_logged_events(dataset: ReplayDataset, warn: Callable[[str], Any]) -> dict[str, int] | None:
+    """Count the events of the recordings by type; None if there is no log, or none that is sound."""
+    if not dataset.config.events:
+        return None
+    try:
+        return dataset.event_counts()
+    except (InputError, MissingError, DiskError) as error:
+        warn(f"{error}; its events are not counted")
+        return None
 
 
 def check_cloneable(dataset: ReplayDataset) -> None:

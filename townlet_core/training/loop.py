@@ -29,11 +29,17 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import TelemetryWriter, take_up_log
 from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
 from townlet_core.training.failure import ABOUT, save_minibatch
-from townlet_core.training.feed import ReplayFeed, check_agreement, warn_of_scenarios
+from townlet_core.training.feed import (
+    ReplayFeed,
+    check_agreement,
+    count_logged_events,
+    warn_of_scenarios,
+)
+from townlet_core.training.folder import LOG
 from townlet_core.training.progress import Progress, read_progress, refuse_other_network
 from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
-from townlet_core.training.run import LOG, now, run_id_of
+from townlet_core.training.run import now, run_id_of
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.stopping import StopRequest
 from townlet_core.training.warm_start import Cloned, clone_epoch
@@ -74,6 +80,7 @@ class Trainer:
     ) -> None:
         self.settings = settings
         self.folder = folder
+        self.run_id = run_id_of(folder)
         self.stop = stop
         self.reports = reports
         self.device = resolve_device(settings.device)
@@ -86,7 +93,7 @@ class Trainer:
             check_agreement(dataset, self.rollout.towns.scenario)
             for warning in warn_of_scenarios(dataset, self.rollout.towns.scenario):
                 self.reports.warning(warning)
-        self.event_counts = dataset.event_counts() if dataset and dataset.config.events else None
+        self.event_counts = count_logged_events(dataset, reports.warning) if dataset else None
         self.scenario_name = scenario.name if scenario else "recordings"
         network = ActorCritic(
             self._network_config(scenario, dataset),
@@ -200,9 +207,10 @@ class Trainer:
         done = int(self.progress.cloned["epoch"]) if self.progress.cloned else 0
         for epoch in range(done, self.settings.warm_start_epochs):
             try:
-                cloned = clone_epoch(
-                    self.network, self.optimizer, self.dataset, self.settings, epoch, self.stop
-                )
+                with self.stop.at_once():  # an epoch that is cut is not saved
+                    cloned = clone_epoch(
+                        self.network, self.optimizer, self.dataset, self.settings, epoch, self.stop
+                    )
             except NotFiniteError as error:
                 raise self._rolled_back(
                     f"{self.folder}: in epoch {epoch + 1} of the warm start, {error}"

@@ -39,7 +39,8 @@ class Rollout:
         Raises InputError if there was nobody to learn from.
         """
         before = Counters(self.towns.state)
-        collect(self.towns, policy, self.frames, stop.check)
+        with stop.at_once():  # the first tick may compile for a minute; towns cut in the middle are not kept
+            collect(self.towns, policy, self.frames, stop.check)
         if not self.frames.alive.any():
             raise InputError(
                 f"{self.towns.scenario.name}: nobody was in town for "

@@ -7,28 +7,27 @@ default. In the file, the keys stand under `training:` and `ppo:`.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from ruamel.yaml import YAML, YAMLError
 
 from townlet_core import io
-from townlet_core.errors import InputError, did_you_mean
+from townlet_core.errors import InputError, SettingsError, did_you_mean
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.replay.limits import REPLAY_TRANSITIONS
+from townlet_core.training.config_file import CALLED, read_config
+from townlet_core.training.wording import explain
 
-MAX_CONFIG_BYTES = 1 << 20
 PREFIX = "TOWNLET_"
+MAX_MISTAKES = 50
+FILES = ("replay_manifest", "replay_sample")  # lists of paths
+PLACES = ("capture_dir", "ppo_log")  # paths
 
 
-class TrainingSettings(PPOConfig, BaseSettings):
+class TrainingSettings(PPOConfig):
     """A training run: PPO's hyperparameters and everything around them."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_parse_none_str="null", frozen=True, extra="forbid", allow_inf_nan=False
-    )
 
     scenario: str = Field("queue_conflict", description="Name of a bundled scenario, or a YAML file.")
     source: Literal["replay", "rollout", "mixed"] = Field(
@@ -75,18 +74,6 @@ class TrainingSettings(PPOConfig, BaseSettings):
         2, ge=1, le=1000, description="Newest checkpoint generations kept, beside the best."
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what resolve_settings has merged; the environment is one of its sources."""
-        return (init_settings,)
-
     @property
     def uses_recordings(self) -> bool:
         """Whether recordings are needed: for the cycles, or for the warm start before them."""
@@ -103,40 +90,53 @@ def resolve_settings(
 ) -> tuple[TrainingSettings, dict[str, str]]:
     """Merge flags, environment, file and defaults. Returns the settings and each value's source by name.
 
-    Raises InputError naming the flag, variable or key that does not fit, and the nearest known one.
+    Raises SettingsError with every flag, variable and key that does not fit, and InputError for a flag that
+    would change nothing.
     """
-    variables = _environment() if environment else {}
-    layers = {"flag": flags, "environment": variables, str(config): _read_config(config)}
+    variables, mistakes = _environment() if environment else ({}, [])
+    mistakes = [*_wrong(flags, _flag), *mistakes, *_wrong(variables, _variable)]
+    written, found = read_config(config, TrainingSettings, SECTIONS) if config else ({}, [])
+    mistakes += [mistake.text(str(config)) for mistake in found]
+    if mistakes:
+        shown = mistakes[:MAX_MISTAKES]
+        raise SettingsError("\n".join(shown), "docs/cli.md lists every setting with its range")
     merged: dict[str, Any] = {}
     sources = dict.fromkeys(TrainingSettings.model_fields, "default")
-    for source, values in reversed(layers.items()):
+    for source, values in ((str(config), written), ("environment", variables), ("flag", flags)):
         merged |= values
         sources |= dict.fromkeys(values, source)
-    try:
-        settings = TrainingSettings(**merged)
-        _refuse_idle(settings, flags)
-        return settings, sources
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise InputError(
-            f"{_spell(name, sources.get(name, 'flag'))}: found {first['input']!r}, expected "
-            + first["msg"].removeprefix("Input should be "),
-            "docs/cli.md lists every setting with its range",
-        ) from error
+    settings = TrainingSettings(**merged)
+    _refuse_idle(settings, flags)
+    return settings, sources
 
 
-def with_absolute_paths(settings: TrainingSettings) -> TrainingSettings:
-    """Make every path absolute, so that the run can be resumed from any folder."""
-    changes: dict[str, Any] = {
-        "replay_manifest": tuple(path.absolute() for path in settings.replay_manifest),
-        "replay_sample": tuple(path.absolute() for path in settings.replay_sample),
-        "capture_dir": settings.capture_dir and settings.capture_dir.absolute(),
-        "ppo_log": settings.ppo_log and settings.ppo_log.absolute(),
-    }
-    if io.kind_of(Path(settings.scenario)) == "file":
+def with_absolute_paths(settings: TrainingSettings, folder: Path | None = None) -> TrainingSettings:
+    """Make every path absolute, so that the run can be resumed from anywhere; relative ones are in `folder`.
+
+    folder: by default the one the command was given in.
+    """
+    base = (folder or Path()).absolute()
+    changes: dict[str, Any] = _each_path(settings, lambda path: base / path)
+    if folder is None and io.kind_of(Path(settings.scenario)) == "file":
         changes["scenario"] = str(Path(settings.scenario).absolute())
     return settings.model_copy(update=changes)
+
+
+def within(settings: TrainingSettings, folder: Path) -> TrainingSettings:
+    """Make the paths that lie in a folder relative to it, so that it can be moved; others stay absolute."""
+    root = os.path.realpath(folder)
+
+    def inside(path: Path) -> Path:
+        real = os.path.join(os.path.realpath(path.parent), path.name)
+        return Path(os.path.relpath(real, root)) if Path(real).is_relative_to(root) else path
+
+    return settings.model_copy(update=_each_path(settings, inside))
+
+
+def _each_path(settings: TrainingSettings, change: Callable[[Path], Path]) -> dict[str, Any]:
+    files = {name: tuple(map(change, getattr(settings, name))) for name in FILES}
+    places = {name: path and change(path) for name in PLACES for path in [getattr(settings, name)]}
+    return {**files, **places}
 
 
 def _refuse_idle(settings: TrainingSettings, flags: dict[str, Any]) -> None:
@@ -151,61 +151,55 @@ def _refuse_idle(settings: TrainingSettings, flags: dict[str, Any]) -> None:
     }
     for name, reason in idle.items():
         if reason and name in flags:
-            raise InputError(f"{_spell(name, 'flag')}: {reason}", "leave it out")
+            raise InputError(f"{_flag(name)}: {reason}", "leave it out")
 
 
-def _spell(name: str, source: str) -> str:
-    """Name a setting the way its source spells it."""
-    if source == "flag":
-        return "--" + ("mode" if name == "source" else name.replace("_", "-"))
-    return PREFIX + name.upper() if source == "environment" else f"{source}: {name}"
+def _wrong(values: dict[str, Any], spell: Callable[[str], str]) -> list[str]:
+    """Say what is wrong with the values of flags or variables, which are text or what the flag made of it."""
+    try:
+        TrainingSettings(**values)
+        return []
+    except ValidationError as error:
+        found = [explain(TrainingSettings, item) for item in error.errors(include_url=False)]
+        return list(dict.fromkeys(f"{spell(str(place[0]))}: {message}" for place, message in found))
 
 
-def _environment() -> dict[str, Any]:
-    names = {PREFIX + name.upper(): name for name in TrainingSettings.model_fields}
-    for variable in os.environ:
-        if variable.startswith(PREFIX) and variable not in names:
-            raise InputError(
-                f"environment variable {variable}: no such setting{did_you_mean(variable, list(names))}"
-            )
-    found = {name: os.environ[variable] for variable, name in names.items() if variable in os.environ}
-    return {name: _parse_variable(name, text) for name, text in found.items()}
+def _flag(name: str) -> str:
+    return "--" + {"source": "mode"}.get(name, name.replace("_", "-"))
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _environment() -> tuple[dict[str, Any], list[str]]:
+    """Read the variables that are settings; also says which begin like one and are none."""
+    names = {_variable(name): name for name in TrainingSettings.model_fields}
+    found, mistakes = {}, []
+    for variable in sorted(name for name in os.environ if name.startswith(PREFIX)):
+        if variable in names:
+            found[names[variable]] = _parse_variable(names[variable], os.environ[variable])
+            continue
+        called = CALLED.get(variable.removeprefix(PREFIX).lower())
+        near = f" (did you mean '{_variable(called)}'?)" if called else did_you_mean(variable, list(names))
+        mistakes.append(f"environment variable {variable}: no such setting{near}")
+    return found, mistakes
 
 
 def _parse_variable(name: str, text: str) -> Any:
     """Read a variable's text: null is None, and lists of files are separated as in PATH."""
     if text == "null":
         return None
-    return text.split(os.pathsep) if name in ("replay_manifest", "replay_sample") else text
-
-
-def _read_config(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        content = YAML(typ="safe", pure=True).load(io.read_file(path, MAX_CONFIG_BYTES).decode("utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a mapping with `training:` and `ppo:`")
-    values: dict[str, Any] = {}
-    known = {"ppo": set(PPOConfig.model_fields)}
-    known["training"] = set(TrainingSettings.model_fields) - known["ppo"]
-    for section, entries in content.items():
-        if section not in known:
-            raise InputError(f"{path}: {section}: unknown section{did_you_mean(str(section), list(known))}")
-        if not isinstance(entries, dict):
-            raise InputError(f"{path}: {section}: expected a mapping of settings")
-        for name, value in entries.items():
-            if name not in known[section]:
-                near = did_you_mean(str(name), sorted(known[section]))
-                raise InputError(f"{path}: {section}.{name}: unknown key{near}")
-            values[name] = value
-    return values
+    return text.split(os.pathsep) if name in FILES else text
 
 
 def config_yaml(settings: TrainingSettings) -> dict[str, Any]:
     """Lay the settings out as a configuration file has them."""
     values = settings.model_dump(mode="json")
-    ppo = {name: values.pop(name) for name in PPOConfig.model_fields}
-    return {"training": values, "ppo": ppo}
+    return {section: {name: values[name] for name in names} for section, names in SECTIONS.items()}
+
+
+SECTIONS = {
+    "training": [name for name in TrainingSettings.model_fields if name not in PPOConfig.model_fields],
+    "ppo": list(PPOConfig.model_fields),
+}

@@ -1,15 +1,21 @@
-"""Ctrl-C and SIGTERM: finish the minibatch, keep what is on disk, say how to go on."""
+"""Ctrl-C, SIGTERM and SIGHUP: finish what must not be cut, keep what is on disk, say how to go on."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from townlet_core.errors import Interrupted
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Stop(BaseException):
+    """Leaves a block that a signal may cut anywhere; no `except Exception` on the way swallows it."""
 
 
 class StopRequest:
@@ -17,6 +23,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number = 0
+        self.cuts = False  # whether a signal ends the work at once instead of waiting to be asked for
 
     def is_set(self) -> bool:
         """Whether to stop; asked between minibatches."""
@@ -24,24 +31,61 @@ class StopRequest:
 
     def check(self) -> None:
         """Raise Interrupted if a stop was requested; called between ticks and between updates."""
+        self._raise_if_asked()
+
+    def _raise_if_asked(self) -> None:
         if self.signal_number:
-            name = signal.Signals(self.signal_number).name
-            raise Interrupted(self.signal_number, f"stopped by {name}; every finished cycle is saved")
+            raise Interrupted(self.signal_number, f"stopped by {signal.Signals(self.signal_number).name}")
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let a signal cut the block wherever it arrives: for long work that leaves nothing half done.
+
+        Raises Interrupted. Compiled code is not cut: the signal waits until it returns to Python.
+        """
+        before = self.cuts
+        try:
+            try:
+                self.cuts = True
+                self._raise_if_asked()
+                yield
+            finally:
+                self.cuts = before
+        except _Stop:
+            self.cuts = before  # where the signal came just before it was set back; a second one ends us
+        self._raise_if_asked()
+
+    def remember(self, number: int) -> None:
+        """Take note of a signal, and cut the work if it may be cut."""
+        self.signal_number = number
+        if self.cuts:
+            raise _Stop
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a request; the second one ends the process at once."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into a request; the second one ends the process at once.
+
+    A signal that is ignored stays so: under nohup, or in the background of a shell without job control.
+    Only the main thread hears signals; in any other there is never a request.
+    """
     request = StopRequest()
+    before: dict[signal.Signals, Any] = {}
 
     def remember(number: int, _frame: FrameType | None) -> None:
-        request.signal_number = number
-        for name in SIGNALS:
+        for name in before:
             signal.signal(name, signal.SIG_DFL)
+        request.remember(number)
 
-    before = {name: signal.signal(name, remember) for name in SIGNALS}
+    if threading.current_thread() is threading.main_thread():
+        heard = [name for name in SIGNALS if signal.getsignal(name) not in (signal.SIG_IGN, None)]
+        before = {name: signal.getsignal(name) for name in heard}
+        for name in heard:
+            signal.signal(name, remember)
     try:
         yield request
+    except _Stop:  # at the very end of what it could cut
+        request.check()
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)

@@ -1,0 +1,48 @@
+"""What is wrong with a value on the command line, in the words in which scenarios are corrected."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+
+def explain_usage(error: Any) -> str:
+    """Say what an option or argument takes and what was given; other mistakes are told as Typer has them."""
+    parameter, value = getattr(error, "param", None), _given(error)
+    if parameter is None or value is None or error.ctx is None:
+        return str(error.format_message())
+    from townlet_core.training.wording import wrong_value
+
+    is_option = parameter.param_type_name == "option"
+    shown = parameter.opts[0] if is_option else parameter.metavar or parameter.name.upper()
+    name = parameter.opts[0].lstrip("-").replace("-", " ")
+    return f"{shown}: {wrong_value(name, value, _annotation_of(parameter, error.ctx))}"
+
+
+def _given(error: Any) -> Any:
+    """Return the value that was refused, where it is known."""
+    find = getattr(error.__cause__, "errors", None)  # pydantic's, if it is the cause
+    found = find() if find else []
+    return found[0]["input"] if found else None
+
+
+def _annotation_of(parameter: Any, context: Any) -> Any:
+    """Return what a parameter takes, with its limits; those of a setting of training stand beside it."""
+    kind: Any = typing.get_type_hints(inspect.unwrap(context.command.callback))[parameter.name]
+    while typing.get_origin(kind) in (Annotated, typing.Union, types.UnionType, list):
+        kind = typing.get_args(kind)[0]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return Literal[tuple(choice.value for choice in kind)]
+    if kind not in (int, float):
+        return kind
+    from pydantic import Field
+
+    if context.command.name == "train":
+        from townlet_core.training.settings import TrainingSettings
+
+        return TrainingSettings.model_fields[parameter.name].rebuild_annotation()
+    limits = {"ge": getattr(parameter, "min", None), "le": getattr(parameter, "max", None)}
+    return Annotated[kind, Field(**{name: limit for name, limit in limits.items() if limit is not None})]

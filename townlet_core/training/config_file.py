@@ -1,0 +1,134 @@
+"""A configuration file to values by name, with every mistake at once: file:line:column: path: what it is."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from townlet_core import io
+from townlet_core.errors import did_you_mean
+from townlet_core.scenario.document import MAX_VALUES, Mistake, Node, parse_document, path_text, quoted
+from townlet_core.scenario.mend import SURE
+from townlet_core.scenario.words import show
+from townlet_core.training.wording import explain
+
+MAX_CONFIG_BYTES = 512 << 10
+CALLED = {"mode": "source", "epochs": "num_epochs"}  # flags whose key has another name
+
+
+class _Entry(NamedTuple):
+    """One key of the file and the setting that it is, or is taken for."""
+
+    section: str
+    key: str
+    setting: str
+    node: Node
+
+
+def read_config(
+    path: Path, model: type[BaseModel], sections: dict[str, list[str]]
+) -> tuple[dict[str, Any], list[Mistake]]:
+    """Read a file with these sections; returns the values of the settings of `model`, and the mistakes.
+
+    Types are those of the file: '5' is not 5. A key in the wrong section, or one that is nearly a setting's
+    name, is a mistake, and what it holds is looked at all the same.
+    """
+    data = io.read_file(path, MAX_CONFIG_BYTES).removeprefix(codecs.BOM_UTF8)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
+        return {}, [Mistake(before.count(b"\n") + 1, column, "", message)]
+    root, mistakes = parse_document(text, MAX_VALUES)
+    unread = {mistake.path for mistake in mistakes}
+    if root is None:
+        return {}, mistakes
+    if not isinstance(root.value, dict):
+        message = f"found {show(root.plain())}, expected a block with {_both(sections)}"
+        return {}, [*mistakes, Mistake(root.line, root.column, "", message)]
+    entries: list[_Entry] = []
+    for section, node in root.value.items():
+        mistakes += _read_section(section, node, root.keys[section], sections, entries)
+    values = {entry.setting: entry.node.plain() for entry in entries}
+    # Of a value that could not be read it would be said that it is missing, too.
+    found = [m for m in _check(model, values, entries) if m.path not in unread or "nothing" not in m.message]
+    return values, sorted({*mistakes, *found})
+
+
+def _read_section(
+    section: str,
+    node: Node,
+    place: tuple[int, int],
+    sections: dict[str, list[str]],
+    entries: list[_Entry],
+) -> Iterator[Mistake]:
+    """Collect the entries of one section; yields what is wrong with its keys."""
+    home = {name: own for own, names in sections.items() for name in names}
+    if section not in sections:
+        message = f"unknown section {quoted(section)}{did_you_mean(section, [*sections])}"
+        called = CALLED.get(section, section)
+        if called in home:
+            message = f"{_as_called(section)}belongs under {home[called]}:"
+            entries.append(_Entry("", section, called, node))
+        yield Mistake(*place, path_text((section,)), message)
+        return
+    if node.value is None:
+        return  # a section whose keys are all commented out
+    if not isinstance(node.value, dict):
+        message = f"found {show(node.plain())}, expected a block of keys"
+        yield Mistake(node.line, node.column, section, message)
+        return
+    for key, value in node.value.items():
+        setting = CALLED.get(key, key)
+        near = difflib.get_close_matches(key.lower().replace("-", "_"), home, n=1, cutoff=SURE)
+        if setting != key or setting not in sections[section]:
+            yield Mistake(*node.keys[key], path_text((section, key)), _wrong_key(section, key, home))
+        if setting in home or near:
+            entries.append(_Entry(section, key, setting if setting in home else near[0], value))
+
+
+def _wrong_key(section: str, key: str, home: dict[str, str]) -> str:
+    """Say that a section has no such key, and which one may be meant, in whichever section."""
+    setting = CALLED.get(key, key)
+    if setting in home:
+        belongs = f"belongs under {home[setting]}:" if home[setting] != section else ""
+        return (_as_called(key) + belongs).removesuffix("; ")
+    # Those of the same section in their own name, so that they are nearer than those of the other.
+    known = [name if own == section else f"{own}.{name}" for name, own in home.items()]
+    plain = key.lower().replace("-", "_")
+    nearest = difflib.get_close_matches(plain, list(home), n=1, cutoff=0.5)
+    meant = [name for name in known if nearest and name.rpartition(".")[2] == nearest[0]]
+    return f"unknown key {quoted(key)}" + (f" (did you mean '{meant[0]}'?)" if meant else "")
+
+
+def _as_called(key: str) -> str:
+    return f"unknown key {quoted(key)}, it is called {CALLED[key]}; " if key in CALLED else ""
+
+
+def _check(model: type[BaseModel], values: dict[str, Any], entries: list[_Entry]) -> Iterator[Mistake]:
+    """Hold every value to its setting; what is null is for the setting to allow."""
+    try:
+        # JSON, because strict JSON takes a list for a tuple and text for a path, and refuses '5' for 5.
+        model.model_validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        by_setting = {entry.setting: entry for entry in entries}
+        for item in error.errors(include_url=False, include_context=False):
+            place, message = explain(model, item)
+            entry = by_setting[str(place[0])]
+            node = entry.node
+            for part in place[1:]:
+                node = node.child(part) or node
+            path = path_text((*filter(None, (entry.section,)), entry.key, *place[1:]))
+            yield Mistake(node.line, node.column, path, message)
+
+
+def _both(sections: dict[str, list[str]]) -> str:
+    return " and ".join(f"{section}:" for section in sections)

@@ -1,0 +1,70 @@
+"""The scenario of a run: its own copy, and whether the file that it was copied from still says the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from townlet_core import io
+from townlet_core.errors import InputError, MissingError
+from townlet_core.scenario.catalogue import find_scenario
+from townlet_core.scenario.load import MAX_SCENARIO_BYTES, load_scenario, scenario_sha256
+from townlet_core.scenario.model import Scenario
+from townlet_core.training.folder import SCENARIO
+from townlet_core.training.run import RunFile
+
+
+class Origin(NamedTuple):
+    """What a run was trained in."""
+
+    scenario: Scenario
+    name: (
+        str  # what loads it: the bundled name or file it came from, or the run's copy where that has changed
+    )
+    warning: str  # how the file has changed since; empty if it has not
+
+
+def read_text(name_or_path: str) -> bytes:
+    """Return the YAML of a scenario as it is, to be kept in a run."""
+    return io.read_file(find_scenario(name_or_path), MAX_SCENARIO_BYTES)
+
+
+def origin_of(folder: Path, about: RunFile) -> Origin | None:
+    """Load what a run was trained in; None for a run from recordings alone.
+
+    A run of an older version has no copy; what it was trained in is then the file, wherever it is.
+    Raises InputError if the copy is not what the run began with, ScenarioError or MissingError.
+    """
+    source, digest = about.scenario_source, about.scenario_sha256
+    if source is None:
+        return None
+    own = folder / SCENARIO
+    if io.kind_of(own) is None:
+        scenario = load_scenario(source)
+        changed = digest is not None and scenario_sha256(scenario) != digest
+        return Origin(
+            scenario, source, f"{source}: the scenario has changed since {folder} began" if changed else ""
+        )
+    scenario = load_scenario(own)
+    if digest is not None and scenario_sha256(scenario) != digest:
+        raise InputError(
+            f"{own}: is not the scenario that the run began with",
+            "restore it from a copy; if it is as it was, resume with the version that began the run",
+        )
+    change = _change_of(source, own, digest)
+    if change is None:
+        return Origin(scenario, source, "")
+    warning = f"{source}: {change} since {folder} began; its own copy is used, {own}" if change else ""
+    return Origin(scenario, str(own), warning)
+
+
+def _change_of(source: str, own: Path, digest: str | None) -> str | None:
+    """Say how a file has changed its meaning; empty if it is gone, None if it means the same."""
+    try:
+        if read_text(source) == io.read_file(own, MAX_SCENARIO_BYTES):
+            return None
+        return None if scenario_sha256(load_scenario(source)) == digest else "the scenario has changed"
+    except MissingError:
+        return ""
+    except InputError:  # no scenario any more, or no such bundled one
+        return "has become no scenario" if io.kind_of(Path(source)) else ""

@@ -1,0 +1,60 @@
+"""What is wrong with a value that a model refuses, in the words in which scenarios are corrected."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+
+from townlet_core.errors import did_you_mean
+from townlet_core.scenario.document import Path
+from townlet_core.scenario.words import child, expected, show
+
+
+def explain(model: type[BaseModel], item: Any) -> tuple[Path, str]:
+    """Return where pydantic found something wrong, as a path, and what: found and expected."""
+    annotation: Any = model
+    place: list[str | int] = []
+    for part in item["loc"]:
+        inner = child(annotation, part)
+        if inner is None:
+            break
+        annotation = inner
+        place.append(part)
+    if item["type"] == "missing":
+        return tuple(place), f"missing, expected {wanted(annotation)}"
+    whole = len(place) == len(item["loc"])
+    return tuple(place), wrong_value(str(place[-1]), item["input"] if whole else None, annotation, whole)
+
+
+def wrong_value(name: str, value: Any, annotation: Any, shown: bool = True) -> str:
+    """Say that a value is not what its annotation takes, and which choice may be meant."""
+    choices = [choice for choice in choices_of(annotation) if isinstance(choice, str)]
+    if isinstance(value, str) and choices:
+        return f"unknown {name} {show(value)}{did_you_mean(value, choices)}, expected {wanted(annotation)}"
+    return (
+        f"found {show(value)}, expected {wanted(annotation)}" if shown else f"expected {wanted(annotation)}"
+    )
+
+
+def wanted(annotation: Any) -> str:
+    """Say what values a setting takes, null among them where it may be off."""
+    text = expected(annotation)
+    return f"{text} or null" if types.NoneType in get_args(_bare(annotation)) else text
+
+
+def choices_of(annotation: Any) -> tuple[Any, ...]:
+    """Return the choices of a Literal, also of one that may be null; nothing for anything else."""
+    annotation = _bare(annotation)
+    for inner in (annotation, *get_args(annotation)):
+        if get_origin(inner) is Literal:
+            return get_args(inner)
+    return ()
+
+
+def _bare(annotation: Any) -> Any:
+    """Take off Annotated."""
+    while hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    return annotation
