@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import orjson
 
-from townlet_core.errors import BusyError, DiskError, InputError, MissingError
+from townlet_core.errors import DISK_HINT, BusyError, DiskError, InputError, MissingError
 
 MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some kB
 LOCK_NAME = ".lock"
@@ -43,11 +43,12 @@ def write_file(path: Path, data: bytes) -> None:
             os.close(descriptor)
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except OSError as error:
-        raise disk_error(error, path) from error
-    finally:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise disk_error(error, path) from error
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -200,7 +201,7 @@ def rename_folder(temporary: Path, final: Path) -> None:
 
 
 def open_append(path: Path) -> int:
-    """Open a log for appending and return its descriptor. The caller closes it with os.close."""
+    """Open a log for appending and return its descriptor. The caller closes it with `close`."""
     path = Path(path)
     try:
         _create_folder(path.parent)
@@ -253,6 +254,14 @@ def flush(descriptor: int, path: Path) -> None:
         raise disk_error(error, path) from error
 
 
+def close(descriptor: int, path: Path) -> None:
+    """Close what open_append returned; some file systems say only here that they kept nothing."""
+    try:
+        os.close(descriptor)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
 def truncate(path: Path, size: int) -> None:
     """Cut a file to its first `size` bytes, durably."""
     try:
@@ -281,33 +290,51 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """
     folder = Path(folder)
     make_folder(folder)
-    path = folder / LOCK_NAME
+    descriptor = _take_lock(folder)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise disk_error(error, path) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
-            raise BusyError(
-                f"{folder}: another process is writing here ({holder})",
-                "wait for it to end, stop it, or choose another --output",
-            ) from error
-        os.ftruncate(descriptor, 0)
-        holder = f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000]
-        write_all(descriptor, holder.encode(errors="backslashreplace"))
         for name in filter(TEMPORARY.fullmatch, list_folder(folder)):
             remove(folder / name)
         yield
-        os.ftruncate(descriptor, 0)
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # who held it is of no use any more, and nothing else is lost
+            os.ftruncate(descriptor, 0)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _take_lock(folder: Path) -> int:
+    """Open and lock a folder's lock file; returns its descriptor. Raises BusyError or DiskError."""
+    path = folder / LOCK_NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            _hold_lock(descriptor, folder)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+    except OSError as error:
+        refusal = disk_error(error, path)
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            refusal.hint = "this file system has no locks: choose a folder on another, such as a local disk"
+        raise refusal from error
+
+
+def _hold_lock(descriptor: int, folder: Path) -> None:
+    """Lock an open lock file, and write into it who holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
+        raise BusyError(
+            f"{folder}: another process is writing here ({holder})",
+            "wait for it to end, stop it, or choose another --output",
+        ) from error
+    os.ftruncate(descriptor, 0)
+    holder = f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000]
+    write_all(descriptor, holder.encode(errors="backslashreplace"))
 
 
 def disk_error(error: OSError, path: Path | str) -> DiskError:
     """Turn an OSError into one sentence and the next move."""
-    return DiskError(
-        f"{path}: {error.strerror or error}", "check free space and permissions, then run the command again"
-    )
+    return DiskError(f"{path}: {error.strerror or error}", DISK_HINT)

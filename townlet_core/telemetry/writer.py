@@ -112,7 +112,7 @@ class TelemetryWriter:
             try:
                 io.flush(descriptor, self.path)
             finally:
-                os.close(descriptor)
+                io.close(descriptor, self.path)
 
     def __enter__(self) -> Self:
         return self
