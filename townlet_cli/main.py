@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -110,8 +111,14 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
         error = error.__cause__
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted", "", INTERRUPTED
-    if isinstance(error, MemoryError):
-        return f"not enough memory: {error}", "ask for fewer towns or ticks at a time", 4
+    # torch says it in a RuntimeError, on the CPU as on a GPU.
+    if isinstance(error, MemoryError) or re.search("can't allocate memory|out of memory", str(error)):
+        first = str(error).partition("\n")[0]
+        return (
+            f"not enough memory: {first}",
+            "ask for fewer towns or ticks, or for a smaller --hidden-size",
+            4,
+        )
     if isinstance(error, OSError):  # it passed by townlet_core.io, which has its own words
         where = "the disk" if error.filename is None else os.fsdecode(error.filename)
         if error.filename is None and _was_met_here(error):
