@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check soak soak-resume docs pictures results bench
+.PHONY: help setup demo test check soak soak-resume sweep docs pictures results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: abou
 
 soak-resume: $(READY)  ## kill 100 training runs anywhere, resume them, compare how they end: about a minute
 	$(BIN)/python tests/kill_soak.py
+
+sweep: $(READY)  ## let the disk die or fail at every operation of every story: about an hour on two cores
+	$(BIN)/python tests/compile_kernels.py
+	$(BIN)/python tests/sweep/sweep.py
 
 docs: $(READY)  ## renew the options in docs/cli.md and the keys in docs/scenarios.md
 	$(BIN)/python tests/cli/cli_reference.py

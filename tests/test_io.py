@@ -1,6 +1,7 @@
 """Files appear whole or not at all, and one writer holds a folder."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -75,6 +76,59 @@ def test_who_takes_a_folder_over_removes_the_files_that_a_killed_writer_left_unf
         (tmp_path / name).touch()
     with io.lock_folder(tmp_path):
         assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", ".lock", "a.tmp"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOLCK])
+@pytest.mark.parametrize("failing", ["open", "flock", "ftruncate", "write", "listdir"])
+def test_whatever_the_disk_refuses_at_a_lock_names_the_file(tmp_path, monkeypatch, failing, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl if failing == "flock" else os, failing, refuse)
+    message = rf"{tmp_path.name}\S*: {os.strerror(number)}"
+    with pytest.raises(DiskError, match=message), io.lock_folder(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_called_one(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(DiskError, match=r"\.lock: ") as found, io.lock_folder(tmp_path):
+        pass
+    assert found.value.hint.startswith("this file system has no locks")
+
+
+@pytest.mark.parametrize("failing", ["ftruncate", "close"])
+def test_letting_a_lock_go_cannot_fail(tmp_path, monkeypatch, failing):
+    def refuse(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with io.lock_folder(tmp_path):
+        monkeypatch.setattr(os, failing, refuse)
+
+
+def test_a_refused_lock_leaves_no_file_open(tmp_path):
+    with io.lock_folder(tmp_path):
+        before = os.listdir("/proc/self/fd")
+        with pytest.raises(BusyError), io.lock_folder(tmp_path):
+            pass
+        assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_log_that_is_refused_when_it_is_closed_is_named(tmp_path, monkeypatch):
+    descriptor = io.open_append(tmp_path / "a.jsonl")
+
+    def refuse(*_):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "close", refuse)
+    with pytest.raises(DiskError, match=r"a\.jsonl: Disk quota exceeded"):
+        io.close(descriptor, tmp_path / "a.jsonl")
+    monkeypatch.undo()
+    os.close(descriptor)
 
 
 def test_a_new_log_is_flushed_into_its_folder(tmp_path, monkeypatch):

@@ -113,9 +113,11 @@ def capture(
 
 def note_first_compilation(num_towns: int = 1) -> None:
     """Say why the first tick after an installation takes a while; many towns have code of their own."""
+    from townlet_core.kernels import warn_if_unwritable
     from townlet_core.simulation.towns import is_compiled_for
 
     if not is_compiled_for(num_towns):
+        warn_if_unwritable()
         note("compiling the rules of the town, once per version; this takes about a minute …")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -30,10 +32,33 @@ out, err = make_console(), make_console(stderr=True)
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+# What drawings, curves and tables are made of, for streams that can write ASCII only.
+_STAND_INS = {**dict(zip("·×–−░▁▂▃▄▅▆▇█", ".x---_.-:=+*#", strict=True)), "…": "..."}
+
+
 class Verbosity:
     """What -q and -v asked for: 0 quiet, 1 normal, 2 verbose. Set once, in the app's callback."""
 
     level = 1
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr write any text, whatever their encoding."""
+    # They are None where the caller has closed them.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    codecs.register_error("townlet", _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="townlet")
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    """Show what a stream's encoding lacks: a stand-in for what we draw with, escapes for other letters."""
+    assert isinstance(error, UnicodeEncodeError)
+    letters = error.object[error.start : error.end]
+    shown = (_STAND_INS.get(c) or c.encode("ascii", "backslashreplace").decode() for c in letters)
+    return "".join(shown), error.end
 
 
 def safe(text: object) -> str:

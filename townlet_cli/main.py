@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
+import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
+import townlet_core
 from townlet_cli.capture import capture
-from townlet_cli.console import Verbosity, make_console, safe, safe_lines
+from townlet_cli.console import Verbosity, make_console, prepare_streams, safe, safe_lines, warn
 from townlet_cli.evaluate import evaluate
 from townlet_cli.replay import replay_app
 from townlet_cli.scenario import scenario_app
@@ -21,9 +26,17 @@ from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
 from townlet_cli.usage import explain_usage
 from townlet_core import __version__
-from townlet_core.errors import ScenarioError, SettingsError, TownletError
+from townlet_core.errors import (
+    DISK_HINT,
+    DiskError,
+    ScenarioError,
+    SettingsError,
+    TownletError,
+    TownletWarning,
+)
 
 GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug")
+HERE, CORE = Path(__file__).parent, Path(townlet_core.__file__).parent
 INTERRUPTED = 130  # Typer swallows Ctrl-C inside a command and returns this
 UsageError: Any = typer.BadParameter.__mro__[1]  # Typer keeps its own Click and does not export this one
 
@@ -65,15 +78,12 @@ def options(
 
 def run() -> None:
     """Run the app; turn every error into one line, one hint and the documented exit code."""
-    # They are None where the caller has closed them.
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # not every terminal and pipe has every letter
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     arguments = _globals_first(sys.argv[1:])
     try:
-        code = app(arguments, prog_name="townlet", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_show_warning, warnings.showwarning)
+            code = app(arguments, prog_name="townlet", standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # the reader left (`| head`); Rich turns that into SystemExit(1)
         _silence(sys.stdout)
@@ -88,6 +98,16 @@ def run() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _show_warning(
+    otherwise: Callable[..., Any], message: Warning | str, category: type[Warning], *place: Any
+) -> None:
+    """Tell a warning of ours as commands tell theirs, and leave those of libraries to Python."""
+    if issubclass(category, TownletWarning):
+        warn(str(message))
+    else:
+        otherwise(message, category, *place)
+
+
 def _describe(error: BaseException) -> tuple[str, str, int]:
     """Turn an error into its line, its hint and its exit code."""
     if isinstance(error, TownletError):
@@ -95,16 +115,33 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, UsageError):
         # A group without a command has printed its help already, and has nothing to say.
         return explain_usage(error), f"{error.ctx.command_path if error.ctx else 'townlet'} --help", 2
+    if isinstance(error.__cause__, EOFError):  # Typer takes it for a user who typed Ctrl-D
+        error = error.__cause__
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted", "", INTERRUPTED
-    if isinstance(error, MemoryError):
-        return f"not enough memory: {error}", "ask for fewer towns or ticks at a time", 4
-    if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO):
-        # Files are written through townlet_core.io, which has its own words: this was stdout.
-        _silence(sys.stdout)
-        return f"stdout: {error.strerror}", "check free space where the output goes", 5
+    # torch says it in a RuntimeError, on the CPU as on a GPU.
+    if isinstance(error, MemoryError) or re.search("can't allocate memory|out of memory", str(error)):
+        first = str(error).partition("\n")[0]
+        return (
+            f"not enough memory: {first}",
+            "ask for fewer towns or ticks, or for a smaller --hidden-size",
+            4,
+        )
+    if isinstance(error, OSError):  # it passed by townlet_core.io, which has its own words
+        where = "the disk" if error.filename is None else os.fsdecode(error.filename)
+        if error.filename is None and _was_met_here(error):
+            where = "stdout"
+            _silence(sys.stdout)
+        return f"{where}: {error.strerror or error}", DISK_HINT, DiskError.exit_code
     bug = f"this is a bug in townlet: {type(error).__name__}: {' '.join(str(error).split())}"
     return bug, "run it again with --debug and send us the traceback", 70
+
+
+def _was_met_here(error: OSError) -> bool:
+    """Whether an error was met by the command line, which writes to streams only, and not by the core."""
+    rooms = [Path(frame.filename).parent for frame in traceback.extract_tb(error.__traceback__)]
+    ours = [room for room in rooms if HERE in (room, *room.parents) or CORE in (room, *room.parents)]
+    return ours[-1] == HERE
 
 
 def _globals_first(arguments: list[str]) -> list[str]:
@@ -133,7 +170,8 @@ def _try_to_print(markup: str) -> None:
 
 def _silence(stream: TextIO) -> None:
     """Point a stream that cannot be written any more at nothing, so that the flush at exit stays quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    with suppress(io.UnsupportedOperation):  # one that writes into memory is left alone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

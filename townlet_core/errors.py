@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 
+DISK_HINT = "check free space and permissions, then run the command again"
+
 
 class TownletError(Exception):
     """Say what went wrong in one sentence, and what to do next in `hint`.
@@ -81,6 +83,10 @@ class Interrupted(TownletError):
     def __init__(self, signal_number: int, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.exit_code = 128 + signal_number
+
+
+class TownletWarning(UserWarning):
+    """Something that stops nothing and that its user should know."""
 
 
 def printable(text: str) -> str:

@@ -22,10 +22,11 @@ from typing import Any, Literal
 
 import orjson
 
-from townlet_core.errors import BusyError, DiskError, InputError, MissingError
+from townlet_core.errors import DISK_HINT, BusyError, DiskError, InputError, MissingError
 
 MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some kB
 LOCK_NAME = ".lock"
+BUSY_HINT = "wait for it to end, stop it, or write somewhere else"
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
@@ -43,11 +44,12 @@ def write_file(path: Path, data: bytes) -> None:
             os.close(descriptor)
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except OSError as error:
-        raise disk_error(error, path) from error
-    finally:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise disk_error(error, path) from error
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -196,7 +198,7 @@ def rename_folder(temporary: Path, final: Path) -> None:
 
 
 def open_append(path: Path) -> int:
-    """Open a log for appending and return its descriptor. The caller closes it with os.close."""
+    """Open a log for appending and return its descriptor. The caller closes it with `close`."""
     path = Path(path)
     try:
         _create_folder(path.parent)
@@ -249,6 +251,14 @@ def flush(descriptor: int, path: Path) -> None:
         raise disk_error(error, path) from error
 
 
+def close(descriptor: int, path: Path) -> None:
+    """Close what open_append returned; some file systems say only here that they kept nothing."""
+    try:
+        os.close(descriptor)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
 def truncate(path: Path, size: int) -> None:
     """Cut a file to its first `size` bytes, durably."""
     try:
@@ -277,28 +287,48 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """
     folder = Path(folder)
     make_folder(folder)
-    path = folder / LOCK_NAME
+    descriptor = _open_lock(folder / LOCK_NAME, f"{folder}: another process is writing here")
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise disk_error(error, path) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
-            raise BusyError(
-                f"{folder}: another process is writing here ({holder})",
-                "wait for it to end, stop it, or choose another --output",
-            ) from error
-        os.ftruncate(descriptor, 0)
-        write_all(descriptor, _this_process())
         for name in filter(TEMPORARY.fullmatch, list_folder(folder)):
             remove(folder / name)
         yield
-        os.ftruncate(descriptor, 0)
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # who held it is of no use any more, and nothing else is lost
+            os.ftruncate(descriptor, 0)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _open_lock(path: Path, busy: str, goes_with_holder: bool = False) -> int:
+    """Open and lock a lock file, and write into it who holds it; returns its descriptor.
+
+    goes_with_holder: the file is removed when the lock is released, and is not left where the disk refuses.
+    Raises BusyError, which begins with `busy` and names the holder, or DiskError.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_NOFOLLOW if goes_with_holder else 0)
+    try:
+        descriptor = os.open(path, flags, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
+                raise BusyError(f"{busy} ({holder})", BUSY_HINT) from error
+            os.ftruncate(descriptor, 0)
+            holder = f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000]
+            write_all(descriptor, holder.encode(errors="backslashreplace"))
+        except BaseException as error:
+            if goes_with_holder and isinstance(error, OSError):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            os.close(descriptor)
+            raise
+        return descriptor
+    except OSError as error:
+        refusal = disk_error(error, path)
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            refusal.hint = "this file system has no locks: choose a folder on another, such as a local disk"
+        raise refusal from error
 
 
 class FileLock:
@@ -332,40 +362,16 @@ class FileLock:
         self.release()
 
     def _take(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         while True:
-            try:
-                descriptor = os.open(self._file, flags, 0o644)
-            except OSError as error:
-                raise disk_error(error, self._file) from error
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Whoever held it may have removed the file between our two calls: then it locks nothing.
-                if os.path.exists(self._file) and os.path.samestat(os.fstat(descriptor), os.stat(self._file)):
-                    os.ftruncate(descriptor, 0)
-                    write_all(descriptor, _this_process())
+            busy = f"{self.path}: another process is writing to it"
+            descriptor = _open_lock(self._file, busy, goes_with_holder=True)
+            # Whoever held it may have removed the file between our two calls: then it locks nothing.
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(self._file)):
                     return descriptor
-                os.close(descriptor)
-            except BlockingIOError as error:
-                holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
-                os.close(descriptor)
-                raise BusyError(
-                    f"{self.path}: another process is writing to it ({holder})",
-                    "wait for it to end, stop it, or choose another file",
-                ) from error
-            except OSError as error:
-                with contextlib.suppress(OSError):
-                    self._file.unlink()
-                os.close(descriptor)
-                raise disk_error(error, self._file) from error
-
-
-def _this_process() -> bytes:
-    return f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000].encode(errors="backslashreplace")
+            os.close(descriptor)
 
 
 def disk_error(error: OSError, path: Path | str) -> DiskError:
     """Turn an OSError into one sentence and the next move."""
-    return DiskError(
-        f"{path}: {error.strerror or error}", "check free space and permissions, then run the command again"
-    )
+    return DiskError(f"{path}: {error.strerror or error}", DISK_HINT)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from townlet_core import errors
+from townlet_core import errors, io
 from townlet_core.scenario import catalogue
 
 KNOWN = [
@@ -76,11 +76,34 @@ def test_a_bug_exits_70_names_itself_and_asks_for_the_traceback(townlet, break_l
     )
 
 
-def test_a_lost_file_that_slipped_past_the_disk_door_is_a_bug_not_a_full_disk(townlet, break_list):
-    break_list(FileNotFoundError(2, "No such file or directory", "a.npz"))
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.EDQUOT, errno.ENOLCK, errno.EMFILE])
+def test_an_error_of_the_disk_that_slipped_past_its_door_names_its_file_all_the_same(
+    townlet, break_list, number
+):
+    break_list(OSError(number, os.strerror(number), "a.npz"))
+    assert townlet("scenario", "list")[0] == 5
+    assert townlet("scenario", "list")[2].startswith(f"error: a.npz: {os.strerror(number)}\nhint: check free")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG])
+def test_only_what_the_command_line_wrote_itself_is_told_of_stdout(townlet, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(catalogue, "bundled_scenarios", refuse)
+    code, _, stderr = townlet("scenario", "list")
+    assert (code, stderr.splitlines()[0]) == (5, f"error: stdout: {os.strerror(number)}")
+    monkeypatch.setattr(catalogue, "bundled_scenarios", lambda: io.sync_folder("."))
+    monkeypatch.setattr(os, "fsync", refuse)
+    code, _, stderr = townlet("scenario", "list")
+    assert (code, stderr.splitlines()[0]) == (5, f"error: the disk: {os.strerror(number)}")
+
+
+def test_an_end_of_file_somewhere_is_no_interruption(townlet, break_list):
+    break_list(EOFError("Ran out of input"))
     code, _, stderr = townlet("scenario", "list")
     assert code == 70
-    assert "FileNotFoundError" in stderr
+    assert "EOFError: Ran out of input" in stderr
 
 
 def test_want_of_memory_is_not_called_a_bug(townlet, break_list):

@@ -1,15 +1,19 @@
 """Data goes to stdout and everything else to stderr, and a stream that fails has an exit code too."""
 
+import ast
 import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from townlet_cli import console
 from townlet_core.telemetry.writer import TelemetryWriter
 
+ROOT = Path(__file__).resolve().parents[2]
 COLOUR = "\x1b[3"  # how a foreground colour begins
 
 
@@ -111,6 +115,32 @@ def test_ctrl_c_ends_a_command_that_waits_with_130(environment, tmp_path):
         _, said = watching.communicate(timeout=60)
     assert watching.returncode == 130
     assert said == "error: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "row", "size"),
+    [("ascii", "#.......#", "9 x 6 tiles"), ("latin-1", "#·······#", "9 × 6 tiles")],
+)
+def test_drawings_and_tables_use_ascii_where_a_stream_has_no_more(spawn, encoding, row, size):
+    shown = spawn(
+        "scenario", "show", "queue_conflict", variables={"PYTHONIOENCODING": encoding}, encoding=encoding
+    ).stdout
+    assert row in shown
+    assert size in shown
+    assert "\\x" not in shown
+
+
+def test_every_letter_beyond_ascii_that_we_print_has_a_stand_in():
+    letters = {}
+    for path in (path for room in ("townlet_core", "townlet_cli") for path in (ROOT / room).rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        comments = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in comments:
+                letters |= dict.fromkeys(filter(lambda c: not c.isascii(), node.value), path.name)
+    letters = {letter: file for letter, file in letters.items() if letter.isprintable()}
+    assert {letter: file for letter, file in letters.items() if letter not in console._STAND_INS} == {}
+    assert all(stand_in.isascii() for stand_in in console._STAND_INS.values())
 
 
 def test_json_is_json_on_a_stream_that_cannot_write_every_letter(spawn, tmp_path):

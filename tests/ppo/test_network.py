@@ -168,7 +168,7 @@ def test_every_hyperparameter_has_a_description():
 
 
 def test_a_network_too_large_for_memory_is_refused():
-    with pytest.raises(ValidationError, match="more than 134,217,728 parameters"):
+    with pytest.raises(ValidationError, match="more than 268,435,456 parameters"):
         NetworkConfig(map_shape=(64, 128, 128), feature_count=1, action_count=9)
 
 

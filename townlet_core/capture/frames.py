@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from townlet_core.memory import require_memory
 from townlet_core.policy.choice import Choice
 from townlet_core.simulation.towns import Observations, Towns
 from townlet_core.vocab import REWARD_TERMS
@@ -52,7 +53,7 @@ def allocate_frames(towns: Towns, ticks: int) -> Frames:
     def floats(*more: int) -> np.ndarray:
         return np.zeros((*batch, *more), np.float32)
 
-    return Frames(
+    frames = Frames(
         map=np.zeros((*batch, *seen.map.shape[2:]), np.uint8),
         features=floats(seen.features.shape[2]),
         action_mask=np.zeros((*batch, seen.action_mask.shape[2]), bool),
@@ -69,6 +70,10 @@ def allocate_frames(towns: Towns, ticks: int) -> Frames:
         conflict_intensity=floats(),
         episodes=np.zeros(batch[:2], np.int64),
     )
+    # Nothing is taken yet: zeros are, when they are written. They are copied to be learned from or saved.
+    counted = f"{ticks:,} ticks of {batch[1]:,} × {batch[2]:,} agents"
+    require_memory(2 * sum(array.nbytes for array in frames), counted)
+    return frames
 
 
 def collect(

@@ -9,12 +9,13 @@ by its time limit; there `truncation_values` holds the critic's value of the fin
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from townlet_core.errors import ShapeError
+from townlet_core.kernels import folder_of, kept
 
 
 def advantages(
@@ -123,7 +124,7 @@ def aligned(
 # the running sum in float64: thousands of ticks of λ ≈ 1 would otherwise lose the last digits.
 
 
-@numba.njit(cache=True)
+@kept(folder_of([Path(__file__)]))
 def accumulate_gae(
     rewards: np.ndarray,
     value_preds: np.ndarray,
@@ -144,7 +145,7 @@ def accumulate_gae(
             estimates[t, n] = running[n]
 
 
-@numba.njit(cache=True)
+@kept(folder_of([Path(__file__)]))
 def accumulate_vtrace(
     rhos: np.ndarray,
     traces: np.ndarray,

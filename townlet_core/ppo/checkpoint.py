@@ -18,12 +18,12 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError
 from townlet_core.ppo.backend import torch, versions
-from townlet_core.ppo.config import NetworkConfig
+from townlet_core.ppo.config import MAX_PARAMETERS, NetworkConfig
 from townlet_core.ppo.network import ActorCritic, tensor_shapes
 from townlet_core.ppo.weights import check_tensors, decode, encode, tensors_sha256, weights_sha256
 
 CHECKPOINT_VERSION: Literal["1.0"] = "1.0"
-MAX_FILE_BYTES = 1 << 30
+MAX_FILE_BYTES = 8 * MAX_PARAMETERS + (16 << 20)  # Adam's two moments of the largest network, and their names
 MODEL, OPTIMIZER, STATE, FILES = "model.pt", "optimizer.pt", "state.json", "files.json"
 LATEST, BEST = "latest.json", "best.json"
 GENERATION = r"g\d{6,18}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-MAX_PARAMETERS = 1 << 27  # 512 MiB of float32; a damaged state.json can't ask for more
+from townlet_core.errors import InputError
+
+MAX_PARAMETERS = 1 << 28  # 1 GiB of float32, twice a width of 8192; a damaged state.json can't ask for more
 
 Precision = Literal["fp32", "bf16"]
 Side = Annotated[int, Field(ge=1, le=4096)]
@@ -75,12 +77,27 @@ class NetworkConfig(BaseModel):
         channels, height, width = self.map_shape
         return channels * height * width
 
+    @property
+    def parameter_count(self) -> int:
+        """Weights and biases of all layers."""
+        inputs = self.map_size + self.feature_count + 2 * self.hidden_size + self.action_count + 1
+        return (inputs + 3) * self.hidden_size + self.action_count + 1
+
     @model_validator(mode="after")
     def fits_in_memory(self) -> NetworkConfig:
-        inputs = self.map_size + self.feature_count + 2 * self.hidden_size + self.action_count + 1
-        if inputs * self.hidden_size > MAX_PARAMETERS:
+        if self.parameter_count > MAX_PARAMETERS:
             raise ValueError(f"the network would have more than {MAX_PARAMETERS:,} parameters")
         return self
+
+
+def network_config(**shape: Any) -> NetworkConfig:
+    """Describe the network that data and settings ask for. Raises InputError for one that is too large."""
+    try:
+        return NetworkConfig(**shape)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or f"hidden_size {shape['hidden_size']}"
+        raise InputError(f"network: {place}: {first['msg']}", "choose a smaller --hidden-size") from error
 
 
 def learning_rate_at(config: PPOConfig, progress: float) -> float:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numba
 import numpy as np
+
+from townlet_core.kernels import folder_of, kept
 
 
 @numba.njit(error_model="numpy")
@@ -26,7 +29,7 @@ def masked_softmax(outputs: np.ndarray, mask: np.ndarray, probs: np.ndarray, log
     return entropy
 
 
-@numba.njit(cache=True, error_model="numpy")
+@kept(folder_of([Path(__file__)]), error_model="numpy")
 def judge(
     outputs: np.ndarray,
     action_mask: np.ndarray,

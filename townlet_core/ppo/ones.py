@@ -6,11 +6,12 @@ the maps that picked it. Both are sums over lists of numbers, which `embedding_b
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from townlet_core.kernels import folder_of, kept
 from townlet_core.ppo.backend import torch
 
 
@@ -66,7 +67,7 @@ def add_rows(table: torch.Tensor, numbers: torch.Tensor, starts: torch.Tensor) -
     return torch.nn.functional.embedding_bag(numbers, table, starts, mode="sum", include_last_offset=True)
 
 
-@numba.njit(cache=True)
+@kept(folder_of([Path(__file__)]))
 def count_ones(maps: np.ndarray, starts: np.ndarray) -> None:
     starts[0] = 0
     for i in range(len(maps)):
@@ -76,7 +77,7 @@ def count_ones(maps: np.ndarray, starts: np.ndarray) -> None:
         starts[i + 1] = starts[i] + count
 
 
-@numba.njit(cache=True)
+@kept(folder_of([Path(__file__)]))
 def list_ones(maps: np.ndarray, tiles: np.ndarray) -> None:
     count = 0
     for i in range(len(maps)):
@@ -85,7 +86,7 @@ def list_ones(maps: np.ndarray, tiles: np.ndarray) -> None:
             count += maps[i, tile]
 
 
-@numba.njit(cache=True)
+@kept(folder_of([Path(__file__)]))
 def sort_ones(
     starts: np.ndarray,
     all_tiles: np.ndarray,

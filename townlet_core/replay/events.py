@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,7 +32,7 @@ def load_events(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[dic
     DiskError.
     """
     path = Path(path)
-    if not os.path.isfile(path):
+    if io.kind_of(path) != "file":
         raise MissingError(f"{path}: no such file")
     try:
         with open(path, "rb") as file:

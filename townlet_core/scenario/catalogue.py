@@ -31,5 +31,6 @@ def bundled_scenarios() -> dict[str, Path]:
     """Return name and file of every scenario that comes with Townlet, by name."""
     installed = Path(__file__).parent / "bundled"
     # An editable install has them where people edit them, at the top of the repository.
-    folder = installed if installed.is_dir() else Path(__file__).parents[2] / "scenarios"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    folder = installed if io.kind_of(installed) else Path(__file__).parents[2] / "scenarios"
+    paths = [folder / name for name in io.list_folder(folder)]
+    return {path.stem: path for path in paths if path.suffix == ".yaml"}

@@ -1,16 +1,12 @@
-"""How the rules are compiled: once per version of these files, cached on disk, the same for every process.
+"""How the rules are compiled: once per version of these files, kept on disk, the same for every process.
 
-numba's own cache notices a change only in the file of the outermost function. Ours lives in a folder named
-after a digest of every file that can end up in a kernel, so that no changed rule is run from an old cache.
 `NUMBA_DISABLE_JIT=1` runs the same files as plain Python.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,8 @@ import numba
 import numpy as np
 from numba import njit
 
-config: Any = numba.config
+from townlet_core.kernels import config, folder_of, is_kept, kept
+
 _CORE = Path(__file__).parents[1]
 _SOURCES = [
     *sorted(_CORE.glob("simulation/*.py")),
@@ -26,9 +23,7 @@ _SOURCES = [
     _CORE / "rng.py",
     _CORE / "vocab.py",  # whose ids are compiled in
 ]
-_CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-_DIGEST = sha256(b"".join(path.read_bytes() for path in _SOURCES) + numba.__version__.encode()).hexdigest()
-CACHE_FOLDER = _CACHE_HOME / "townlet" / f"kernels-{_DIGEST[:16]}"
+_FOLDER = folder_of(_SOURCES)
 _ENTRIES: dict[tuple[Any, Any], Callable[..., Any]] = {}
 
 _RULE_OPTIONS: dict[str, Any] = {"_nrt": False, "error_model": "numpy", "forceinline": True}
@@ -46,16 +41,7 @@ def rule(function: Callable[..., Any]) -> Any:
 
 def kernel(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function that Python calls over all towns, and keep the machine code on disk."""
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        before = config.CACHE_DIR
-        config.CACHE_DIR = os.environ.get("NUMBA_CACHE_DIR") or str(CACHE_FOLDER)
-        try:
-            return njit(cache=True, parallel=parallel, error_model="numpy")(function)
-        finally:
-            config.CACHE_DIR = before
-
-    return decorate
+    return kept(_FOLDER, parallel=parallel, error_model="numpy")
 
 
 def call(function: Any, *arguments: Any, kind: Any = None) -> Any:
@@ -78,6 +64,4 @@ def wrapping() -> AbstractContextManager:
 
 def is_compiled(function: str) -> bool:
     """Whether a kernel of this version is on disk already, so that its first call need not be waited for."""
-    # os.walk, unlike rglob, finds nothing in a folder that may not be read.
-    kept = (name for _, _, names in os.walk(CACHE_FOLDER) for name in names)
-    return bool(config.DISABLE_JIT) or any(f".{function}-" in name and name.endswith(".nbc") for name in kept)
+    return is_kept(function, _FOLDER)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -220,7 +219,7 @@ class TelemetryWriter:
             try:
                 io.flush(descriptor, self.path)
             finally:
-                os.close(descriptor)
+                io.close(descriptor, self.path)
 
     def __enter__(self) -> Self:
         return self

@@ -9,16 +9,18 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import NotFiniteError, RunFailed
+from townlet_core.memory import require_memory
 from townlet_core.policy.learned import LearnedPolicy, hold_on, network_for
 from townlet_core.ppo.backend import resolve_device, settle_threads, torch, versions
 from townlet_core.ppo.checkpoint import (
     Checkpoint,
     load_checkpoint,
+    prune,
     restore_network,
     restore_optimizer,
     save_checkpoint,
 )
-from townlet_core.ppo.config import NetworkConfig, learning_rate_at
+from townlet_core.ppo.config import NetworkConfig, learning_rate_at, network_config
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.statistics import EpochStats, SkippedUpdate, TrainBatch
 from townlet_core.ppo.update import SKIPS_THAT_END_A_RUN, make_optimizer, update_policy
@@ -95,8 +97,11 @@ class Trainer:
                 self.reports.warning(warning)
         self.event_counts = count_logged_events(dataset, reports.warning) if dataset else None
         self.scenario_name = scenario.name if scenario else "recordings"
+        config = self._network_config(scenario, dataset)
+        # Weights, gradients, Adam's two moments, and what a checkpoint is written from.
+        require_memory(40 * config.parameter_count, f"training {config.parameter_count:,} parameters")
         network = ActorCritic(
-            self._network_config(scenario, dataset),
+            config,
             settings.seed,
             settings.normalise_observations,
             settings.normalise_returns,
@@ -117,7 +122,7 @@ class Trainer:
             return network_for(scenario, self.settings.hidden_size)
         assert dataset is not None  # a run without towns has recordings
         channels, height, width = dataset.map_shape
-        return NetworkConfig(
+        return network_config(
             map_shape=(channels, height, width),
             feature_count=len(dataset.feature_names),
             action_count=dataset.action_dim,
@@ -161,6 +166,7 @@ class Trainer:
         the last good cycle, and the minibatch, if there was one, stands in the run's folder.
         """
         settings, rewards = self.settings, []
+        prune(self.folder / "checkpoints", settings.keep_checkpoints)  # what a crash left
         lock = self.log_lock or take_up_log(self.log, self.run_id, self.progress.log_offset)
         with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes, lock=lock) as log:
             gap = log.resume(self.progress.log_offset)

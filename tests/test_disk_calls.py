@@ -1,0 +1,85 @@
+"""Whoever asks the disk for something outside io.py handles its refusal, or stands here with a reason."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(path for room in ("townlet_core", "townlet_cli") for path in (ROOT / room).rglob("*.py"))
+OS = re.compile(
+    "access|ch(dir|mod|own)|close|dup2?|f?(datasync|stat|sync|truncate)|getcwd|link|listdir|lstat|make?dirs?|mkdir|"
+    "open|pread|pwrite|read|readlink|remove(dirs)?|renames?|replace|rmdir|scandir|symlink|unlink|utime|walk|write"
+)
+OS_PATH = re.compile("abspath|l?exists|get[mac]time|getsize|is(dir|file|link)|realpath|samefile")
+PATH = re.compile(
+    "absolute|cwd|exists|expanduser|r?glob|home|is_(dir|file|symlink)|iterdir|l?stat|mkdir|(read|write)_(bytes|text)|"
+    "readlink|resolve|rmdir|samefile|symlink_to|touch|unlink"
+)
+LIBRARIES = ("shutil", "tempfile", "fcntl", "mmap")
+
+# What may stand without a handler. Where it fails all the same, the command line names the file and exits 5.
+REASONS = {
+    ("replay.manifest", "os.path.realpath"): "asks for the links of a path, and takes errors for none",
+    ("replay.validate", "os.path.realpath"): "the same",
+    ("render.recording", "os.path.realpath"): "the same",
+    ("training.run", "os.path.realpath"): "the same",
+    ("replay.validate", "folder.rglob"): "skips what it may not list",
+    ("replay.validate", "os.path.isfile"): "of what was listed just now",
+    ("training.settings", "path.absolute"): "fails only in a working folder that is gone",
+    ("training.settings", "settings.capture_dir.absolute"): "the same",
+    ("training.settings", "settings.ppo_log.absolute"): "the same",
+    ("training.settings", "Path(settings.scenario).absolute"): "the same",
+    ("simulation.compiled", "_CORE.glob"): "of the package's own files, as an import",
+    ("kernels", "path.read_bytes"): "the same",
+    ("render.page", "(files('townlet_core.render') / 'player.html').read_text"): "the same",
+    ("main", "os.dup2"): "of /dev/null, where the streams have failed already",
+    ("main", "os.open"): "the same",
+    ("console", "open"): "the same",
+    ("kernels", "Path.home"): "asks the environment and the list of users; their lack is handled",
+    ("telemetry.reader", "open"): "whoever opens a segment handles it",
+    ("kernels", "os.makedirs"): "numba calls it while a kernel is saved, which is handled",
+}
+
+
+def touches_the_disk(call):
+    name = ast.unparse(call.func)
+    head, _, last = name.rpartition(".")
+    return bool(
+        name == "open"
+        or (head == "os" and OS.fullmatch(last))
+        or (head == "os.path" and OS_PATH.fullmatch(last))
+        or head in LIBRARIES
+        or (PATH.fullmatch(last) and head not in ("", "io", "re", "memory", "os", "os.path"))
+    )
+
+
+def unhandled(path):
+    """Yield the calls that no `try` around them, in their function, catches an OSError of."""
+
+    def visit(node, is_handled):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            is_handled = False
+        if isinstance(node, ast.Call) and touches_the_disk(node) and not is_handled:
+            yield ast.unparse(node.func)
+        for field, value in ast.iter_fields(node):
+            caught = is_handled or (isinstance(node, ast.Try) and field == "body" and catches(node))
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from visit(child, caught)
+
+    return visit(ast.parse(path.read_text()), False)
+
+
+def catches(block):
+    return any(handler.type and "OSError" in ast.unparse(handler.type) for handler in block.handlers)
+
+
+def test_every_call_to_the_disk_outside_its_door_handles_a_refusal():
+    found = {
+        (".".join(path.relative_to(ROOT).with_suffix("").parts[1:]), name)
+        for path in FILES
+        if path != ROOT / "townlet_core" / "io.py"
+        for name in unhandled(path)
+    }
+    assert found - REASONS.keys() == set()
+    assert REASONS.keys() - found == set(), "these stand no more, and need no reason"

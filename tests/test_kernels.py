@@ -1,0 +1,102 @@
+"""Machine code that is kept survives damage, and a cache that cannot be written stops nothing."""
+
+import errno
+import os
+import warnings
+
+import pytest
+
+from townlet_core import kernels
+from townlet_core.errors import TownletWarning
+from townlet_core.simulation import towns
+
+
+def double(number):
+    return 2 * number
+
+
+def run_double(folder):
+    """Call the function as a new process would; returns whether its machine code was there."""
+    compiled = kernels.kept(folder)(double)
+    assert compiled(21) == 42
+    return bool(compiled.stats.cache_hits)
+
+
+def test_what_was_compiled_is_not_compiled_again(tmp_path):
+    assert not run_double(tmp_path)
+    assert run_double(tmp_path)
+    assert kernels.is_kept("double", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["*.nbi", "*.nbc"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "gone", "a folder"])
+def test_a_damaged_file_is_compiled_again_and_replaced(tmp_path, name, damage):
+    run_double(tmp_path)
+    (file,) = tmp_path.glob(name)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.unlink()
+    if damage == "a folder":
+        file.mkdir()
+        with pytest.warns(TownletWarning, match="Is a directory"):
+            assert not run_double(tmp_path)
+        return
+    if damage != "gone":
+        file.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "flipped": data}[damage])
+    assert not run_double(tmp_path)
+    assert run_double(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO])
+def test_a_cache_that_cannot_be_written_is_told_once_and_stops_nothing(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(kernels._CheckedFiles, "_open_for_write", refuse)
+    with pytest.warns(TownletWarning) as told:
+        assert not run_double(tmp_path)
+    assert [str(kernels.cache_home()) in str(warning.message) for warning in told] == [True]
+    assert os.strerror(number) in str(told[0].message)
+
+
+def test_a_cache_that_can_only_be_read_is_read(tmp_path, monkeypatch):
+    run_double(tmp_path)
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for name in ("makedirs", "open", "replace"):
+        monkeypatch.setattr(os, name, refuse)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run_double(tmp_path)
+
+
+def test_kernels_of_a_user_without_a_home_are_kept_nowhere(monkeypatch):
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(kernels.Path, "home", no_home)
+    with pytest.warns(TownletWarning, match="can't be kept here"):
+        kernels.warn_if_unwritable()
+
+
+def test_a_command_that_must_compile_says_first_that_nothing_can_be_kept(townlet, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(towns, "is_compiled", lambda function: False)
+    code, _, said = townlet("capture", "queue_conflict", "--ticks", 1, "--output", tmp_path / "capture")
+    assert code == 0
+    first, second = [line for line in said.splitlines() if "compil" in line]
+    assert first.startswith(f"warning: {tmp_path / 'file' / 'townlet'}: compiled rules can't be kept here")
+    assert second.startswith("compiling the rules of the town")
+
+
+def test_sources_that_differ_are_kept_apart(tmp_path):
+    (tmp_path / "a.py").write_text("x = 1")
+    (tmp_path / "b.py").write_text("x = 2")
+    assert kernels.folder_of([tmp_path / "a.py"]) != kernels.folder_of([tmp_path / "b.py"])
