@@ -70,6 +70,7 @@ def test_every_problem_of_a_folder_is_reported_with_its_file(capture):
     save_sample(make_sample(3), capture, "lost")
     found = {(f.severity, f.file.rsplit("/", 1)[1], f.place) for f in validate_path(capture).findings}
     assert found == {
+        ("problem", "s_anna_001.json", ""),  # the digest
         ("problem", "s_anna_001.json", "metrics.reward_sum"),
         ("problem", "s_ben_001.npz", ""),
         ("problem", "s_events.jsonl", ""),
