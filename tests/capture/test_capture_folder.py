@@ -10,6 +10,7 @@ from dying import die_at_disk_call
 from townlet_core.capture.capture import CaptureSettings, capture
 from townlet_core.errors import InputError
 from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.replay.validate import validate_path
 from townlet_core.scenario.load import load_scenario
 
 CONFLICT = load_scenario("queue_conflict")
@@ -178,6 +179,8 @@ def test_a_forced_capture_that_is_killed_anywhere_leaves_nothing_that_the_next_k
             (out / name).write_bytes(data)
         if not capture_and_die(out, fatal):
             break
+        left = {name: data for name, data in contents(out).items() if not name.endswith(".tmp")}
+        assert validate_path(out).problems or left in (before, whole), f"killed at call {fatal}"
         run(out, force=True)
         assert contents(out) == whole, f"killed at call {fatal}"
         fatal += 4

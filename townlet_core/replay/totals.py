@@ -43,7 +43,7 @@ def part_of(sample: ReplaySample, metrics: dict[str, float]) -> Part | None:
         town,
         episode,
         first_frame,
-        sample.rewards,
+        sample.rewards.copy(),  # a view would keep the whole file in memory
         sample.optional["reward_terms"][:, -1].copy(),
         sample.features[:, columns["rivalry_max"]].copy(),
         {need: sample.features[:, columns[f"need_{need}"]].copy() for need in NEEDS},
@@ -70,13 +70,13 @@ class EventTotals:
 
     def _add(self, event: dict[str, Any]) -> None:
         self.by_type[event["type"]] += 1
-        if "actor" in event:
+        if isinstance(event.get("actor"), str):
             self.by_actor[event["actor"], event["type"]] += 1
         if event["type"] != "queue_conflict":
             return
         self.reasons[event["reason"]] += 1
         self.intensities.append(event["intensity"])
-        for party in (event["actor"], event["rival"]):
+        for party in (str(event["actor"]), str(event["rival"])):
             count, intensity = self.shares.get((event["town"], party), (0.0, 0.0))
             self.shares[event["town"], party] = count + 0.5, intensity + event["intensity"] / 2
 
