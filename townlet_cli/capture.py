@@ -15,6 +15,7 @@ from townlet_core.vocab import EVENTS
 
 if TYPE_CHECKING:
     from townlet_core.capture.capture import Capture, CaptureSettings
+    from townlet_core.capture.folder import Standing
     from townlet_core.scenario.model import Scenario
 
 SHOWN_SAMPLES = 12  # rows of the table; the manifest lists all
@@ -62,11 +63,11 @@ def capture(
     from townlet_core.capture.capture import (
         CaptureSettings,
         check_settings,
-        refuse_other_capture,
+        refuse_existing_capture,
         refuse_uncheckable,
     )
     from townlet_core.capture.capture import capture as run_capture
-    from townlet_core.scenario.load import load_scenario, with_placeholder_agents
+    from townlet_core.scenario.load import load_with_text, with_placeholder_agents
 
     if epsilon is not None and policy != "scripted":
         raise InputError(f"--epsilon is for the script, and --policy is {policy}", "leave one of them out")
@@ -74,7 +75,7 @@ def capture(
         raise InputError(f"--deterministic is for checkpoints, and --policy is {policy}", "leave it out")
     if score is not None and policy not in SCRIPTS:
         raise InputError("--score is for scripts; a checkpoint has its own critic", "leave it out")
-    plan = load_scenario(scenario)
+    plan, text = load_with_text(scenario)
     if auto_seed_agents and not plan.agents:
         plan = with_placeholder_agents(plan)
         note("no agents in the scenario: added alice and bob")
@@ -89,7 +90,6 @@ def capture(
         compress=compress,
     )
     check_settings(plan, settings)
-    refuse_other_capture(folder, prefix, force)
     acting, behaviour = open_policy(policy, plan, epsilon, deterministic)
     settings = settings._replace(behaviour=behaviour, deterministic=deterministic)
     if check:
@@ -103,12 +103,27 @@ def capture(
         critic, source = open_network(score, plan, settings.seed)
         acting = ScoredPolicy(ScriptedPolicy(plan, settings.epsilon), critic)
         settings = settings._replace(value_source=source)
+    _name_what_goes(refuse_existing_capture(plan, settings, folder, force), folder)
     note_first_compilation(towns)
     with progress(f"capturing {plan.name}", settings.ticks * towns) as advance:
-        result = run_capture(plan, acting, settings, folder, advance)
+        result = run_capture(plan, acting, settings, folder, advance, scenario_text=text, force=force)
     _report(plan, settings, result, as_json, f"townlet train {shlex.quote(scenario)} --mode mixed")
     if check:
         _check(plan, result)
+
+
+def _name_what_goes(standing: Standing, folder: Path) -> None:
+    """Say which files of an older capture are removed, and what else stays."""
+    files = [*standing.parts, *(f"{stem}.npz" for stem in standing.samples)]
+    if files:
+        note(f"{safe(folder)}: replacing the capture that is there: {_some(files)}")
+    if files and standing.others:
+        note(f"{safe(folder)}: keeping what is not of it: {_some(standing.others)}")
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN_SAMPLES} more" if len(names) > SHOWN_SAMPLES else ""
+    return safe(", ".join(names[:SHOWN_SAMPLES])) + more
 
 
 def note_first_compilation(num_towns: int = 1) -> None:

@@ -39,7 +39,7 @@ def render(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
     scenario: Annotated[
-        Path | None, typer.Option(help="File of the scenario, if it is not a bundled one.")
+        Path | None, typer.Option(help="File of the scenario, instead of the one that the capture holds.")
     ] = None,
     town: Annotated[
         int | None, typer.Option(min=0, help="Which town; by default the first recorded.")

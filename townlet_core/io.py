@@ -138,6 +138,21 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def file_digest(path: Path) -> dict[str, str | int]:
+    """Return `sha256` and `bytes` of a file of any size. Raises MissingError, InputError or DiskError."""
+    kind = kind_of(path)
+    if kind not in ("file", None):
+        raise InputError(f"{path}: is a folder or a device, expected a file")
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return {"sha256": digest, "bytes": file.tell()}
+    except FileNotFoundError as error:
+        raise MissingError(f"{path}: no such file") from error
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
 def refuse_existing(path: Path, force: bool) -> None:
     """Raise InputError if `path` is there already and `force` is not given. An empty folder is free.
 
@@ -161,6 +176,11 @@ def make_folder(path: Path) -> None:
             _create_folder(Path(path))
             Path(path).mkdir(exist_ok=True)  # says so if a file is in the way
     except FileExistsError as error:
+        if os.path.islink(path) and kind_of(path) is None:
+            where = os.readlink(path)
+            raise InputError(
+                f"{path}: is a link to {where}, which is not there", "make that folder"
+            ) from error
         raise InputError(f"{path}: is a file, expected a folder") from error
     except OSError as error:
         raise disk_error(error, path) from error

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from townlet_cli.main import app
-from townlet_core.capture.capture import CaptureSettings, capture, refuse_other_capture
+from townlet_core.capture.capture import CaptureSettings, capture, refuse_existing_capture
 from townlet_core.errors import CheckFailed, InputError
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.events import load_events
@@ -41,7 +41,9 @@ def test_two_captures_with_the_same_seed_are_the_same_bytes(tmp_path):
     run(tmp_path / "a", num_towns=2)
     run(tmp_path / "b", num_towns=2)
     assert files(tmp_path / "a") == files(tmp_path / "b")
-    assert len(files(tmp_path / "a")) == 2 * 2 * 3 + 3  # two files per life; manifest, metrics, events
+    assert (
+        len(files(tmp_path / "a")) == 2 * 2 * 3 + 4
+    )  # two files per life; manifest, metrics, events, scenario
 
 
 def test_another_seed_is_another_story(tmp_path):
@@ -160,7 +162,7 @@ def test_a_killed_capture_is_run_again_and_ends_with_the_same_bytes(tmp_path):
         capture(CONFLICT, Dying(CONFLICT), settings, tmp_path / "out")
     assert 0 < len(files(tmp_path / "out")) < len(complete)
     assert not (tmp_path / "out" / "rollout_sample_manifest.json").exists()
-    refuse_other_capture(tmp_path / "out", "rollout_sample", force=False)
+    refuse_existing_capture(CONFLICT, settings, tmp_path / "out", force=False)
     run(tmp_path / "out", num_towns=2)
     assert files(tmp_path / "out") == complete
 
@@ -171,8 +173,8 @@ def test_a_folder_with_a_capture_or_anything_else_is_refused(tmp_path):
     (tmp_path / "other" / "notes.txt").write_text("mine")
     for name in ("out", "other"):
         with pytest.raises(InputError, match=name):
-            refuse_other_capture(tmp_path / name, "rollout_sample", force=False)
-    refuse_other_capture(tmp_path / "out", "rollout_sample", force=True)
+            refuse_existing_capture(CONFLICT, CaptureSettings(ticks=80), tmp_path / name, force=False)
+    refuse_existing_capture(CONFLICT, CaptureSettings(ticks=80), tmp_path / "out", force=True)
 
 
 def townlet(*words):

@@ -161,8 +161,10 @@ def test_another_version_of_the_scenario_is_refused(queue, tmp_path):
 
 
 def test_a_scenario_is_a_bundled_name_and_never_a_path(queue, tmp_path, hungry):
-    with pytest.raises(InputError, match="', which does not come with Townlet"):
-        film_of(with_capture(queue, tmp_path, scenario=str(hungry)))
+    with pytest.raises(InputError, match="'hungry', which does not come with Townlet"):
+        film_of(with_capture(queue, tmp_path, scenario="hungry"))
+    with pytest.raises(SampleError, match=r"capture\.scenario is .*, expected a name"):
+        with_capture(queue, tmp_path, scenario=str(hungry))
 
 
 @pytest.mark.parametrize(

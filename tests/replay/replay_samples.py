@@ -40,7 +40,17 @@ def make_sample(ticks=5, agent="anna", seed=0):
                 feature_names=names,
                 agent_id=agent,
                 behaviour="scripted",
-                capture={"scenario": "test", "seed": seed},
+                capture={
+                    "scenario": "test",
+                    "scenario_sha256": "0" * 64,
+                    "seed": seed,
+                    "ticks": ticks,
+                    "town": 0,
+                    "episode": 0,
+                    "first_frame": 0,
+                    "versions": {"townlet": "0.1.0"},
+                },
+                value_source="fresh",
                 optional_arrays=tuple(optional),
             ),
         )

@@ -193,8 +193,11 @@ def swap_features(sample):
     return renamed(sample, feature_names=swapped)
 
 
+NEWER_KEYS = ("schema_version", "action_lookup", "behaviour", "value_source", "capture")
+
+
 def older(sample):
-    metadata = {k: v for k, v in sample.metadata.items() if k not in ("schema_version", "action_lookup")}
+    metadata = {k: v for k, v in sample.metadata.items() if k not in NEWER_KEYS}
     return dataclasses.replace(sample, metadata=metadata)
 
 

@@ -72,6 +72,13 @@ def test_links_that_stay_inside_and_subfolders_are_fine(capture):
 
 
 BAD = {
+    r"samples\[0\]\.sample: is 'mine', expected a file of a sample, NAME\.npz": '["mine"]',
+    r"samples\[0\]\.sample: is '\.', expected a file of a sample": '["."]',
+    r"samples\[0\]\.meta: is 'a\.txt', expected .* NAME\.json": '[{"sample": "a.npz", "meta": "a.txt"}]',
+    r"samples\[0\]\.meta_sha256: is 'abc', expected 64": '[{"sample": "a.npz", "meta_sha256": "abc"}]',
+    r"files: expected": '{"samples": ["a.npz"], "files": ["a"]}',
+    r"files\[0\]\.bytes: is '1', expected int": '{"samples": ["a.npz"], "files": {"a": {"bytes": "1"}}}',
+    r"files\[0\]: '/a' leaves": '{"samples": ["a.npz"], "files": {"/a": {}}}',
     "is not a manifest": '{"a": 1}',
     "lists no samples": "[]",
     r"samples\[1\]: is not a sample": '["a.npz", 3]',
@@ -132,6 +139,15 @@ def test_a_flipped_bit_is_caught_by_the_digest_even_where_no_array_lies(capture)
     entry.sample.write_bytes(data)
     with pytest.raises(SampleError, match="its sha256 is not the one in the manifest"):
         examine_entry(entry)
+
+
+def test_a_changed_json_is_caught_by_its_digest(capture):
+    entry = load_manifest(capture).entries[0]
+    entry.meta.write_bytes(entry.meta.read_bytes().replace(b'"scripted"', b'"scriptef"'))
+    findings = examine_entry(entry)[1]
+    assert [(f.severity, f.file, "sha256" in f.message) for f in findings] == [
+        ("problem", str(entry.meta), True)
+    ]
 
 
 @pytest.mark.parametrize(("key", "value"), [("agent_id", "cara"), ("frame_count", 4), ("bytes", 5)])

@@ -51,6 +51,7 @@ def test_equal_samples_are_equal_files_whatever_the_order_of_keys(tmp_path):
 def test_the_manifest_entry_tells_the_file_as_it_is(tmp_path):
     entry = save_sample(make_sample(7, "ben"), tmp_path, "rollout_sample_ben_002")
     data = (tmp_path / "rollout_sample_ben_002.npz").read_bytes()
+    meta = (tmp_path / "rollout_sample_ben_002.json").read_bytes()
     assert entry == {
         "sample": "rollout_sample_ben_002.npz",
         "meta": "rollout_sample_ben_002.json",
@@ -58,6 +59,8 @@ def test_the_manifest_entry_tells_the_file_as_it_is(tmp_path):
         "frame_count": 7,
         "sha256": io.sha256(data),
         "bytes": len(data),
+        "meta_sha256": io.sha256(meta),
+        "meta_bytes": len(meta),
     }
 
 

@@ -69,6 +69,7 @@ def test_every_problem_of_a_folder_is_reported_with_its_file(capture):
     save_sample(make_sample(3), capture, "lost")
     found = {(f.severity, f.file.rsplit("/", 1)[1], f.place) for f in validate_path(capture).findings}
     assert found == {
+        ("problem", "s_anna_001.json", ""),  # the digest
         ("problem", "s_anna_001.json", "metrics.reward_sum"),
         ("problem", "s_ben_001.npz", ""),
         ("problem", "s_events.jsonl", ""),
@@ -79,7 +80,7 @@ def test_every_problem_of_a_folder_is_reported_with_its_file(capture):
 def test_metrics_that_tell_of_other_samples_are_problems(capture):
     save_metrics(capture, "s", {"s_anna_001.npz": {"reward_sum": 99.0}, "gone.npz": {}})
     places = [finding.place for finding in validate_path(capture / "s_metrics.json").problems]
-    assert places == ["s_anna_001.npz.reward_sum", "gone.npz"]
+    assert places == ["s_anna_001.npz.reward_sum", "s_anna_001.npz", "gone.npz"]
 
 
 def test_samples_that_disagree_or_are_listed_twice_are_found(capture):

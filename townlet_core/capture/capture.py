@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,15 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from townlet_core import __version__, io
+from townlet_core.capture.folder import Standing, look_at, refuse_other_capture, remove_capture
 from townlet_core.capture.frames import Policy, allocate_frames, collect
 from townlet_core.capture.samples import cut_samples
-from townlet_core.capture.totals import capture_totals
-from townlet_core.errors import InputError, MissingError, did_you_mean
+from townlet_core.errors import InputError, did_you_mean
 from townlet_core.replay.events import save_events
-from townlet_core.replay.manifest import ManifestEntry, load_manifest, save_manifest
+from townlet_core.replay.manifest import save_manifest
 from townlet_core.replay.metrics import TOTAL, save_metrics
-from townlet_core.replay.sample import ReplaySample, save_sample
-from townlet_core.scenario.load import scenario_sha256
+from townlet_core.replay.sample import save_sample
+from townlet_core.replay.totals import EventTotals, Part, capture_totals, part_of
+from townlet_core.scenario.dump import dump_scenario
+from townlet_core.scenario.load import parse_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import NAME_PATTERN
@@ -55,8 +55,14 @@ def capture(
     settings: CaptureSettings,
     output: Path,
     after_tick: Callable[[], Any] = lambda: None,
+    *,
+    scenario_text: bytes | None = None,
+    force: bool = False,
 ) -> Capture:
     """Play and write a capture into the folder `output`; equal arguments give equal bytes.
+
+    scenario_text: YAML that says this very scenario, to be kept as it is; else the scenario is written out.
+    force: replace recordings of another origin as well; without it they are an InputError. Other files stay.
 
     The manifest is removed first and written last, so that it only ever lists what is there. A capture that
     was killed has none: calling again writes the same files again and ends the same.
@@ -64,10 +70,14 @@ def capture(
     wanted = check_settings(scenario, settings)
     about = _describe(scenario, settings)
     entries: list[dict[str, Any]] = []
-    samples: list[ReplaySample] = []
+    parts: list[Part] = []
+    metrics: dict[str, dict[str, float]] = {}
     events: list[dict[str, Any]] = []
     with io.lock_folder(output):
-        _remove_listed(output / f"{settings.prefix}_manifest.json")
+        standing = look_at(output, settings.prefix)
+        if not force:
+            refuse_other_capture(output, standing, about)
+        remove_capture(output, standing)
         for town in range(settings.num_towns):
             towns = Towns(scenario, 1, settings.seed, first_town=town)
             frames = allocate_frames(towns, settings.ticks)
@@ -82,28 +92,47 @@ def capture(
                 agent_id = towns.agent_ids[i]
                 for sample in cut_samples(frames, i, agent_id, towns.feature_names, about_town):
                     stem = f"{settings.prefix}_{agent_id}_{len(entries) + 1:03d}"
-                    entries.append(save_sample(sample, output, stem, settings.compress))
-                    samples.append(_without_maps(sample))
-        totals = capture_totals(samples, events, [agent.id for agent in scenario.agents])
-        pairs = zip(entries, samples, strict=True)
-        metrics = {entry["sample"]: sample.metadata["metrics"] for entry, sample in pairs}
-        save_metrics(output, settings.prefix, {**metrics, TOTAL: totals})
-        save_events(output, settings.prefix, events)
+                    entry = save_sample(sample, output, stem, settings.compress)
+                    metrics[entry["sample"]] = sample.metadata["metrics"]
+                    part = part_of(sample, sample.metadata["metrics"])
+                    assert part is not None  # our own samples have all that totals are made of
+                    parts.append(part)
+                    entries.append(entry)
+        totals = capture_totals(parts, EventTotals(events), [agent.id for agent in scenario.agents])
+        files = [
+            save_metrics(output, settings.prefix, {**metrics, TOTAL: totals}),
+            save_events(output, settings.prefix, events),
+            _save_scenario(output, settings.prefix, scenario, scenario_text),
+        ]
         about = {**about, "capture": {**about["capture"], "towns": settings.num_towns}}
-        manifest = save_manifest(output, settings.prefix, entries, {**about, "events": len(events)})
-    rewards = [float(sample.rewards.sum(dtype=np.float64)) for sample in samples]
+        manifest = save_manifest(output, settings.prefix, entries, {**about, "events": len(events)}, files)
+    rewards = [float(part.rewards.sum(dtype=np.float64)) for part in parts]
     return Capture(manifest, entries, rewards, totals)
 
 
-def _remove_listed(manifest: Path) -> None:
-    """Remove an older capture: the manifest first, so that it never lists what is gone, then its samples."""
-    entries: tuple[ManifestEntry, ...] = ()
-    with contextlib.suppress(InputError, MissingError):  # none, or damaged: then nothing is known to be its
-        entries = load_manifest(manifest).entries
-    io.remove(manifest)
-    for entry in entries:
-        io.remove(entry.sample)
-        io.remove(entry.meta)
+def _save_scenario(folder: Path, prefix: str, scenario: Scenario, text: bytes | None) -> Path:
+    """Write `<prefix>_scenario.yaml`: the text, if it says this very scenario, else the scenario itself."""
+    path = Path(folder) / f"{prefix}_scenario.yaml"
+    said = None if text is None else parse_scenario(text)[0]
+    is_same = said is not None and scenario_sha256(said) == scenario_sha256(scenario)
+    io.write_file(path, text if text is not None and is_same else dump_scenario(scenario))
+    return path
+
+
+def refuse_existing_capture(
+    scenario: Scenario, settings: CaptureSettings, output: Path, force: bool
+) -> Standing:
+    """Return what is in the folder. Raise InputError if that is anything but this very capture, interrupted.
+
+    force: whatever it is, except what stands in the way of a file to be written and is none of a capture's.
+    """
+    standing = look_at(output, settings.prefix)
+    is_whole = f"{settings.prefix}_manifest.json" in standing.parts
+    if is_whole or standing.others or io.kind_of(output) != "folder":
+        io.refuse_existing(output, force)
+    if not force:
+        refuse_other_capture(output, standing, _describe(scenario, settings))
+    return standing
 
 
 def check_settings(scenario: Scenario, settings: CaptureSettings) -> list[int]:
@@ -148,15 +177,6 @@ def refuse_uncheckable(scenario: Scenario, settings: CaptureSettings) -> None:
             )
 
 
-def refuse_other_capture(output: Path, prefix: str, force: bool) -> None:
-    """Raise InputError if the folder holds anything but a capture of this prefix that was interrupted."""
-    names = io.list_folder(output)
-    ours = all(name.startswith((f"{prefix}_", ".")) for name in names)
-    if ours and f"{prefix}_manifest.json" not in names and io.kind_of(output) == "folder":
-        return
-    io.refuse_existing(output, force)
-
-
 def _describe(scenario: Scenario, settings: CaptureSettings) -> dict[str, Any]:
     """Say where the data comes from; no time and no path, so that equal captures are equal files."""
     about: dict[str, Any] = {
@@ -175,8 +195,3 @@ def _describe(scenario: Scenario, settings: CaptureSettings) -> dict[str, Any]:
     if settings.deterministic:
         about["capture"]["deterministic"] = True
     return about
-
-
-def _without_maps(sample: ReplaySample) -> ReplaySample:
-    """Drop the large part of a sample that was written, so that memory stays that of one town."""
-    return dataclasses.replace(sample, map=sample.map[:0])

@@ -11,7 +11,9 @@ from townlet_core.errors import InputError, SampleError, TownletError
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import (
     MANIFEST_ENDINGS,
+    Manifest,
     ManifestEntry,
+    companion,
     examine_entry,
     load_manifest,
     sample_or_manifest,
@@ -32,6 +34,7 @@ class Recording(NamedTuple):
         dict[str, Any] | None
     )  # what they say they are of; None: the older generation, which says nothing
     focus: str | None  # the agent whose sample was asked for
+    scenario: Path | None  # the file that the capture holds its scenario in
 
 
 class _Story(NamedTuple):
@@ -50,7 +53,8 @@ def load_recording(
     Raises SampleError, InputError for a town or episode that was not recorded, MissingError, or DiskError.
     """
     path = sample_or_manifest(path)
-    entries = _entries(path, limits)
+    manifest = _manifest_of(path, limits)
+    entries = manifest.entries if manifest else (unlisted_entry(path),)
     stories = {entry: _story_of(entry, limits) for entry in entries}
     first = next((entry for entry in entries if _is(entry, path)), entries[0])
     wanted = stories[first]
@@ -64,22 +68,28 @@ def load_recording(
         tuple(samples),
         samples[0].metadata["capture"] if wanted else None,
         samples[chosen.index(first)].agent_id if path.suffix == ".npz" and first in chosen else None,
+        _scenario_beside(manifest.path) if manifest else None,
     )
 
 
-def _entries(path: Path, limits: ReadLimits) -> list[ManifestEntry]:
-    """List what a manifest lists, or for a sample: what the manifest beside it lists, else it alone."""
+def _manifest_of(path: Path, limits: ReadLimits) -> Manifest | None:
+    """Read a manifest, or for a sample the manifest beside it that lists it; None if there is none."""
     if path.suffix != ".npz":
-        return list(load_manifest(path, limits).entries)
+        return load_manifest(path, limits)
     for name in io.list_folder(path.parent):
         if name.endswith(MANIFEST_ENDINGS):
             try:
-                entries = list(load_manifest(path.parent / name, limits).entries)
+                manifest = load_manifest(path.parent / name, limits)
             except TownletError:
                 continue  # it was not asked for
-            if any(_is(entry, path) for entry in entries):
-                return entries
-    return [unlisted_entry(path)]
+            if any(_is(entry, path) for entry in manifest.entries):
+                return manifest
+    return None
+
+
+def _scenario_beside(manifest: Path) -> Path | None:
+    path = companion(manifest, "scenario.yaml")
+    return path if io.kind_of(path) == "file" else None
 
 
 def _is(entry: ManifestEntry, path: Path) -> bool:

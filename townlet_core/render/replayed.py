@@ -25,13 +25,13 @@ from townlet_core.simulation.towns import Towns
 
 
 def scenario_of(recording: Recording, given: Path | None) -> Scenario:
-    """Return the scenario that was recorded: the given file, else the bundled one of that name.
+    """Return the scenario that was recorded: the given file, else the capture's own, else the bundled one.
 
     Raises InputError if there is none, or if it is not the same any more; ScenarioError, MissingError.
     """
     capture = recording.capture or {}
     name, digest = str(capture.get("scenario"))[:80], capture.get("scenario_sha256")
-    path = given or bundled_scenarios().get(name)
+    path = given or recording.scenario or bundled_scenarios().get(name)
     if path is None:
         raise InputError(
             f"{recording.path}: was recorded in the scenario {name!r}, which does not come with Townlet",

@@ -16,6 +16,7 @@ from ruamel.yaml.tokens import AliasToken, TagToken
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
 from townlet_core.replay.schema import RECAPTURE, Finding
 
@@ -36,27 +37,49 @@ class ManifestEntry(NamedTuple):
     frame_count: int | None
     sha256: str | None  # of the NPZ
     bytes: int | None  # of the NPZ
+    meta_sha256: str | None = None  # of the JSON
+    meta_bytes: int | None = None  # of the JSON
+
+
+class ListedFile(NamedTuple):
+    """A file of a capture that is no sample: its metrics, events or scenario."""
+
+    path: Path
+    sha256: str | None
+    bytes: int | None
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The samples of one capture, in order."""
+    """The samples of one capture, in order, and its other files; None where it says nothing of those."""
 
     path: Path
     entries: tuple[ManifestEntry, ...]
     metadata: dict[str, Any] = field(default_factory=dict)
+    files: tuple[ListedFile, ...] | None = None
 
 
 def save_manifest(
-    folder: Path, prefix: str, entries: Iterable[dict[str, Any]], metadata: dict[str, Any]
+    folder: Path,
+    prefix: str,
+    entries: Iterable[dict[str, Any]],
+    metadata: dict[str, Any],
+    files: Iterable[Path] = (),
 ) -> Path:
     """Write `<prefix>_manifest.json`. Write it last: what it lists must be complete.
 
-    entries: what save_sample returned.
+    entries: what save_sample returned. files: the capture's other files, in the same folder.
     """
     path = Path(folder) / f"{prefix}_manifest.json"
-    io.write_json(path, {"metadata": metadata, "samples": list(entries)})
+    digests = {file.name: io.file_digest(file) for file in files}
+    io.write_json(path, {"metadata": metadata, "files": digests, "samples": list(entries)})
     return path
+
+
+def companion(manifest: Path, ending: str) -> Path:
+    """Return the file of the same capture with this ending, such as `events.jsonl`."""
+    stem = manifest.name.removesuffix(manifest.suffix).removesuffix("manifest")
+    return manifest.with_name(f"{stem}{ending}")
 
 
 def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
@@ -68,9 +91,9 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
     path = Path(path)
     content = _read(path, limits)
     metadata: Any = {}
-    listed = content
+    listed, others = content, None
     if isinstance(content, dict):
-        metadata, listed = content.get("metadata") or {}, content.get("samples")
+        metadata, listed, others = content.get("metadata") or {}, content.get("samples"), content.get("files")
     if not isinstance(listed, list) or not isinstance(metadata, dict):
         raise SampleError(f"{path}: is not a manifest; {_FORMS}")
     if not listed:
@@ -79,7 +102,7 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
         raise SampleError(f"{path}: lists {len(listed):,} samples, expected at most {limits.max_samples:,}")
     folder = os.path.realpath(path.parent)
     entries = tuple(_entry(value, f"{path}: samples[{i}]", path, folder) for i, value in enumerate(listed))
-    return Manifest(path, entries, metadata)
+    return Manifest(path, entries, metadata, None if others is None else _files(others, path, folder))
 
 
 def sample_or_manifest(path: Path) -> Path:
@@ -121,7 +144,9 @@ def examine_entry(
 
     Raises TownletError only where there is nothing to look into: no file, no zip, wrong digest.
     """
+    changed = _check_meta(entry, limits)
     sample, found = examine_sample(entry.sample, entry.meta, limits, entry.sha256)
+    found = changed + found
     if sample is None:
         return None, found
     facts = {
@@ -135,6 +160,17 @@ def examine_entry(
         if said is not None and said != actual
     ]
     return (None if wrong else sample), found + wrong
+
+
+def _check_meta(entry: ManifestEntry, limits: ReadLimits) -> list[Finding]:
+    """Compare the JSON with its digest, where the manifest has one."""
+    if entry.meta_sha256 is None and entry.meta_bytes is None:
+        return []
+    data = io.read_file(entry.meta, limits.max_metadata_bytes)
+    if entry.meta_sha256 in (None, io.sha256(data)) and entry.meta_bytes in (None, len(data)):
+        return []
+    message = "its sha256 is not the one in the manifest; the file has changed"
+    return [Finding("problem", str(entry.meta), "", message, RESTORE)]
 
 
 def _read(path: Path, limits: ReadLimits) -> Any:
@@ -173,17 +209,43 @@ def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:
     entry = {"sample": value} if isinstance(value, str) else value
     if not isinstance(entry, dict) or "sample" not in entry:
         raise SampleError(f"{place}: is not a sample; expected a file name or {{'sample': FILE}}")
-    name = entry["sample"]
-    sample = _inside(name, f"{place}.sample", path, folder)
-    meta = entry.get("meta")
+    name, meta = entry["sample"], entry.get("meta")
+    sample = _sample_file(name, ".npz", f"{place}.sample", path, folder)
+    if meta is not None:
+        meta = _sample_file(meta, ".json", f"{place}.meta", path, folder)
     return ManifestEntry(
         name=name,
         sample=sample,
-        meta=sample.with_suffix(".json") if meta is None else _inside(meta, f"{place}.meta", path, folder),
+        meta=meta or sample.with_suffix(".json"),
         agent_id=_typed(entry, "agent_id", str, place),
         frame_count=_typed(entry, "frame_count", int, place),
-        sha256=_digest(entry, place),
+        sha256=_digest(entry, "sha256", place),
         bytes=_typed(entry, "bytes", int, place),
+        meta_sha256=_digest(entry, "meta_sha256", place),
+        meta_bytes=_typed(entry, "meta_bytes", int, place),
+    )
+
+
+def _sample_file(name: Any, suffix: str, place: str, path: Path, folder: str) -> Path:
+    """A sample is NAME.npz and NAME.json; a folder, or a file of somebody's own, is none."""
+    file = _inside(name, place, path, folder)
+    if file.suffix != suffix:
+        raise SampleError(f"{place}: is {name[:80]!r}, expected a file of a sample, NAME{suffix}")
+    return file
+
+
+def _files(listed: Any, path: Path, folder: str) -> tuple[ListedFile, ...]:
+    """Read what a manifest says of the files of its capture that are no samples."""
+    place = f"{path}: files"
+    if not isinstance(listed, dict) or not all(isinstance(entry, dict) for entry in listed.values()):
+        raise SampleError(f"{place}: expected {{FILE: {{'sha256': …, 'bytes': …}}}}")
+    return tuple(
+        ListedFile(
+            _inside(name, f"{place}[{i}]", path, folder),
+            _digest(entry, "sha256", f"{place}[{i}]"),
+            _typed(entry, "bytes", int, f"{place}[{i}]"),
+        )
+        for i, (name, entry) in enumerate(listed.items())
     )
 
 
@@ -208,8 +270,8 @@ def _typed(entry: dict[str, Any], key: str, kind: type, place: str) -> Any:
     return value
 
 
-def _digest(entry: dict[str, Any], place: str) -> str | None:
-    digest = _typed(entry, "sha256", str, place)
+def _digest(entry: dict[str, Any], key: str, place: str) -> str | None:
+    digest = _typed(entry, key, str, place)
     if digest is not None and not _SHA256.fullmatch(digest):
-        raise SampleError(f"{place}.sha256: is {digest[:80]!r}, expected 64 hexadecimal digits")
+        raise SampleError(f"{place}.{key}: is {digest[:80]!r}, expected 64 hexadecimal digits")
     return digest

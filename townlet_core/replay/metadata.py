@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ from townlet_core.vocab import (
     NAME_PATTERN,
     SAMPLE_SCHEMA_VERSION,
 )
+
+_VERSION = re.compile(r"2\.[0-9]{1,4}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def sample_metadata(
@@ -104,18 +108,26 @@ def check_metadata(
     found += _check_version(metadata, file, older)
     found += _check_sizes(metadata, arrays, file)
     found += _check_numbers(metadata, file)
+    found += [] if older else _check_origin(metadata, arrays, file)
     return found + _check_vocabulary(metadata, file, older, limits)
 
 
 def _check_version(metadata: dict[str, Any], file: str, older: bool) -> list[Finding]:
     version, variant = metadata.get("schema_version"), metadata.get("variant")
     found = []
-    if older:
+    newer_keys = [key for key in ("behaviour", "value_source", "capture") if key in metadata]
+    if older and newer_keys:
+        message = f"is missing, though {' and '.join(newer_keys)} came with version 2.0"
+        found.append(Finding("problem", file, "schema_version", message, RECAPTURE))
+    elif older:
         message = "is missing: an older generation, whose action ids are the sample's own"
         found.append(Finding("warning", file, "schema_version", message))
-    elif not (isinstance(version, str) and version.startswith("2.")):
+    elif not (isinstance(version, str) and _VERSION.fullmatch(version)):
         message = f"is {str(version)[:40]!r}, expected '2.x'"
         found.append(Finding("problem", file, "schema_version", message, "read it with a newer townlet"))
+    elif version != SAMPLE_SCHEMA_VERSION:
+        message = f"is {version}, newer than the {SAMPLE_SCHEMA_VERSION} of this townlet"
+        found.append(Finding("warning", file, "schema_version", message))
     if variant != "hybrid":
         severity = "warning" if older else "problem"
         message = f"is {str(variant)[:40]!r}, expected 'hybrid'"
@@ -162,22 +174,34 @@ def _check_sizes(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: 
     found = [
         Finding("problem", file, key, f"is {str(metadata[key])[:40]}, the arrays say {size}", RECAPTURE)
         for key, size in sizes.items()
-        if key in metadata and metadata[key] != size
+        if key in metadata and not _is_same(metadata[key], size)
     ]
     columns = {"feature_names": arrays["features"].shape[1], "map_channels": arrays["map"].shape[1]}
     for key, size in columns.items():
         if key in metadata and len(metadata[key]) != size:
             message = f"names {len(metadata[key])}, the array has {size}"
             found.append(Finding("problem", file, key, message, RECAPTURE))
+    return found + _check_listed_arrays(metadata, arrays, file)
+
+
+def _is_same(said: Any, size: int | list[int]) -> bool:
+    """Equal in type as well: JSON's 80.0 and true are not the numbers of ticks that they equal in Python."""
+    if isinstance(said, list) and isinstance(size, list):
+        return len(said) == len(size) and all(map(_is_same, said, size))
+    return type(said) is type(size) and said == size
+
+
+def _check_listed_arrays(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
     listed = metadata.get("training_arrays", [])
     known = list(arrays)  # a list, because what was read may not be hashable
-    absent = (
-        [str(name)[:40] for name in listed if name not in known] if isinstance(listed, list) else [listed]
-    )
-    if absent:
-        message = f"lists {', '.join(map(str, absent[:5]))[:200]}, which the sample does not have"
-        found.append(Finding("problem", file, "training_arrays", message, RECAPTURE))
-    return found
+    wrong = [name for name in listed if name not in known] if isinstance(listed, list) else [listed]
+    message = f"lists {', '.join(str(name)[:40] for name in wrong[:5])[:200]}, which the sample does not have"
+    if not wrong and "schema_version" in metadata:
+        wrong = [name for name in known if name not in listed and name not in TRAINING_ARRAYS[:2]]
+        message = f"does not list {', '.join(wrong)}, which the sample has"
+    if not wrong and len(set(listed)) < len(listed):
+        wrong, message = listed, "lists an array twice"
+    return [Finding("problem", file, "training_arrays", message, RECAPTURE)] if wrong else []
 
 
 def _check_numbers(metadata: dict[str, Any], file: str) -> list[Finding]:
@@ -190,11 +214,74 @@ def _check_numbers(metadata: dict[str, Any], file: str) -> list[Finding]:
     return [Finding("problem", file, "metrics", "are not finite numbers by name", RECAPTURE)]
 
 
+def _check_origin(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
+    """Say what is wrong or missing in what the sample says of where it comes from."""
+    found = []
+    for key in ("behaviour", "value_source"):
+        said = metadata.get(key, "none")
+        if not (isinstance(said, str) and said.isprintable() and 0 < len(said) <= _MAX_SOURCE):
+            message = f"is {str(said)[:40]!r}, expected a text of 1 to {_MAX_SOURCE} characters"
+            found.append(Finding("problem", file, key, message, RECAPTURE))
+    if metadata.get("value_source") == "none" and arrays["value_preds"].any():
+        message = "is none, and value_preds are not all 0"
+        found.append(Finding("warning", file, "value_source", message))
+    capture = metadata["capture"]
+    if not isinstance(capture, dict):
+        return [*found, Finding("problem", file, "capture", "is not a JSON object", RECAPTURE)]
+    for key, (is_right, expected) in _CAPTURE.items():
+        if key in capture and not is_right(capture[key]):
+            message = f"is {str(capture[key])[:40]}, expected {expected}"
+            found.append(Finding("problem", file, f"capture.{key}", message, RECAPTURE))
+    missing = [key for key in _CAPTURE if key not in capture and key != "epsilon"]
+    if missing:
+        message = f"lacks {', '.join(missing)}: where the sample comes from is not known"
+        found.append(Finding("warning", file, "capture", message))
+    if (
+        not missing
+        and not problems(found)
+        and capture["first_frame"] + len(arrays["actions"]) > capture["ticks"]
+    ):
+        message = f"is {capture['first_frame']}, too late for the sample in {capture['ticks']} ticks"
+        found.append(Finding("problem", file, "capture.first_frame", message, RECAPTURE))
+    return found
+
+
+def _whole_below(most: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: type(value) is int and 0 <= value < most, f"a whole number < {most:,}"
+
+
+_MAX_SOURCE = 200  # characters
+_CAPTURE: dict[str, tuple[Callable[[Any], bool], str]] = {  # of `capture`: what is right, and its words
+    "scenario": (lambda value: isinstance(value, str) and bool(NAME_PATTERN.fullmatch(value)), "a name"),
+    "scenario_sha256": (
+        lambda value: isinstance(value, str) and bool(_SHA256.fullmatch(value)),
+        "64 hexadecimal digits",
+    ),
+    "seed": _whole_below(2**63),
+    "ticks": _whole_below(2**31),
+    "town": _whole_below(2**31),
+    "episode": _whole_below(2**31),
+    "first_frame": _whole_below(2**31),
+    "epsilon": (
+        lambda value: value is None or (type(value) in (int, float) and 0 <= value <= 1),
+        "a number from 0 to 1, or null",
+    ),
+    "versions": (
+        lambda value: isinstance(value, dict) and all(isinstance(text, str) for text in value.values()),
+        "a text by name",
+    ),
+}
+
+
 def _check_vocabulary(metadata: dict[str, Any], file: str, older: bool, limits: ReadLimits) -> list[Finding]:
     """Ours is fixed for ever; the older generation's is the sample's own."""
     lookup, size = metadata.get("action_lookup"), metadata.get("action_dim")
     if not older:
-        if lookup == ACTION_LOOKUP and size == len(ACTION_LOOKUP):
+        ids = list(lookup.values()) if isinstance(lookup, dict) else []
+        if not _is_same(size, ACTION_COUNT):
+            message = f"is {str(size)[:40]}, expected {ACTION_COUNT}"
+            return [Finding("problem", file, "action_dim", message, RECAPTURE)]
+        if lookup == ACTION_LOOKUP and all(type(action) is int for action in ids):
             return []
         message = f"is not the fixed vocabulary {', '.join(ACTION_LOOKUP)}"
         return [Finding("problem", file, "action_lookup", message, RECAPTURE)]

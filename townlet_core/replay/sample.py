@@ -66,8 +66,9 @@ class ReplaySample:
 
 
 def save_sample(sample: ReplaySample, folder: Path, stem: str, compress: bool = False) -> dict[str, Any]:
-    """Write `stem.npz` and `stem.json` and return the sample's manifest entry.
+    """Write `stem.json`, then `stem.npz`, and return the sample's manifest entry.
 
+    The JSON says whose the arrays are, so they never stand without it, also where the writer is killed.
     Equal samples give equal bytes (compressed ones with the same zlib). Raises SampleError, and writes
     nothing, if the sample breaks a rule of docs/data.md.
     """
@@ -76,8 +77,9 @@ def save_sample(sample: ReplaySample, folder: Path, stem: str, compress: bool = 
     sample_file, meta_file = f"{stem}.npz", f"{stem}.json"
     raise_first(check_sample(sample.arrays(), sample.metadata, sample_file, meta_file))
     data = pack_npz(sample.arrays(), compress)
+    meta_data = io.dump_json(canonical_metadata(sample.metadata))
+    io.write_file(Path(folder) / meta_file, meta_data)
     io.write_file(Path(folder) / sample_file, data)
-    io.write_json(Path(folder) / meta_file, canonical_metadata(sample.metadata))
     return {
         "sample": sample_file,
         "meta": meta_file,
@@ -85,6 +87,8 @@ def save_sample(sample: ReplaySample, folder: Path, stem: str, compress: bool = 
         "frame_count": sample.timesteps,
         "sha256": io.sha256(data),
         "bytes": len(data),
+        "meta_sha256": io.sha256(meta_data),
+        "meta_bytes": len(meta_data),
     }
 
 

@@ -4,38 +4,50 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import MissingError, TownletError
 from townlet_core.replay.agreement import Agreement, check_conflict_features
-from townlet_core.replay.events import count_events
+from townlet_core.replay.events import load_events
 from townlet_core.replay.limits import DEFAULT_LIMITS, REPLAY_TRANSITIONS, ReadLimits
 from townlet_core.replay.manifest import (
     MANIFEST_ENDINGS,
+    Manifest,
     ManifestEntry,
+    companion,
     examine_entry,
     load_manifest,
     unlisted_entry,
 )
 from townlet_core.replay.metrics import TOTAL, load_metrics, sample_metrics
 from townlet_core.replay.sample import ReplaySample, file_identity
-from townlet_core.replay.schema import Finding, problems, warnings
+from townlet_core.replay.schema import RECAPTURE, Finding, problems, warnings
 from townlet_core.replay.selection import Selection
+from townlet_core.replay.totals import EventTotals, Part, capture_totals, part_of
+from townlet_core.replay.whole import check_events, check_files, check_origin, compare_metrics
 
-_METRICS_SLACK = 1e-4  # relative; older metrics were summed in float32
+
+class _Seen(NamedTuple):
+    """What is kept of a sound sample, to compare other files with it."""
+
+    metrics: dict[str, float]
+    part: Part | None  # of the totals
+    is_older: bool
 
 
 @dataclass
 class Report:
-    """What validation found. `metrics` holds those of every sound sample, by file."""
+    """What validation found. `seen` holds what is kept of every sample, by file; None of a damaged one."""
 
     findings: list[Finding] = field(default_factory=list)
-    metrics: dict[Path, dict[str, float]] = field(default_factory=dict)
+    seen: dict[Path, _Seen | None] = field(default_factory=dict)
+    others: set[Path] = field(default_factory=set)  # metrics and events that are done with
     samples: int = 0
     manifests: int = 0
     events: int = 0
@@ -104,27 +116,65 @@ def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_train
             if manifests:
                 report.findings.append(Finding("warning", str(path), "", "is not listed in a manifest"))
             _validate_sample(path, report, limits, for_training=False)
-        elif path.name.endswith("_metrics.json"):
+        elif path.name.endswith("_metrics.json") and _real(path) not in report.others:
             _validate_metrics(path, report, limits)
-        elif path.name.endswith("_events.jsonl"):
+        elif path.name.endswith("_events.jsonl") and _real(path) not in report.others:
             _validate_events(path, report, limits)
+    report.findings += _interrupted_captures(files, manifests, listed)
     if not report.samples and not report.problems:
         report.findings.append(Finding("problem", str(folder), "", "holds no samples and no manifest"))
+
+
+def _interrupted_captures(files: list[Path], manifests: list[Path], listed: set[Path]) -> Iterator[Finding]:
+    """Find folders of samples that no manifest lists: a capture writes its manifest last."""
+    unlisted = Counter(path.parent for path in files if path.suffix == ".npz" and _real(path) not in listed)
+    for folder, count in unlisted.items():
+        if folder not in {path.parent for path in manifests}:
+            message = (
+                f"holds {count} sample{'s' * (count > 1)} and no manifest: a capture that was interrupted"
+            )
+            hint = "run the capture again, or name the samples themselves"
+            yield Finding("problem", str(folder), "", message, hint)
 
 
 def _validate_manifest(path: Path, report: Report, limits: ReadLimits, for_training: bool) -> list[Path]:
     """Validate a manifest, every sample it lists, and how they fit together; return their files."""
     report.manifests += 1
     try:
-        entries = load_manifest(path, limits).entries
+        manifest = load_manifest(path, limits)
+        entries = manifest.entries
     except TownletError as error:
         report.findings.append(_as_finding(error, path))
         return []
     for name, count in Counter(entry.name for entry in entries).items():
         if count > 1:
             report.findings.append(Finding("warning", str(path), "samples", f"lists {name} {count} times"))
-    _validate_together(path, entries, report, limits, for_training)
+    _validate_together(path, entries, report, limits, for_training, manifest)
+    _validate_whole(manifest, report, limits)
     return [entry.sample for entry in entries]
+
+
+def _validate_whole(manifest: Manifest, report: Report, limits: ReadLimits) -> None:
+    """Validate the files of a capture that are no samples, and hold them to its samples."""
+    report.findings += check_files(manifest)
+    log, metrics = companion(manifest.path, "events.jsonl"), companion(manifest.path, "metrics.json")
+    files = [_real(entry.sample) for entry in manifest.entries]
+    seen = [report.seen.get(file) for file in files]
+    parts = [one.part for one in seen if one and one.part]
+    events = None
+    if io.kind_of(log) == "file":
+        events = _validate_events(log, report, limits)
+    if events and len(parts) == len(files):
+        report.findings += check_events(manifest, parts, events, str(log))
+    if metrics != manifest.path and io.kind_of(metrics) == "file":
+        said = _validate_metrics(metrics, report, limits, set(files))
+        if events and len(parts) == len(files) and said and TOTAL in said:
+            agents = dict.fromkeys(part.agent for part in parts)
+            totals = capture_totals(parts, events, agents)
+            report.findings += compare_metrics(said[TOTAL], totals, str(metrics), TOTAL, True)
+    for file in files:  # of what will not be asked for again, keep the numbers only
+        if one := report.seen.get(file):
+            report.seen[file] = one._replace(part=None)
 
 
 def _validate_sample(path: Path, report: Report, limits: ReadLimits, for_training: bool) -> None:
@@ -133,7 +183,12 @@ def _validate_sample(path: Path, report: Report, limits: ReadLimits, for_trainin
 
 
 def _validate_together(
-    path: Path, entries: Sequence[ManifestEntry], report: Report, limits: ReadLimits, for_training: bool
+    path: Path,
+    entries: Sequence[ManifestEntry],
+    report: Report,
+    limits: ReadLimits,
+    for_training: bool,
+    manifest: Manifest | None = None,
 ) -> None:
     """Validate samples, hold those that are sound to each other, and all to what training needs."""
     agreement, selection = Agreement(), Selection(for_training)
@@ -141,6 +196,8 @@ def _validate_together(
         sample = _validate_entry(entry, report, limits)
         if sample is None:
             continue
+        if manifest:
+            report.findings += check_origin(manifest, entry, sample)
         try:
             agreement.add(str(entry.sample), sample)
         except TownletError as error:
@@ -173,6 +230,7 @@ def _hold_to_training(
 def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) -> ReplaySample | None:
     """Validate one sample and compare the metrics in its JSON with its arrays."""
     report.samples += 1
+    report.seen[_real(entry.sample)] = None
     try:
         sample, found = examine_entry(entry, limits)
     except TownletError as error:
@@ -181,19 +239,24 @@ def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) ->
     report.findings += found
     if sample is not None:
         metrics = sample_metrics(sample)
-        report.metrics[_real(entry.sample)] = metrics
-        said = sample.metadata.get("metrics", {})
-        report.findings += _compare_metrics(said, metrics, str(entry.meta), "metrics")
+        report.seen[_real(entry.sample)] = _Seen(metrics, part_of(sample, metrics), sample.is_older)
+        said = sample.metadata.get("metrics") or {}
+        complete = bool(said) and not sample.is_older
+        report.findings += compare_metrics(said, metrics, str(entry.meta), "metrics", complete)
     return sample
 
 
-def _validate_metrics(path: Path, report: Report, limits: ReadLimits) -> None:
-    """Compare a metrics file with the samples beside it."""
+def _validate_metrics(
+    path: Path, report: Report, limits: ReadLimits, expected: AbstractSet[Path] = frozenset()
+) -> dict[str, dict[str, float]] | None:
+    """Compare a metrics file with the samples beside it, `expected` among them; return what it says."""
+    report.others.add(_real(path))
     try:
         said = load_metrics(path, limits)
     except TownletError as error:
         report.findings.append(_as_finding(error, path))
-        return
+        return None
+    told = set()
     for name, metrics in said.items():
         if name == TOTAL:
             continue
@@ -201,13 +264,16 @@ def _validate_metrics(path: Path, report: Report, limits: ReadLimits) -> None:
         if sample is None or io.kind_of(sample) is None:
             report.findings.append(Finding("problem", str(path), name, "is not beside the metrics"))
             continue
-        if sample not in report.metrics:
-            _validate_entry(
-                ManifestEntry(name, sample, sample.with_suffix(".json"), None, None, None, None),
-                report,
-                limits,
-            )
-        report.findings += _compare_metrics(metrics, report.metrics.get(sample, {}), str(path), name)
+        told.add(sample)
+        if sample not in report.seen:
+            _validate_entry(unlisted_entry(path.parent / Path(name).name), report, limits)
+        if one := report.seen[sample]:
+            report.findings += compare_metrics(metrics, one.metrics, str(path), name, not one.is_older)
+    for sample in sorted(expected - told):
+        one = report.seen.get(sample)
+        if one and not one.is_older:
+            report.findings.append(Finding("problem", str(path), sample.name, "is missing", RECAPTURE))
+    return said
 
 
 def _real(path: Path) -> Path:
@@ -215,21 +281,15 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _compare_metrics(
-    said: dict[str, float], computed: dict[str, float], file: str, place: str
-) -> Iterable[Finding]:
-    """Find recorded metrics that are not what the arrays say; names we do not compute are left alone."""
-    for name in said.keys() & computed.keys():
-        if abs(said[name] - computed[name]) > _METRICS_SLACK * max(1.0, abs(computed[name])):
-            message = f"is {said[name]:g}, the arrays say {computed[name]:g}"
-            yield Finding("problem", file, f"{place}.{name}", message, "recompute it from the sample")
-
-
-def _validate_events(path: Path, report: Report, limits: ReadLimits) -> None:
+def _validate_events(path: Path, report: Report, limits: ReadLimits) -> EventTotals | None:
+    report.others.add(_real(path))
     try:
-        report.events += sum(count_events(path, limits).values())
+        events = EventTotals(load_events(path, limits))
     except TownletError as error:
         report.findings.append(_as_finding(error, path))
+        return None
+    report.events += sum(events.by_type.values())
+    return events
 
 
 def _as_finding(error: TownletError, path: Path) -> Finding:

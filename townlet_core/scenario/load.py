@@ -28,12 +28,18 @@ def load_scenario(name_or_path: str | FilePath) -> Scenario:
     Raises ScenarioError listing every mistake, InputError for an unknown name, a folder or a file of more
     than MAX_SCENARIO_BYTES, MissingError for a file that is not there.
     """
+    return load_with_text(name_or_path)[0]
+
+
+def load_with_text(name_or_path: str | FilePath) -> tuple[Scenario, bytes]:
+    """Load a scenario as load_scenario does, and return the bytes of its file as well, read once."""
     path = find_scenario(name_or_path)
-    scenario, mistakes = read_scenario(path)
+    text = read_file(path, MAX_SCENARIO_BYTES)
+    scenario, mistakes = parse_scenario(text)
     if scenario is None or mistakes:
         lines = "\n".join(mistake.text(str(path)) for mistake in mistakes)
         raise ScenarioError(lines, f"mend the file, then: townlet scenario validate {shlex.quote(str(path))}")
-    return scenario
+    return scenario, text
 
 
 def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:

@@ -1,0 +1,98 @@
+"""A capture as a whole: whether its files are those that were written, and agree with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from townlet_core import io
+from townlet_core.errors import MissingError
+from townlet_core.replay.manifest import ListedFile, Manifest, ManifestEntry
+from townlet_core.replay.npz import RESTORE
+from townlet_core.replay.sample import ReplaySample
+from townlet_core.replay.schema import RECAPTURE, Finding
+from townlet_core.replay.totals import EventTotals, Part
+
+METRICS_SLACK = 1e-4  # relative; older metrics were summed in float32
+_CONFLICT_SLACK = 1e-3  # relative; intensities are float32
+
+
+def check_files(manifest: Manifest) -> Iterator[Finding]:
+    """Compare the capture's other files with their digests; a capture without digests is a warning."""
+    is_ours = isinstance(manifest.metadata.get("capture"), dict)
+    if is_ours and (manifest.files is None or any(entry.meta_sha256 is None for entry in manifest.entries)):
+        message = (
+            "has no digest of every file: what changed in JSON, metrics, events or scenario may not be seen"
+        )
+        yield Finding("warning", str(manifest.path), "files", message, RECAPTURE)
+    for listed in manifest.files or ():
+        yield from _check_file(listed)
+
+
+def _check_file(listed: ListedFile) -> Iterator[Finding]:
+    try:
+        found = io.file_digest(listed.path)
+    except MissingError:
+        yield Finding("problem", str(listed.path), "", "is listed in the manifest, and is not there", RESTORE)
+        return
+    if listed.sha256 not in (None, found["sha256"]) or listed.bytes not in (None, found["bytes"]):
+        message = "its sha256 is not the one in the manifest; the file has changed"
+        yield Finding("problem", str(listed.path), "", message, RESTORE)
+
+
+def check_origin(manifest: Manifest, entry: ManifestEntry, sample: ReplaySample) -> Iterator[Finding]:
+    """Find where a sample says another origin than the manifest of its capture."""
+    about = manifest.metadata.get("capture")
+    if not isinstance(about, dict) or sample.is_older:
+        return
+    said = {f"capture.{key}": value for key, value in about.items() if key != "towns"}
+    said |= {key: manifest.metadata[key] for key in ("behaviour", "value_source") if key in manifest.metadata}
+    own = {f"capture.{key}": value for key, value in sample.metadata["capture"].items()} | sample.metadata
+    for key, value in said.items():
+        if key in own and own[key] != value:
+            message = f"is {str(own[key])[:80]}, the manifest says {str(value)[:80]}"
+            yield Finding("problem", str(entry.meta), key, message, RECAPTURE)
+    towns, town = about.get("towns"), own.get("capture.town")
+    if isinstance(towns, int) and isinstance(town, int) and town >= towns:
+        message = f"is {town}, the manifest says that there are {towns} towns"
+        yield Finding("problem", str(entry.meta), "capture.town", message, RECAPTURE)
+
+
+def check_events(
+    manifest: Manifest, parts: Iterable[Part], events: EventTotals, log: str
+) -> Iterator[Finding]:
+    """Compare the event log with the manifest's count, and its conflicts with each agent's share."""
+    said, found = manifest.metadata.get("events"), sum(events.by_type.values())
+    if said is not None and said != found:
+        yield Finding(
+            "problem", log, "", f"holds {found} events, the manifest says {str(said)[:40]}", RESTORE
+        )
+    if not isinstance(manifest.metadata.get("capture"), dict):
+        return  # the log may be another's
+    shares: dict[tuple[int, str], tuple[float, float]] = {}
+    for part in parts:
+        count, intensity = shares.get((part.town, part.agent), (0.0, 0.0))
+        shares[part.town, part.agent] = count + part.conflicts[0], intensity + part.conflicts[1]
+    for (town, agent), share in shares.items():
+        logged = events.shares.get((town, agent), (0.0, 0.0))
+        names = ("conflicts", "intensity of conflicts")
+        for name, mine, theirs in zip(names, share, logged, strict=True):
+            if abs(mine - theirs) > _CONFLICT_SLACK * max(1.0, abs(theirs)):
+                message = f"gives {agent} in town {town} {theirs:g} {name}, its samples say {mine:g}"
+                yield Finding("problem", log, "", message, RECAPTURE)
+
+
+def compare_metrics(
+    said: dict[str, float], computed: dict[str, float], file: str, place: str, complete: bool
+) -> Iterator[Finding]:
+    """Find recorded numbers that are not what the data says; names we do not compute are left alone.
+
+    complete: whether each of ours has to be there.
+    """
+    for name, value in computed.items():
+        if name in said and abs(said[name] - value) > METRICS_SLACK * max(1.0, abs(value)):
+            message = f"is {said[name]:g}, the data says {value:g}"
+            yield Finding("problem", file, f"{place}.{name}", message, "recompute it from the samples")
+    missing = [name for name in computed if name not in said]
+    if missing and complete:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        yield Finding("problem", file, place, f"lacks {', '.join(missing[:3])}{more}", RECAPTURE)
