@@ -99,7 +99,7 @@ class Trainer:
         self.scenario_name = scenario.name if scenario else "recordings"
         config = self._network_config(scenario, dataset)
         # Weights, gradients, Adam's two moments, and what a checkpoint is written from.
-        require_memory(40 * config.parameter_count, f"training {config.parameter_count:,} parameters")
+        require_memory(44 * config.parameter_count, f"training {config.parameter_count:,} parameters")
         network = ActorCritic(
             config,
             settings.seed,
