@@ -6,6 +6,7 @@ the disk, renamed, and the folder is flushed too. Every OSError leaves here as a
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import fcntl
@@ -126,9 +127,30 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:
 def parse_json(data: bytes, name: str) -> Any:
     """Parse JSON bytes; `name` opens the message of the InputError that damaged text raises."""
     try:
-        return orjson.loads(data)
+        return orjson.loads(without_mark(data))
     except orjson.JSONDecodeError as error:
         raise InputError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """Decode UTF-8. Raises InputError that begins with `name` and gives the place of a byte that is none."""
+    try:
+        return without_mark(data).decode()
+    except UnicodeDecodeError as error:
+        line, column, message = explain_bad_byte(error)
+        raise InputError(f"{name}:{line}:{column}: {message}") from error
+
+
+def explain_bad_byte(error: UnicodeDecodeError) -> tuple[int, int, str]:
+    """Return line and column, both from 1, of a byte that is not UTF-8, and what to say of it."""
+    before = error.object[: error.start]
+    column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+    return before.count(b"\n") + 1, column, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text"
+
+
+def without_mark(data: bytes) -> bytes:
+    """Drop the byte-order mark that some editors write before UTF-8 text; every format is read without it."""
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def sha256(data: bytes) -> str:

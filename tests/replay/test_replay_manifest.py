@@ -97,8 +97,8 @@ def test_damaged_text_is_an_input_error_with_its_place(tmp_path):
     (tmp_path / "m.yaml").write_text("- a\n- {b")
     with pytest.raises(InputError, match=r"m\.yaml:\d+:\d+: not YAML"):
         load_manifest(tmp_path / "m.yaml")
-    (tmp_path / "deep.yaml").write_text("[" * 100_000)
-    with pytest.raises(InputError, match=r"deep\.yaml: nests brackets 51 deep"):
+    (tmp_path / "deep.yaml").write_text("[" * 1_000)
+    with pytest.raises(InputError, match=r"deep\.yaml: nests brackets 17 deep"):
         load_manifest(tmp_path / "deep.yaml")
     (tmp_path / "bomb.yaml").write_text("- &a [x, x]\n- &b [*a, *a]\n- sample: *b\n")
     with pytest.raises(InputError, match=r"bomb\.yaml: uses YAML aliases"):

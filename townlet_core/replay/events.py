@@ -42,7 +42,7 @@ def load_events(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[dic
                 number += 1
                 if len(line) > limits.max_line_bytes:
                     raise InputError(f"{path}:{number}: is longer than {limits.max_line_bytes:,} bytes")
-                yield _parse(line, f"{path}:{number}")
+                yield _parse(io.without_mark(line) if number == 1 else line, f"{path}:{number}")
     except OSError as error:
         raise io.disk_error(error, path) from error
 

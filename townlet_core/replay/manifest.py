@@ -9,12 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.tokens import AliasToken, TagToken
-
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
+from townlet_core.plain_yaml import read_yaml
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
 from townlet_core.replay.schema import RECAPTURE, Finding
@@ -22,8 +19,6 @@ from townlet_core.replay.schema import RECAPTURE, Finding
 MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MAX_YAML_DEPTH = 50  # of brackets
-_MAX_YAML_BYTES = 1 << 20  # people write YAML by hand; machines write JSON
 
 
 class ManifestEntry(NamedTuple):
@@ -140,33 +135,9 @@ def examine_entry(
 def _read(path: Path, limits: ReadLimits) -> Any:
     if io.kind_of(path) not in ("file", None):
         raise InputError(f"{path}: is not a file, expected a manifest")
-    if path.suffix not in (".yaml", ".yml"):
-        return io.read_json(path, limits.max_manifest_bytes)
-    data = io.read_file(path, min(_MAX_YAML_BYTES, limits.max_manifest_bytes))
-    try:
-        _refuse_bombs(data, path)
-        return io.parse_json(io.dump_json(YAML(typ="safe", pure=True).load(data)), str(path))
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
-    # Dates and numbers that are none; endless nesting; keys that are no text.
-    except (ValueError, RecursionError, TypeError) as error:
-        raise InputError(f"{path}: not YAML we can read: {' '.join(str(error).split())}") from error
-
-
-def _refuse_bombs(data: bytes, path: Path) -> None:
-    """Refuse YAML that costs far more to build than to read, aliases and deep nesting, and tags."""
-    depth = 0
-    for bracket in re.findall(rb"[\[\]{}]", data):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > _MAX_YAML_DEPTH:
-            raise InputError(f"{path}: nests brackets {depth} deep, expected at most {_MAX_YAML_DEPTH}")
-    for token in YAML(typ="safe", pure=True).scan(data):
-        if isinstance(token, AliasToken):
-            raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
-        if isinstance(token, TagToken):
-            raise InputError(f"{path}:{token.start_mark.line + 1}: uses a YAML tag, expected plain YAML")
+    return (
+        read_yaml(path) if path.suffix in (".yaml", ".yml") else io.read_json(path, limits.max_manifest_bytes)
+    )
 
 
 def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:

@@ -125,7 +125,7 @@ class _OpenSegment:
             self.last = lines[-1] + b"\n" if lines else self.last
             for text in lines:
                 self.number += 1
-                yield Line(self.path, self.number, text, True)
+                yield Line(self.path, self.number, io.without_mark(text) if self.number == 1 else text, True)
 
     def read_chunk(self) -> bytes:
         try:

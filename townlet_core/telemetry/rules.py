@@ -8,11 +8,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from townlet_core import io
 from townlet_core.errors import InputError, did_you_mean
+from townlet_core.plain_yaml import read_yaml
 from townlet_core.telemetry.fields import NUMBERS
 from townlet_core.telemetry.records import Record
 from townlet_core.vocab import DATA_MODES
@@ -25,7 +23,7 @@ COMPARISONS = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-MAX_RULES_BYTES = 64 << 10
+MAX_RULES_BYTES = 1 << 20  # of JSON
 _RULE = re.compile(
     r"(?P<field>[\w.]+)\s*(?P<op>>=|<=|==|!=|>|<)\s*(?P<number>\S+)"
     r"(?:\s+for\s+(?P<count>\S+))?(?:\s+in\s+(?P<mode>\S+))?"
@@ -84,11 +82,8 @@ def load_rules(path: Path) -> list[Rule]:
 
     Raises MissingError, or InputError naming the entry.
     """
-    text = io.read_file(path, MAX_RULES_BYTES)
-    try:
-        entries = YAML(typ="base", pure=True).load(text)  # every scalar stays text: nothing is constructed
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not YAML or JSON: {' '.join(str(error).split())}") from error
+    path = Path(path)
+    entries = io.read_json(path, MAX_RULES_BYTES) if path.suffix == ".json" else read_yaml(path)
     if type(entries) is not list or not entries:
         raise InputError(f"{path}: expected a list of rules", _HINT)
     return [_load_rule(f"{path}: rule {i}", entry) for i, entry in enumerate(entries, start=1)]
