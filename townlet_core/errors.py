@@ -119,7 +119,8 @@ def _brief(value: object, levels: int) -> str:
     return f"a value of type {type(value).__name__}" if hasattr(value, "__len__") else repr(value)
 
 
-def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
+def did_you_mean(word: object, known: list[str] | tuple[str, ...]) -> str:
     """Return ` (did you mean 'x'?)` for the known word nearest to `word`, or an empty string."""
-    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5) if len(word) <= MAX_SHOWN else []
+    is_word = isinstance(word, str) and len(word) <= MAX_SHOWN  # comparing takes time with longer ones
+    nearest = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5) if is_word else []
     return f" (did you mean '{nearest[0]}'?)" if nearest else ""

@@ -75,10 +75,10 @@ BAD = {
     "is not a manifest": '{"a": 1}',
     "lists no samples": "[]",
     r"samples\[1\]: is not a sample": '["a.npz", 3]',
-    r"samples\[0\]\.sample: is '3', expected a file name": '[{"sample": 3}]',
+    r"samples\[0\]\.sample: is 3, expected a file name": '[{"sample": 3}]',
     r"samples\[0\]\.sample: is 'a\\x00', expected a file name": '["a\\u0000"]',
     r"samples\[0\]\.sha256: is 'abc', expected 64": '[{"sample": "a.npz", "sha256": "abc"}]',
-    r"samples\[0\]\.frame_count: is 'True', expected int": '[{"sample": "a.npz", "frame_count": true}]',
+    r"samples\[0\]\.frame_count: is True, expected int": '[{"sample": "a.npz", "frame_count": true}]',
     "lists 4 samples, expected at most 3": '["a", "b", "c", "d"]',
 }
 

@@ -114,3 +114,10 @@ def test_a_rules_file_that_makes_no_sense_is_refused(tmp_path, text, message):
 def test_a_missing_rules_file_is_missing(tmp_path):
     with pytest.raises(MissingError, match="no such file"):
         load_rules(tmp_path / "rules")
+
+
+def test_a_rule_that_goes_on_for_ever_is_refused_in_one_short_line(tmp_path):
+    (tmp_path / "rules.json").write_text(f'["lr > {"9" * 100_000}x", "lr > 1"]')
+    with pytest.raises(InputError) as caught:
+        load_rules(tmp_path / "rules.json")
+    assert len(str(caught.value).removeprefix(str(tmp_path))) < 300

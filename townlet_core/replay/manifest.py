@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError, SampleError
+from townlet_core.errors import InputError, MissingError, SampleError, shown
 from townlet_core.plain_yaml import read_yaml
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
@@ -161,12 +161,12 @@ def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:
 def _inside(name: Any, place: str, path: Path, folder: str) -> Path:
     """Return the path of a listed file, which must lie in the manifest's folder, also behind symlinks."""
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 1024:
-        raise SampleError(f"{place}: is {str(name)[:80]!r}, expected a file name")
+        raise SampleError(f"{place}: is {shown(name)}, expected a file name")
     leaves = os.path.isabs(name) or ".." in Path(name).parts
     inside = os.path.commonpath([folder, os.path.realpath(path.parent / name)]) == folder
     if leaves or not inside:
         raise SampleError(
-            f"{place}: {name[:200]!r} leaves the manifest's folder",
+            f"{place}: {shown(name, 200)} leaves the manifest's folder",
             "keep samples beside or below their manifest, and name them relative to it",
         )
     return path.parent / name
@@ -175,12 +175,12 @@ def _inside(name: Any, place: str, path: Path, folder: str) -> Path:
 def _typed(entry: dict[str, Any], key: str, kind: type, place: str) -> Any:
     value = entry.get(key)
     if value is not None and type(value) is not kind:
-        raise SampleError(f"{place}.{key}: is {str(value)[:80]!r}, expected {kind.__name__}")
+        raise SampleError(f"{place}.{key}: is {shown(value)}, expected {kind.__name__}")
     return value
 
 
 def _digest(entry: dict[str, Any], place: str) -> str | None:
     digest = _typed(entry, "sha256", str, place)
     if digest is not None and not _SHA256.fullmatch(digest):
-        raise SampleError(f"{place}.sha256: is {digest[:80]!r}, expected 64 hexadecimal digits")
+        raise SampleError(f"{place}.sha256: is {shown(digest)}, expected 64 hexadecimal digits")
     return digest

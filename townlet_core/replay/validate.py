@@ -173,7 +173,7 @@ def _validate_metrics(path: Path, report: Report, limits: ReadLimits) -> None:
             continue
         sample = _real(path.parent / Path(name).name) if name.isprintable() else None
         if sample is None or io.kind_of(sample) is None:
-            report.findings.append(Finding("problem", str(path), name, "is not beside the metrics"))
+            report.findings.append(Finding("problem", str(path), name[:200], "is not beside the metrics"))
             continue
         if sample not in report.metrics:
             _validate_entry(

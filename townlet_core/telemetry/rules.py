@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, did_you_mean
+from townlet_core.errors import InputError, did_you_mean, shown
 from townlet_core.plain_yaml import read_yaml
 from townlet_core.telemetry.fields import NUMBERS
 from townlet_core.telemetry.records import Record
@@ -54,18 +54,22 @@ def parse_rule(text: str) -> Rule:
     """Read one rule. Raises InputError saying which part of it makes no sense."""
     match = _RULE.fullmatch(text.strip())
     if match is None:
-        raise InputError(f"alert '{text}': not a rule", _HINT)
+        raise InputError(f"alert {shown(text)}: not a rule", _HINT)
     field, mode = match["field"], match["mode"]
     if field not in NUMBERS:
-        raise InputError(f"alert '{text}': unknown field '{field}'{did_you_mean(field, NUMBERS)}", _HINT)
+        raise InputError(
+            f"alert {shown(text)}: unknown field {shown(field)}{did_you_mean(field, NUMBERS)}", _HINT
+        )
     if mode is not None and mode not in DATA_MODES:
-        raise InputError(f"alert '{text}': unknown mode '{mode}'{did_you_mean(mode, DATA_MODES)}", _HINT)
+        raise InputError(
+            f"alert {shown(text)}: unknown mode {shown(mode)}{did_you_mean(mode, DATA_MODES)}", _HINT
+        )
     number = _parse_number(match["number"])
     if number is None:
-        raise InputError(f"alert '{text}': '{match['number']}' is not a finite number", _HINT)
+        raise InputError(f"alert {shown(text)}: {shown(match['number'])} is not a finite number", _HINT)
     count = match["count"] or "1"
     if not re.fullmatch(r"[1-9][0-9]{0,8}", count):
-        raise InputError(f"alert '{text}': '{count}' is not a number of records, 1 or more", _HINT)
+        raise InputError(f"alert {shown(text)}: {shown(count)} is not a number of records, 1 or more", _HINT)
     return Rule(text.strip(), field, match["op"], number, int(count), mode)
 
 

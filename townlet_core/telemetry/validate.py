@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from townlet_core.errors import InputError
+from townlet_core.errors import MAX_SHOWN, InputError
 from townlet_core.telemetry.drift import Drift, measure_drift
 from townlet_core.telemetry.reader import Line, read_lines, refuse_missing
 from townlet_core.telemetry.records import (
@@ -65,7 +65,7 @@ class LogCheck:
     def _line_problems(self) -> Iterator[Problem]:
         for line in read_lines(self.path):
             for field, problem in self._check_line(line):
-                yield Problem(str(line.path), line.number, field, problem)
+                yield Problem(str(line.path), line.number, field[:MAX_SHOWN], problem)
         if self.records == 0:
             yield Problem(str(self.path), 0, "", "no record in this log")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from townlet_core import io
 from townlet_core.capture.capture import Capture, CaptureSettings, capture
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, shown
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, SampleFilters, check_trainable
@@ -50,8 +50,8 @@ def refuse_other_recordings(folder: Path, scenario: Scenario, settings: Training
     for name, value in expected.items():
         if found.get(name, value) != value:
             raise InputError(
-                f"{path}: holds other recordings than this run would make: {name} is {found[name]}, "
-                f"expected {value}",
+                f"{path}: holds other recordings than this run would make: {name} is {shown(found[name])}, "
+                f"expected {shown(value)}",
                 "choose another --capture-dir, or learn from these with --replay-manifest",
             )
 
