@@ -66,14 +66,18 @@ def render(
     fps: Annotated[
         int, typer.Option(min=1, max=60, help="Frames per second; apng and ansi on a terminal.")
     ] = 8,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Read also what links lead to outside of the folder.")
+    ] = False,
 ) -> None:
     """Play a recording again and show it; what cannot be played again is shown as its agent saw it."""
     from townlet_core.io import refuse_existing
     from townlet_core.render.film import Part
     from townlet_core.render.recording import load_recording
+    from townlet_core.replay.limits import ReadLimits
 
     _refuse_idle_options(form, output, tick, every)
-    recording = load_recording(path, town, episode)
+    recording = load_recording(path, town, episode, ReadLimits(follow_links=follow_links))
     target = output or _beside(recording.path, form, town, episode)
     if form is not Format.ansi:
         refuse_existing(target, force)

@@ -15,6 +15,9 @@ replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _BAR_WIDTH = 30
 
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read also what links lead to outside of the folder.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -24,12 +27,15 @@ def validate(
     for_training: Annotated[
         bool, typer.Option("--for-training", help="Check also what training needs.")
     ] = False,
+    follow_links: FollowLinks = False,
     json: Json = False,
 ) -> None:
     """Report every problem and every weakness; exit 1 if there is a problem."""
+    from townlet_core.replay.limits import ReadLimits
     from townlet_core.replay.validate import validate_path
 
-    reports = [(path, validate_path(path, for_training=for_training)) for path in paths]
+    limits = ReadLimits(follow_links=follow_links)
+    reports = [(path, validate_path(path, limits, for_training)) for path in paths]
     if json:
         found = [{"path": str(path), **report.as_dict()} for path, report in reports]
         print_json({"ok": all(report["ok"] for report in found), "reports": found})
@@ -74,12 +80,14 @@ def inspect(
     features: Annotated[
         bool, typer.Option("--features", help="Show mean and spread of each feature.")
     ] = False,
+    follow_links: FollowLinks = False,
     json: Json = False,
 ) -> None:
     """Show what is inside: shapes, agents, metrics, actions, rewards."""
     from townlet_core.replay.describe import describe_path
+    from townlet_core.replay.limits import ReadLimits
 
-    found = describe_path(path, features=features)
+    found = describe_path(path, ReadLimits(follow_links=follow_links), features)
     if json:
         print_json(found)
         return

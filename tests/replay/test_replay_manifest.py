@@ -50,16 +50,12 @@ def test_every_form_names_the_same_samples(capture, name):
     assert all(examine_entry(entry)[0] is not None for entry in entries)
 
 
-@pytest.mark.parametrize("name", ["../s.npz", "/etc/passwd", "a/../../s.npz", "link.npz", "folder/s.npz"])
+@pytest.mark.parametrize("name", ["../s.npz", "/etc/passwd", "a/../../s.npz", "a/.."])
 @pytest.mark.parametrize("key", ["sample", "meta"])
 def test_paths_that_leave_the_folder_are_refused(tmp_path, key, name):
-    inside = tmp_path / "inside"
-    inside.mkdir()
-    os.symlink(tmp_path / "s.npz", inside / "link.npz")
-    os.symlink(tmp_path, inside / "folder")
-    (inside / "m.json").write_text(json.dumps([{"sample": "s.npz"} | {key: name}]))
+    (tmp_path / "m.json").write_text(json.dumps([{"sample": "s.npz"} | {key: name}]))
     with pytest.raises(SampleError, match=rf"m\.json: samples\[0\]\.{key}: .* leaves the manifest's folder"):
-        load_manifest(inside / "m.json")
+        load_manifest(tmp_path / "m.json", ReadLimits(follow_links=True))
 
 
 def test_links_that_stay_inside_and_subfolders_are_fine(capture):

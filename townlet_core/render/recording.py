@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import InputError, SampleError, TownletError, shown
+from townlet_core.replay.folder import MANIFEST_ENDINGS
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import (
-    MANIFEST_ENDINGS,
     ManifestEntry,
     examine_entry,
     load_manifest,

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError, shown
 from townlet_core.plain_yaml import read_yaml
+from townlet_core.replay.folder import FOLLOW, MANIFEST_ENDINGS, leads_out_words, where_it_leads
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
 from townlet_core.replay.schema import RECAPTURE, Finding
 
-MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -72,8 +72,7 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
         raise SampleError(f"{path}: lists no samples", "capture some with `townlet capture`")
     if len(listed) > limits.max_samples:
         raise SampleError(f"{path}: lists {len(listed):,} samples, expected at most {limits.max_samples:,}")
-    folder = os.path.realpath(path.parent)
-    entries = tuple(_entry(value, f"{path}: samples[{i}]", path, folder) for i, value in enumerate(listed))
+    entries = tuple(_entry(value, f"{path}: samples[{i}]", path, limits) for i, value in enumerate(listed))
     return Manifest(path, entries, metadata)
 
 
@@ -140,17 +139,19 @@ def _read(path: Path, limits: ReadLimits) -> Any:
     )
 
 
-def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:
+def _entry(value: Any, place: str, path: Path, limits: ReadLimits) -> ManifestEntry:
     entry = {"sample": value} if isinstance(value, str) else value
     if not isinstance(entry, dict) or "sample" not in entry:
         raise SampleError(f"{place}: is not a sample; expected a file name or {{'sample': FILE}}")
     name = entry["sample"]
-    sample = _inside(name, f"{place}.sample", path, folder)
+    sample = _inside(name, f"{place}.sample", path, limits)
     meta = entry.get("meta")
+    if meta is None:
+        meta = str(Path(name).with_suffix(".json"))
     return ManifestEntry(
         name=name,
         sample=sample,
-        meta=sample.with_suffix(".json") if meta is None else _inside(meta, f"{place}.meta", path, folder),
+        meta=_inside(meta, f"{place}.meta", path, limits),
         agent_id=_typed(entry, "agent_id", str, place),
         frame_count=_typed(entry, "frame_count", int, place),
         sha256=_digest(entry, place),
@@ -158,17 +159,21 @@ def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:
     )
 
 
-def _inside(name: Any, place: str, path: Path, folder: str) -> Path:
-    """Return the path of a listed file, which must lie in the manifest's folder, also behind symlinks."""
+def _inside(name: Any, place: str, path: Path, limits: ReadLimits) -> Path:
+    """Return the path of a listed file, which must lie in the manifest's folder.
+
+    A link there may lead out of it with `limits.follow_links`.
+    """
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 1024:
         raise SampleError(f"{place}: is {shown(name)}, expected a file name")
-    leaves = os.path.isabs(name) or ".." in Path(name).parts
-    inside = os.path.commonpath([folder, os.path.realpath(path.parent / name)]) == folder
-    if leaves or not inside:
+    if os.path.isabs(name) or ".." in Path(name).parts:
         raise SampleError(
             f"{place}: {shown(name, 200)} leaves the manifest's folder",
             "keep samples beside or below their manifest, and name them relative to it",
         )
+    real = where_it_leads(path.parent / name, path.parent)
+    if real and not limits.follow_links:
+        raise SampleError(f"{place}: {shown(name, 200)} {leads_out_words(real)}", FOLLOW)
     return path.parent / name
 
 

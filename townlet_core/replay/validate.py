@@ -13,9 +13,17 @@ from townlet_core import io
 from townlet_core.errors import MissingError, TownletError
 from townlet_core.replay.agreement import Agreement, check_conflict_features
 from townlet_core.replay.events import count_events
+from townlet_core.replay.folder import (
+    EVENTS_ENDING,
+    FOLLOW,
+    MANIFEST_ENDINGS,
+    METRICS_ENDING,
+    find_files,
+    leads_out_words,
+    where_it_leads,
+)
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import (
-    MANIFEST_ENDINGS,
     ManifestEntry,
     examine_entry,
     load_manifest,
@@ -37,6 +45,7 @@ class Report:
     samples: int = 0
     manifests: int = 0
     events: int = 0
+    examined: set[Path] = field(default_factory=set)  # the files of the samples, each counted once
 
     @property
     def problems(self) -> list[Finding]:
@@ -77,16 +86,17 @@ def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training:
         _validate_sample(path.with_suffix(".npz"), report, limits, for_training)
     elif path.suffix == ".jsonl":
         _validate_events(path, report, limits)
-    elif path.name.endswith("_metrics.json"):
+    elif path.name.endswith(METRICS_ENDING):
         _validate_metrics(path, report, limits)
     else:
         _validate_manifest(path, report, limits, for_training)
+    report.findings = list(dict.fromkeys(report.findings))  # two manifests may list one sample
     return report
 
 
 def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_training: bool) -> None:
     """Validate all manifests below, then the samples that none lists, then metrics and events."""
-    files = sorted(path for path in folder.rglob("*") if os.path.isfile(path))
+    files, report.findings = find_files(folder, limits.follow_links)
     manifests = [path for path in files if path.name.endswith(MANIFEST_ENDINGS)]
     listed: set[Path] = set()
     for path in manifests:
@@ -96,9 +106,9 @@ def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_train
             if manifests:
                 report.findings.append(Finding("warning", str(path), "", "is not listed in a manifest"))
             _validate_sample(path, report, limits, for_training and not manifests)
-        elif path.name.endswith("_metrics.json"):
+        elif path.name.endswith(METRICS_ENDING):
             _validate_metrics(path, report, limits)
-        elif path.name.endswith("_events.jsonl"):
+        elif path.name.endswith(EVENTS_ENDING):
             _validate_events(path, report, limits)
     if not report.samples and not report.problems:
         report.findings.append(Finding("problem", str(folder), "", "holds no samples and no manifest"))
@@ -146,7 +156,9 @@ def _validate_together(
 
 def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) -> ReplaySample | None:
     """Validate one sample and compare the metrics in its JSON with its arrays."""
-    report.samples += 1
+    real = _real(entry.sample)
+    report.samples += real not in report.examined
+    report.examined.add(real)
     try:
         sample, found = examine_entry(entry, limits)
     except TownletError as error:
@@ -155,7 +167,7 @@ def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) ->
     report.findings += found
     if sample is not None:
         metrics = sample_metrics(sample)
-        report.metrics[_real(entry.sample)] = metrics
+        report.metrics[real] = metrics
         said = sample.metadata.get("metrics", {})
         report.findings += _compare_metrics(said, metrics, str(entry.meta), "metrics")
     return sample
@@ -171,17 +183,16 @@ def _validate_metrics(path: Path, report: Report, limits: ReadLimits) -> None:
     for name, metrics in said.items():
         if name == TOTAL:
             continue
-        sample = _real(path.parent / Path(name).name) if name.isprintable() else None
-        if sample is None or io.kind_of(sample) is None:
+        sample = path.parent / Path(name).name
+        if not name.isprintable() or io.kind_of(sample) is None:
             report.findings.append(Finding("problem", str(path), name[:200], "is not beside the metrics"))
-            continue
-        if sample not in report.metrics:
-            _validate_entry(
-                ManifestEntry(name, sample, sample.with_suffix(".json"), None, None, None, None),
-                report,
-                limits,
-            )
-        report.findings += _compare_metrics(metrics, report.metrics.get(sample, {}), str(path), name)
+        elif (real := where_it_leads(sample, path.parent)) and not limits.follow_links:
+            report.findings.append(Finding("problem", str(path), name[:200], leads_out_words(real), FOLLOW))
+        else:
+            if _real(sample) not in report.examined:
+                _validate_entry(unlisted_entry(sample), report, limits)
+            computed = report.metrics.get(_real(sample), {})
+            report.findings += _compare_metrics(metrics, computed, str(path), name)
 
 
 def _real(path: Path) -> Path:
@@ -193,7 +204,7 @@ def _compare_metrics(
     said: dict[str, float], computed: dict[str, float], file: str, place: str
 ) -> Iterable[Finding]:
     """Find recorded metrics that are not what the arrays say; names we do not compute are left alone."""
-    for name in said.keys() & computed.keys():
+    for name in [name for name in said if name in computed]:  # in the order of the file
         if abs(said[name] - computed[name]) > _METRICS_SLACK * max(1.0, abs(computed[name])):
             message = f"is {said[name]:g}, the arrays say {computed[name]:g}"
             yield Finding("problem", file, f"{place}.{name}", message, "recompute it from the sample")

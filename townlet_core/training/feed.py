@@ -10,7 +10,7 @@ from townlet_core.errors import InputError, shown
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, SampleFilters, check_trainable
-from townlet_core.replay.limits import DEFAULT_LIMITS
+from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.manifest import load_manifest, unlisted_entry
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
@@ -69,11 +69,12 @@ def _settings_of(scenario: Scenario, settings: TrainingSettings) -> CaptureSetti
 
 def recordings_sha256(settings: TrainingSettings) -> str | None:
     """Digest the recordings that were given: manifests, and samples whose digest no manifest holds."""
+    limits = ReadLimits(follow_links=settings.follow_links)
     entries = [unlisted_entry(path) for path in settings.replay_sample]
     for path in settings.replay_manifest:
-        entries += [entry for entry in load_manifest(path).entries if entry.sha256 is None]
+        entries += [entry for entry in load_manifest(path, limits).entries if entry.sha256 is None]
     files = [*settings.replay_manifest, *(file for entry in entries for file in (entry.sample, entry.meta))]
-    digests = [io.sha256(io.read_file(path, DEFAULT_LIMITS.max_sample_bytes)) for path in files]
+    digests = [io.sha256(io.read_file(path, limits.max_sample_bytes)) for path in files]
     return io.sha256("".join(digests).encode()) if files else None
 
 
@@ -89,6 +90,7 @@ def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> Rep
             streaming=settings.streaming,
             # Of a single tick nobody knows what followed: a cycle that took only such had nothing to learn.
             filters=SampleFilters(min_timesteps=2),
+            limits=ReadLimits(follow_links=settings.follow_links),
         )
     )
     check_trainable(dataset)
