@@ -21,6 +21,7 @@ from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
 from townlet_core import __version__
 from townlet_core.errors import ScenarioError, TownletError
+from townlet_core.io import refuse_address
 
 GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug")
 INTERRUPTED = 130  # Typer swallows Ctrl-C inside a command and returns this
@@ -72,6 +73,7 @@ def run() -> None:
             stream.reconfigure(errors="backslashreplace")
     arguments = _globals_first(sys.argv[1:])
     try:
+        _refuse_addresses(arguments)
         code = app(arguments, prog_name="townlet", standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # the reader left (`| head`); Rich turns that into SystemExit(1)
@@ -111,6 +113,15 @@ def _globals_first(arguments: list[str]) -> list[str]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = [a for a in arguments[:end] if a in GLOBAL_FLAGS]
     return moved + [a for a in arguments[:end] if a not in GLOBAL_FLAGS] + arguments[end:]
+
+
+def _refuse_addresses(arguments: list[str]) -> None:
+    """Refuse s3://bucket/x and the like in every option, argument and variable: none of them takes one."""
+    variables = [text for name, text in os.environ.items() if name.startswith("TOWNLET_")]
+    for word in (*arguments, *variables):
+        value = word.partition("=")[2] if word.startswith("--") else word
+        if "://" in value:
+            refuse_address(value)
 
 
 def _fail(message: str, hint: str, code: int, shown: Callable[[object], str] = safe) -> NoReturn:

@@ -28,6 +28,7 @@ from townlet_core.errors import BusyError, DiskError, InputError, MissingError
 MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some kB
 LOCK_NAME = ".lock"
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_ADDRESS = re.compile(r"(?:^|[/:])[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path makes s3:/bucket of s3://bucket
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -72,9 +73,19 @@ def write_all(descriptor: int, data: bytes) -> None:
 def _create_folder(folder: Path) -> None:
     """Create a folder and its parents, each of them flushed into the one above it."""
     if not folder.exists():
+        refuse_address(f"{folder}/")
         _create_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
+
+
+def refuse_address(path: Path | str) -> None:
+    """Raise InputError for what names a place elsewhere, such as s3://bucket/x or https://host/x."""
+    if _ADDRESS.search(str(path)):
+        raise InputError(
+            f"{str(path).rstrip('/')}: is an address, expected a path on this machine",
+            "copy it here first, or mount it",
+        )
 
 
 def sync_folder(folder: Path) -> None:
@@ -104,6 +115,7 @@ def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     path = Path(path)
     kind = kind_of(path)
     if kind is None:
+        refuse_address(path)
         raise MissingError(f"{path}: no such file")
     if kind != "file":
         raise InputError(f"{path}: is a folder or a device, expected a file")

@@ -166,6 +166,11 @@ def _inside(name: Any, place: str, path: Path, limits: ReadLimits) -> Path:
     """
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 1024:
         raise SampleError(f"{place}: is {shown(name)}, expected a file name")
+    if "://" in name:
+        raise SampleError(
+            f"{place}: {shown(name, 200)} is an address, expected a file below the manifest's folder",
+            "copy it here first, and name it relative to the manifest",
+        )
     if os.path.isabs(name) or ".." in Path(name).parts:
         raise SampleError(
             f"{place}: {shown(name, 200)} leaves the manifest's folder",
