@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from townlet_cli.console import next_step, note, out, print_json, progress, safe, table, warn
+from townlet_cli.console import command, next_step, note, out, print_json, progress, safe, table, warn
 from townlet_cli.policies import open_network, open_policy
 from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
@@ -60,7 +59,9 @@ def capture(
     if score is not None and policy not in ("scripted", "random"):
         raise InputError("--score is for scripts; a checkpoint has its own critic", "leave it out")
     plan = load_scenario(scenario)
+    train: tuple[str, ...] = ("train", scenario, "--mode", "mixed")
     if auto_seed_agents and not plan.agents:
+        train = ("train", "--mode", "replay")  # nobody lives in the scenario itself
         plan = with_placeholder_agents(plan)
         note("no agents in the scenario: added alice and bob")
     folder = output or Path("captures") / plan.name
@@ -75,7 +76,7 @@ def capture(
     )
     check_settings(plan, settings)
     refuse_other_capture(folder, prefix, force)
-    acting, behaviour = open_policy(policy, plan, epsilon)
+    acting, behaviour = open_policy(policy, plan, epsilon, scenario)
     settings = settings._replace(behaviour=behaviour)
     if behaviour not in ("scripted", "random"):
         settings = settings._replace(value_source=behaviour)
@@ -83,13 +84,13 @@ def capture(
         from townlet_core.policy.learned import ScoredPolicy
         from townlet_core.policy.scripted import ScriptedPolicy
 
-        critic, source = open_network(score, plan, settings.seed)
+        critic, source = open_network(score, plan, scenario, settings.seed)
         acting = ScoredPolicy(ScriptedPolicy(plan, settings.epsilon), critic)
         settings = settings._replace(value_source=source)
     note_first_compilation(towns)
     with progress(f"capturing {plan.name}", settings.ticks * towns) as advance:
         result = run_capture(plan, acting, settings, folder, advance)
-    _report(plan, settings, result, as_json, f"townlet train {shlex.quote(scenario)} --mode mixed")
+    _report(plan, settings, result, as_json, command(*train, "--replay-manifest", result.manifest))
     if check:
         _check(plan, result)
 
@@ -116,7 +117,7 @@ def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json:
     counts = {name: result.totals[f"{name}_events"] for name in EVENTS}
     out.print(", ".join(f"{name} {n:g}" for name, n in counts.items() if n) or "no events")
     out.print(f"manifest: {safe(result.manifest)}")
-    next_step(f"{then} --replay-manifest {shlex.quote(str(result.manifest))}")
+    next_step(then)
 
 
 def _check(plan: Scenario, result: Capture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,9 +77,14 @@ def count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-def next_step(command: str) -> None:
-    """Suggest the command that people usually want next."""
-    note(f"[dim]next:[/dim] {safe(command)}")
+def command(*words: object) -> str:
+    """Write `townlet` and these words as they can be pasted into a shell."""
+    return shlex.join(("townlet", *map(str, words)))
+
+
+def next_step(step: str) -> None:
+    """Suggest what people usually want next."""
+    note(f"[dim]next:[/dim] {safe(step)}")
 
 
 def print_json(value: Any) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from townlet_cli.console import warn
+from townlet_cli.console import command, warn
 from townlet_core import io
-from townlet_core.errors import MissingError
+from townlet_core.errors import InputError, MissingError
 
 if TYPE_CHECKING:
     from townlet_core.capture.frames import Policy
@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from townlet_core.scenario.model import Scenario
 
 
-def open_policy(name: str, scenario: Scenario, epsilon: float | None) -> tuple[Policy, str]:
-    """Return the policy and how its data is marked: `scripted`, `random`, or the weights' sha256."""
+def open_policy(name: str, scenario: Scenario, epsilon: float | None, source: str) -> tuple[Policy, str]:
+    """Return the policy and how its data is marked: `scripted`, `random`, or the weights' sha256.
+
+    source: the name or file of the scenario, for the hint where the policy does not fit it.
+    """
     from townlet_core.policy.scripted import ScriptedPolicy
 
     if name == "scripted":
         return ScriptedPolicy(scenario, epsilon), name
     if name == "random":
         return ScriptedPolicy(scenario, 1.0), name
-    network, digest = open_network(name, scenario)
+    network, digest = open_network(name, scenario, source)
     from townlet_core.policy.learned import LearnedPolicy
 
     return LearnedPolicy(network), digest
@@ -41,7 +44,7 @@ def scenario_of_run(name: str) -> str | None:
     return None
 
 
-def open_network(name: str, scenario: Scenario, seed: int = 0) -> tuple[ActorCritic, str]:
+def open_network(name: str, scenario: Scenario, source: str, seed: int = 0) -> tuple[ActorCritic, str]:
     """Load a checkpoint's network, or make a `fresh` one; return it and how it is marked."""
     if name != "fresh" and io.kind_of(Path(name)) is None:
         raise MissingError(
@@ -56,5 +59,9 @@ def open_network(name: str, scenario: Scenario, seed: int = 0) -> tuple[ActorCri
     checkpoint = load_checkpoint(Path(name))
     for warning in checkpoint.warnings:
         warn(warning)
-    check_fits(checkpoint.about.network, scenario, name)
+    try:
+        check_fits(checkpoint.about.network, scenario, name)
+    except InputError as error:
+        error.hint = f"train one with: {command('train', source)}"  # by file, where it is not a bundled one
+        raise
     return restore_network(checkpoint), checkpoint.about.weights_sha256

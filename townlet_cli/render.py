@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import next_step, note, out, progress, safe, warn
+from townlet_cli.console import command, next_step, note, out, progress, safe, warn
 
 if TYPE_CHECKING:
     from townlet_core.render.film import Film, Part
@@ -88,8 +88,10 @@ def render(
         from townlet_cli.render_text import show_text
 
         show_text(film, tick, every, fps)
-        drawn_in = f" --scenario {shlex.quote(str(scenario))}" if scenario else ""
-        next_step(f"townlet replay render {shlex.quote(str(path))}{drawn_in} --format html")
+        asked = {"--scenario": scenario, "--town": town, "--episode": episode}
+        words = [word for option, value in asked.items() if value is not None for word in (option, value)]
+        words += ["--follow-links"] if follow_links else []
+        next_step(command("replay", "render", path, *words, "--format", "html"))
     elif form is Format.html:
         _write_page(film, target)
     else:
@@ -140,7 +142,7 @@ def _write_page(film: Film, target: Path) -> None:
     page = film_page(film)
     write_file(target, page)
     out.print(f"{safe(target)}: {_span(film)}, {len(page):,} bytes")
-    next_step(f"open {target} in a browser")
+    next_step(f"open {shlex.quote(str(target))} in a browser")
 
 
 def _write_picture(
@@ -164,7 +166,8 @@ def _write_picture(
     write_file(target, data)
     out.print(f"{safe(target)}: {said}, {len(data):,} bytes")
     note(f"[dim]recorded: {_span(film)}[/dim]")
-    next_step(f"look at {target}" + (" in a browser, which plays it" if form is Format.apng else ""))
+    player = " in a browser, which plays it" if form is Format.apng else ""
+    next_step(f"look at {shlex.quote(str(target))}{player}")
 
 
 def _span(film: Film) -> str:

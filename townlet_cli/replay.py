@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from townlet_cli.console import next_step, out, print_json, safe, table, warn
+from townlet_cli.console import command, next_step, out, print_json, safe, table, warn
 from townlet_cli.render import render
 
 replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_args_is_help=True)
@@ -96,7 +96,7 @@ def inspect(
     if found["kind"] == "sample":
         _print_sample(found)
     else:
-        _print_manifest(found)
+        _print_manifest(found, follow_links)
     if features:
         _print_features(found["features"])
 
@@ -122,7 +122,7 @@ def _print_sample(found: dict[str, Any]) -> None:
     out.print(metrics)
 
 
-def _print_manifest(found: dict[str, Any]) -> None:
+def _print_manifest(found: dict[str, Any], follow_links: bool) -> None:
     samples, shape = found["samples"], " × ".join(map(str, found["map_shape"]))
     out.print(
         f"{len(samples)} samples, {found['transitions']:,} transitions, map {shape}, "
@@ -135,7 +135,8 @@ def _print_manifest(found: dict[str, Any]) -> None:
         cells = (f"{metrics[name]:.4g}" if name in metrics else "–" for name in figures)
         rows.add_row(safe(sample["sample"]), safe(sample["agent_id"]), f"{metrics['timesteps']:.0f}", *cells)
     out.print(rows)
-    next_step(f"townlet train --mode replay --replay-manifest {found['file']}")
+    train = ("train", "--mode", "replay", "--replay-manifest", found["file"])
+    next_step(command(*train, *(["--follow-links"] if follow_links else [])))
 
 
 def _print_features(statistics: dict[str, Any]) -> None:

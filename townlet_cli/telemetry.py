@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from townlet_cli.console import count, next_step, plain, plain_lines, print_json, to_json, warn
+from townlet_cli.console import command, count, next_step, plain, plain_lines, print_json, to_json, warn
 from townlet_core.errors import CheckFailed, InputError, TownletError
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def watch(
     else:
         alerts = print_records(log, wanted, follow, stop, as_json)
     if fail_on_alert and alerts:
-        raise CheckFailed(f"{log}: {count(alerts, 'alert')}", f"townlet telemetry summary {log}")
-    next_step(f"townlet telemetry summary {log}")
+        raise CheckFailed(f"{log}: {count(alerts, 'alert')}", command("telemetry", "summary", log))
+    next_step(command("telemetry", "summary", log))
 
 
 @telemetry_app.command()
@@ -88,7 +88,7 @@ def summary(
     result = summarise(log, baseline, last)
     if result.damaged:
         lines = count(result.damaged, "damaged line")
-        warn(f"{log}: {lines} left out; townlet telemetry validate {log} lists them")
+        warn(f"{log}: {lines} left out; to list them: {command('telemetry', 'validate', log)}")
     if as_json or form is Format.json:
         print_json(summary_json(result))
     elif form is Format.markdown:
@@ -97,7 +97,7 @@ def summary(
         sys.stdout.write(summary_page(result))
     else:
         sys.stdout.write(plain_lines(summary_text(result)))
-        next_step(f"townlet telemetry summary {log} --format html > summary.html")
+        next_step(f"{command('telemetry', 'summary', log)} --format html > summary.html")
 
 
 @telemetry_app.command()
@@ -127,7 +127,7 @@ def validate(
     found = _print_check_json(checks) if as_json else _print_check(checks)
     if found:
         raise CheckFailed(count(found, "problem"), "docs/telemetry.md says what each field must hold")
-    next_step(f"townlet telemetry summary {logs[0]}")
+    next_step(command("telemetry", "summary", logs[0]))
 
 
 def _print_check(checks: list[LogCheck]) -> int:
