@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from townlet_cli.console import count, next_step, note, out, print_json, progress, safe, table, warn
+from townlet_cli.console import (
+    command,
+    count,
+    next_step,
+    note,
+    out,
+    print_json,
+    progress,
+    safe,
+    table,
+    warn,
+)
 from townlet_cli.policies import SCRIPTS, open_network, open_policy
 from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
@@ -76,7 +86,9 @@ def capture(
     if score is not None and policy not in SCRIPTS:
         raise InputError("--score is for scripts; a checkpoint has its own critic", "leave it out")
     plan, text = load_with_text(scenario)
+    train: tuple[str, ...] = ("train", scenario, "--mode", "mixed")
     if auto_seed_agents and not plan.agents:
+        train = ("train", "--mode", "replay")  # nobody lives in the scenario itself
         plan = with_placeholder_agents(plan)
         note("no agents in the scenario: added alice and bob")
     folder = output or Path("captures") / plan.name
@@ -90,7 +102,7 @@ def capture(
         compress=compress,
     )
     check_settings(plan, settings)
-    acting, behaviour = open_policy(policy, plan, epsilon, deterministic)
+    acting, behaviour = open_policy(policy, plan, epsilon, scenario, deterministic)
     settings = settings._replace(behaviour=behaviour, deterministic=deterministic)
     if check:
         refuse_uncheckable(plan, settings)
@@ -100,14 +112,14 @@ def capture(
         from townlet_core.policy.learned import ScoredPolicy
         from townlet_core.policy.scripted import ScriptedPolicy
 
-        critic, source = open_network(score, plan, settings.seed)
+        critic, source = open_network(score, plan, scenario, settings.seed)
         acting = ScoredPolicy(ScriptedPolicy(plan, settings.epsilon), critic)
         settings = settings._replace(value_source=source)
     _name_what_goes(refuse_existing_capture(plan, settings, folder, force), folder)
     note_first_compilation(towns)
     with progress(f"capturing {plan.name}", settings.ticks * towns) as advance:
         result = run_capture(plan, acting, settings, folder, advance, scenario_text=text, force=force)
-    _report(plan, settings, result, as_json, f"townlet train {shlex.quote(scenario)} --mode mixed")
+    _report(plan, settings, result, as_json, command(*train, "--replay-manifest", result.manifest))
     if check:
         _check(plan, result)
 
@@ -150,7 +162,7 @@ def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json:
     counts = {name: result.totals[f"{name}_events"] for name in EVENTS}
     out.print(", ".join(f"{name} {n:g}" for name, n in counts.items() if n) or "no events")
     out.print(f"manifest: {safe(result.manifest)}")
-    next_step(f"{then} --replay-manifest {shlex.quote(str(result.manifest))}")
+    next_step(then)
 
 
 def _check(plan: Scenario, result: Capture) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,9 +99,14 @@ def warn(message: str) -> None:
     err.print(f"[yellow]warning:[/yellow] {safe(message)}")
 
 
-def next_step(command: str) -> None:
-    """Suggest the command that people usually want next."""
-    note(f"[dim]next:[/dim] {safe(command)}")
+def command(*words: object) -> str:
+    """Write `townlet` and these words as they can be pasted into a shell."""
+    return shlex.join(("townlet", *map(str, words)))
+
+
+def next_step(step: str) -> None:
+    """Suggest what people usually want next."""
+    note(f"[dim]next:[/dim] {safe(step)}")
 
 
 def print_json(value: Any) -> None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import count, next_step, note, out, print_json, progress, safe, table, warn
+from townlet_cli.console import (
+    command,
+    count,
+    next_step,
+    note,
+    out,
+    print_json,
+    progress,
+    safe,
+    table,
+    warn,
+)
 from townlet_cli.policies import SCRIPTS, is_same_scenario, open_policy, scenario_of_run
+from townlet_core import io
 from townlet_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +57,7 @@ def evaluate(
     for name, own in trained_in.items():
         if own != chosen and not is_same_scenario(own, plan):
             warn(f"{name} was trained in {own}, and is evaluated in {plan.name}")
-    opened = [(name, *open_policy(name, plan, None, deterministic)) for name in policies]
+    opened = [(name, *open_policy(name, plan, None, chosen, deterministic)) for name in policies]
     note_first_compilation()
     results: dict[str, dict[str, Estimate]] = {}
     with progress(f"evaluating on {plan.name}", episodes * len(opened)) as advance:
@@ -83,9 +95,12 @@ def evaluate(
     out.print(rows)
     for measure, meaning in MEASURES.items():
         note(f"[dim]{measure}: {meaning}[/dim]")
-    what = f"{shlex.quote(chosen)} --policy {shlex.quote(policies[0])}"
-    what += " --deterministic" if deterministic and policies[0] not in SCRIPTS else ""
-    next_step(f"townlet capture {what} --output captures/{plan.name}-policy")
+    folder, n = f"captures/{plan.name}-policy", 1
+    while io.kind_of(Path(folder)):
+        n += 1
+        folder = f"captures/{plan.name}-policy-{n}"
+    greedy = ("--deterministic",) if deterministic and policies[0] not in SCRIPTS else ()
+    next_step(command("capture", chosen, "--policy", policies[0], *greedy, "--output", folder))
 
 
 def _as_dict(result: dict[str, Estimate]) -> dict[str, dict[str, float]]:

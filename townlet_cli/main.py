@@ -34,6 +34,7 @@ from townlet_core.errors import (
     TownletError,
     TownletWarning,
 )
+from townlet_core.io import refuse_address
 
 GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug")
 HERE, CORE = Path(__file__).parent, Path(townlet_core.__file__).parent
@@ -81,6 +82,7 @@ def run() -> None:
     prepare_streams()
     arguments = _globals_first(sys.argv[1:])
     try:
+        _refuse_addresses(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
             code = app(arguments, prog_name="townlet", standalone_mode=False)
@@ -149,6 +151,15 @@ def _globals_first(arguments: list[str]) -> list[str]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = [a for a in arguments[:end] if a in GLOBAL_FLAGS]
     return moved + [a for a in arguments[:end] if a not in GLOBAL_FLAGS] + arguments[end:]
+
+
+def _refuse_addresses(arguments: list[str]) -> None:
+    """Refuse s3://bucket/x and the like in every option, argument and variable: none of them takes one."""
+    variables = [text for name, text in os.environ.items() if name.startswith("TOWNLET_")]
+    for word in (*arguments, *variables):
+        value = word.partition("=")[2] if word.startswith("--") else word
+        if "://" in value:
+            refuse_address(value)
 
 
 def _fail(message: str, hint: str, code: int, shown: Callable[[object], str] = safe) -> NoReturn:

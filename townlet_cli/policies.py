@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from townlet_cli.console import warn
+from townlet_cli.console import command, warn
 from townlet_core import io
-from townlet_core.errors import MissingError
+from townlet_core.errors import InputError, MissingError
 
 if TYPE_CHECKING:
     from townlet_core.capture.frames import Policy
@@ -18,11 +18,12 @@ SCRIPTS = ("scripted", "random")  # policies that no checkpoint decides
 
 
 def open_policy(
-    name: str, scenario: Scenario, epsilon: float | None, deterministic: bool = False
+    name: str, scenario: Scenario, epsilon: float | None, source: str, deterministic: bool = False
 ) -> tuple[Policy, str]:
     """Return the policy and how its data is marked: `scripted`, `random`, or the weights' sha256.
 
     epsilon is for the script, `deterministic` for checkpoints: the most probable action instead of sampling.
+    source: the name or file of the scenario, for the hint where the policy does not fit it.
     """
     from townlet_core.policy.scripted import ScriptedPolicy
 
@@ -30,7 +31,7 @@ def open_policy(
         return ScriptedPolicy(scenario, epsilon), name
     if name == "random":
         return ScriptedPolicy(scenario, 1.0), name
-    network, digest = open_network(name, scenario)
+    network, digest = open_network(name, scenario, source)
     from townlet_core.policy.learned import LearnedPolicy
 
     return LearnedPolicy(network, deterministic=deterministic), digest
@@ -63,7 +64,7 @@ def is_same_scenario(name: str, scenario: Scenario) -> bool:
     return scenario_sha256(load_scenario(name)) == scenario_sha256(scenario)
 
 
-def open_network(name: str, scenario: Scenario, seed: int = 0) -> tuple[ActorCritic, str]:
+def open_network(name: str, scenario: Scenario, source: str, seed: int = 0) -> tuple[ActorCritic, str]:
     """Load a checkpoint's network, or make a `fresh` one; return it and how it is marked."""
     if name != "fresh" and io.kind_of(Path(name)) is None:
         raise MissingError(
@@ -78,5 +79,9 @@ def open_network(name: str, scenario: Scenario, seed: int = 0) -> tuple[ActorCri
     checkpoint = load_checkpoint(Path(name))
     for warning in checkpoint.warnings:
         warn(warning)
-    check_fits(checkpoint.about.network, scenario, name)
+    try:
+        check_fits(checkpoint.about.network, scenario, name)
+    except InputError as error:
+        error.hint = f"train one with: {command('train', source)}"  # by file, where it is not a bundled one
+        raise
     return restore_network(checkpoint), checkpoint.about.weights_sha256

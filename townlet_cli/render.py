@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import count, next_step, note, out, progress, safe, warn
+from townlet_cli.console import command, count, next_step, note, out, progress, safe, warn
 
 if TYPE_CHECKING:
     from townlet_core.render.film import Film, Part
@@ -66,14 +66,18 @@ def render(
     fps: Annotated[
         int, typer.Option(min=1, max=60, help="Frames per second; apng and ansi on a terminal.")
     ] = 8,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Read also what links lead to outside of the folder.")
+    ] = False,
 ) -> None:
     """Play a recording again and show it; what cannot be played again is shown as its agent saw it."""
     from townlet_core.io import refuse_existing
     from townlet_core.render.film import Part
     from townlet_core.render.recording import load_recording
+    from townlet_core.replay.limits import ReadLimits
 
     _refuse_idle_options(form, output, tick, every)
-    recording = load_recording(path, town, episode)
+    recording = load_recording(path, town, episode, ReadLimits(follow_links=follow_links))
     target = output or _beside(recording.path, form, town, episode)
     if form is not Format.ansi:
         refuse_existing(target, force)
@@ -84,8 +88,10 @@ def render(
         from townlet_cli.render_text import show_text
 
         show_text(film, tick, every, fps)
-        drawn_in = f" --scenario {shlex.quote(str(scenario))}" if scenario else ""
-        next_step(f"townlet replay render {shlex.quote(str(path))}{drawn_in} --format html")
+        asked = {"--scenario": scenario, "--town": town, "--episode": episode}
+        words = [word for option, value in asked.items() if value is not None for word in (option, value)]
+        words += ["--follow-links"] if follow_links else []
+        next_step(command("replay", "render", path, *words, "--format", "html"))
     elif form is Format.html:
         _write_page(film, target)
     else:
@@ -136,7 +142,7 @@ def _write_page(film: Film, target: Path) -> None:
     page = film_page(film)
     write_file(target, page)
     out.print(f"{safe(target)}: {_span(film)}, {len(page):,} bytes")
-    next_step(f"open {target} in a browser")
+    next_step(f"open {shlex.quote(str(target))} in a browser")
 
 
 def _write_picture(
@@ -160,7 +166,8 @@ def _write_picture(
     write_file(target, data)
     out.print(f"{safe(target)}: {said}, {len(data):,} bytes")
     note(f"[dim]recorded: {_span(film)}[/dim]")
-    next_step(f"look at {target}" + (" in a browser, which plays it" if form is Format.apng else ""))
+    player = " in a browser, which plays it" if form is Format.apng else ""
+    next_step(f"look at {shlex.quote(str(target))}{player}")
 
 
 def _span(film: Film) -> str:

@@ -7,13 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from townlet_cli.console import count, next_step, out, print_json, safe, table, warn
+from townlet_cli.console import command, count, next_step, out, print_json, safe, table, warn
 from townlet_cli.render import render
 
 replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_args_is_help=True)
 
 _BAR_WIDTH = 30
 
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read also what links lead to outside of the folder.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
@@ -23,12 +26,15 @@ def validate(
     for_training: Annotated[
         bool, typer.Option("--for-training", help="Check also what training needs.")
     ] = False,
+    follow_links: FollowLinks = False,
     json: Json = False,
 ) -> None:
     """Report every problem and every weakness; exit 1 if there is a problem."""
+    from townlet_core.replay.limits import ReadLimits
     from townlet_core.replay.validate import validate_path
 
-    reports = [(path, validate_path(path, for_training=for_training)) for path in paths]
+    limits = ReadLimits(follow_links=follow_links)
+    reports = [(path, validate_path(path, limits, for_training)) for path in paths]
     if json:
         found = [{"path": str(path), **report.as_dict()} for path, report in reports]
         print_json({"ok": all(report["ok"] for report in found), "reports": found})
@@ -71,12 +77,14 @@ def inspect(
     features: Annotated[
         bool, typer.Option("--features", help="Show mean and spread of each feature.")
     ] = False,
+    follow_links: FollowLinks = False,
     json: Json = False,
 ) -> None:
     """Show what is inside: shapes, agents, metrics, actions, rewards."""
     from townlet_core.replay.describe import describe_path
+    from townlet_core.replay.limits import ReadLimits
 
-    found = describe_path(path, features=features)
+    found = describe_path(path, ReadLimits(follow_links=follow_links), features)
     if json:
         print_json(found)
         return
@@ -85,7 +93,7 @@ def inspect(
     if found["kind"] == "sample":
         _print_sample(found)
     else:
-        _print_manifest(found)
+        _print_manifest(found, follow_links)
     if features:
         _print_features(found["features"])
 
@@ -117,7 +125,7 @@ def _print_sample(found: dict[str, Any]) -> None:
     out.print(metrics)
 
 
-def _print_manifest(found: dict[str, Any]) -> None:
+def _print_manifest(found: dict[str, Any], follow_links: bool) -> None:
     samples, shape = found["samples"], " × ".join(map(str, found["map_shape"]))
     out.print(
         f"{count(len(samples), 'sample')}, {count(found['transitions'], 'transition')}, map {shape}, "
@@ -130,7 +138,8 @@ def _print_manifest(found: dict[str, Any]) -> None:
         cells = (f"{metrics[name]:.4g}" if name in metrics else "–" for name in figures)
         rows.add_row(safe(sample["sample"]), safe(sample["agent_id"]), f"{metrics['timesteps']:.0f}", *cells)
     out.print(rows)
-    next_step(f"townlet train --mode replay --replay-manifest {found['file']}")
+    train = ("train", "--mode", "replay", "--replay-manifest", found["file"])
+    next_step(command(*train, *(["--follow-links"] if follow_links else [])))
 
 
 def _print_features(statistics: dict[str, Any]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from townlet_cli.console import next_step, note, out, safe, warn
+from townlet_cli.console import command, next_step, note, out, safe, warn
 
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
@@ -45,14 +44,13 @@ def new(
         io.write_file(beside, wanted)
         note(f"wrote {safe(beside)}, for editors")
     elif io.read_file(beside) != wanted:
-        renew = f"townlet scenario schema --force --output {shlex.quote(str(beside))}"
+        renew = command("scenario", "schema", "--force", "--output", beside)
         warn(f"{beside}: is of another version; renew it with: {renew}")
     io.write_file(file, text.encode())
     out.print(f"wrote {safe(file)}")
-    shown = shlex.quote(str(file))
-    next_step(f"townlet scenario show {shown}")
-    next_step(f"townlet scenario validate {shown}")
-    next_step(f"townlet capture {shown} --check")
+    next_step(command("scenario", "show", file))
+    next_step(command("scenario", "validate", file))
+    next_step(command("capture", file, "--check"))
 
 
 def schema(

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import enum
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from townlet_cli.console import count, next_step, note, plain, plain_lines, print_json, safe, to_json, warn
+from townlet_cli.console import (
+    command,
+    count,
+    next_step,
+    note,
+    plain,
+    plain_lines,
+    print_json,
+    safe,
+    to_json,
+    warn,
+)
 from townlet_cli.waiting import wait_for_more
 from townlet_core.errors import CheckFailed, InputError, TownletError
 
@@ -75,12 +85,12 @@ def watch(
     else:
         print_records(seen, wait, stop, as_json)
     if fail_on_alert and seen.alerts:
-        raise CheckFailed(f"{seen.path}: {count(seen.alerts, 'alert')}", _command("summary", log))
+        raise CheckFailed(f"{seen.path}: {count(seen.alerts, 'alert')}", command("telemetry", "summary", log))
     if fail_on_alert and (reasons := seen.not_seen()):
         what = f"{seen.path}: no alert, but not everything was looked at: {'; '.join(reasons)}"
-        raise CheckFailed(what, _command("validate", log))
+        raise CheckFailed(what, command("telemetry", "validate", log))
     if not is_stream(seen.path):
-        next_step(_command("summary", log))
+        next_step(command("telemetry", "summary", log))
 
 
 def _find_log(path: Path) -> Path:
@@ -110,10 +120,6 @@ def _wait_for_log(path: Path) -> Path:
     return _find_log(path)
 
 
-def _command(name: str, log: Path, *options: str) -> str:
-    return shlex.join(["townlet", "telemetry", name, str(log), *options])
-
-
 @telemetry_app.command()
 def summary(
     log: LogArgument,
@@ -134,7 +140,7 @@ def summary(
     result = summarise(_find_log(log), _find_log(baseline) if baseline else None, last, warn)
     if result.damaged:
         lines = count(result.damaged, "damaged line")
-        warn(f"{result.path}: {lines} left out; {_command('validate', log)} lists them")
+        warn(f"{result.path}: {lines} left out; {command('telemetry', 'validate', log)} lists them")
     if baseline and not result.drifts:
         warn(f"{result.path}: has no field in common with {baseline}, so there is no drift to tell")
     if as_json or form is Format.json:
@@ -146,7 +152,7 @@ def summary(
     else:
         sys.stdout.write(plain_lines(summary_text(result)))
         if not is_stream(log):
-            next_step(_command("summary", log, "--format", "html") + " > summary.html")
+            next_step(command("telemetry", "summary", log, "--format", "html") + " > summary.html")
 
 
 @telemetry_app.command()
@@ -180,7 +186,7 @@ def validate(
     if found:
         raise CheckFailed(count(found, "problem"), "docs/telemetry.md says what each field must hold")
     if not is_stream(logs[0]):
-        next_step(_command("summary", logs[0]))
+        next_step(command("telemetry", "summary", logs[0]))
 
 
 def _print_check(checks: list[LogCheck]) -> int:

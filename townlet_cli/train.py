@@ -77,6 +77,7 @@ def train(
         bool | None,
         data(help="Read recordings when they are due, in bounded memory."),
     ] = None,
+    follow_links: Annotated[bool | None, data(help="Follow links out of the recordings' folder.")] = None,
     capture_dir: Annotated[
         Path | None,
         data(

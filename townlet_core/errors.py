@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from itertools import islice
+
+MAX_SHOWN = 80  # characters of a value, and of a word compared with known ones
+_LEVELS, _ENTRIES = 3, 4  # of a list or mapping that is shown
 
 DISK_HINT = "check free space and permissions, then run the command again"
 
@@ -100,7 +104,39 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{plural}" if number else f"no {noun}{plural}"
 
 
-def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
+def shown(value: object, most: int = MAX_SHOWN) -> str:
+    """Show a value that was found, for a message: on one line, escaped, in at most `most` characters.
+
+    What it costs does not depend on the value: a list that holds another a thousand times over, as aliases
+    in YAML make it, and a text of a gigabyte take no longer than a number.
+    """
+    text = printable(repr(value[: most + 1]) if isinstance(value, str) else _brief(value, _LEVELS))
+    if len(text) <= most:
+        return text
+    return text[: most - 4] + "...'" if isinstance(value, str) else text[: most - 3] + "..."
+
+
+def _brief(value: object, levels: int) -> str:
+    """Write a value as Python does, but only the first entries of what has many, and so many levels deep."""
+    if isinstance(value, str | bytes):
+        return repr(value[: MAX_SHOWN + 1])
+    if isinstance(value, int) and value.bit_length() > 256:  # Python refuses to write very long ones
+        return f"a number of {value.bit_length():,} bits"
+    if isinstance(value, dict | list | tuple):
+        left, right = "{}" if isinstance(value, dict) else "[]" if isinstance(value, list) else "()"
+        if value and levels == 0:
+            return f"{left}...{right}"
+        first = list(islice(value.items() if isinstance(value, dict) else value, _ENTRIES))
+        if isinstance(value, dict):
+            words = [f"{_brief(key, 0)}: {_brief(entry, levels - 1)}" for key, entry in first]
+        else:
+            words = [_brief(entry, levels - 1) for entry in first]
+        return left + ", ".join(words + ["..."] * (len(value) > _ENTRIES)) + right
+    return f"a value of type {type(value).__name__}" if hasattr(value, "__len__") else repr(value)
+
+
+def did_you_mean(word: object, known: list[str] | tuple[str, ...]) -> str:
     """Return ` (did you mean 'x'?)` for the known word nearest to `word`, or an empty string."""
-    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    is_word = isinstance(word, str) and len(word) <= MAX_SHOWN  # comparing takes time with longer ones
+    nearest = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5) if is_word else []
     return f" (did you mean '{nearest[0]}'?)" if nearest else ""

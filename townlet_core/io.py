@@ -6,6 +6,7 @@ the disk, renamed, and the folder is flushed too. Every OSError leaves here as a
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import fcntl
@@ -28,6 +29,7 @@ MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some
 LOCK_NAME = ".lock"
 BUSY_HINT = "wait for it to end, stop it, or write somewhere else"
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_ADDRESS = re.compile(r"(?:^|[/:])[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path makes s3:/bucket of s3://bucket
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -73,9 +75,19 @@ def write_all(descriptor: int, data: bytes) -> None:
 def _create_folder(folder: Path) -> None:
     """Create a folder and its parents, each of them flushed into the one above it."""
     if not folder.exists():
+        refuse_address(f"{folder}/")
         _create_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
+
+
+def refuse_address(path: Path | str) -> None:
+    """Raise InputError for what names a place elsewhere, such as s3://bucket/x or https://host/x."""
+    if _ADDRESS.search(str(path)):
+        raise InputError(
+            f"{str(path).rstrip('/')}: is an address, expected a path on this machine",
+            "copy it here first, or mount it",
+        )
 
 
 def sync_folder(folder: Path) -> None:
@@ -105,6 +117,7 @@ def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     path = Path(path)
     kind = kind_of(path)
     if kind is None:
+        refuse_address(path)
         raise MissingError(f"{path}: no such file")
     if kind != "file":
         raise InputError(f"{path}: is a folder or a device, expected a file")
@@ -128,9 +141,30 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:
 def parse_json(data: bytes, name: str) -> Any:
     """Parse JSON bytes; `name` opens the message of the InputError that damaged text raises."""
     try:
-        return orjson.loads(data)
+        return orjson.loads(without_mark(data))
     except orjson.JSONDecodeError as error:
         raise InputError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """Decode UTF-8. Raises InputError that begins with `name` and gives the place of a byte that is none."""
+    try:
+        return without_mark(data).decode()
+    except UnicodeDecodeError as error:
+        line, column, message = explain_bad_byte(error)
+        raise InputError(f"{name}:{line}:{column}: {message}") from error
+
+
+def explain_bad_byte(error: UnicodeDecodeError) -> tuple[int, int, str]:
+    """Return line and column, both from 1, of a byte that is not UTF-8, and what to say of it."""
+    before = error.object[: error.start]
+    column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+    return before.count(b"\n") + 1, column, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text"
+
+
+def without_mark(data: bytes) -> bytes:
+    """Drop the byte-order mark that some editors write before UTF-8 text; every format is read without it."""
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def sha256(data: bytes) -> str:

@@ -329,7 +329,9 @@ def test_the_room_opens_without_the_simulator_and_without_torch():
         "print(*sorted(m for m in loaded if not m.startswith('townlet_core.replay')))"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout.split() == [f"townlet_core.{name}" for name in ("errors", "io", "rng", "vocab")]
+    assert result.stdout.split() == [
+        f"townlet_core.{name}" for name in ("errors", "io", "plain_yaml", "rng", "vocab")
+    ]
 
 
 def test_digests_are_verified_when_a_dataset_opens(capture, tmp_path):

@@ -1,5 +1,6 @@
 """docs/data.md names what the code names, in the same order."""
 
+import ast
 import dataclasses
 import re
 from pathlib import Path
@@ -90,5 +91,5 @@ def test_the_features_of_perturbed_towns_are_listed_in_order():
 
 
 def test_every_limit_is_listed_with_its_default():
-    documented = {row[0].strip("`"): int(row[1].replace(",", "")) for row in rows("## Limits")}
+    documented = {row[0].strip("`"): ast.literal_eval(row[1].replace(",", "")) for row in rows("## Limits")}
     assert documented == dataclasses.asdict(ReadLimits())

@@ -41,7 +41,7 @@ BAD = {
     "reason 'hunger', expected ghost_step, contention, impatience": CONFLICT | {"reason": "hunger"},
     "queue_length is -1": CONFLICT | {"queue_length": -1},
     "intensity is 7, expected": CONFLICT | {"intensity": 7},
-    "unknown event type 'None'": {"tick": 1, "town": 1},
+    "unknown event type None": {"tick": 1, "town": 1},
 }
 
 

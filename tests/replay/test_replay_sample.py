@@ -140,7 +140,7 @@ METADATA_RULES = {
     "variant is 'full', expected 'hybrid'": {"variant": "full"},
     "action_lookup is not the fixed vocabulary": {"action_lookup": {"wait": 0}},
     r"agent_id is '\.\./a b'": {"agent_id": "../a b"},
-    "training_arrays lists colour": {"training_arrays": ["colour"]},
+    "training_arrays lists 'colour'": {"training_arrays": ["colour"]},
     "metrics are not finite numbers": {"metrics": {"reward_sum": None}},
 }
 

@@ -197,5 +197,18 @@ def test_metrics_of_names_that_no_file_can_have_are_problems(capture):
     os.symlink("loop.npz", capture / "loop.npz")
     names = ("a\0b.npz", "x" * 300 + ".npz", "loop.npz")
     save_metrics(capture, "t", {name: {"ticks": 1.0} for name in names})
-    found = {finding.place: finding.message for finding in validate_path(capture).problems}
-    assert found == dict.fromkeys(names, "is not beside the metrics")
+    found = {finding.place: finding.message for finding in validate_path(capture / "t_metrics.json").problems}
+    assert found == dict.fromkeys((name[:200] for name in names), "is not beside the metrics")
+
+
+def test_no_finding_shows_more_of_a_value_than_fits_on_a_line(tmp_path):
+    save_sample(make_sample(), tmp_path, "a")
+    sound = json.loads((tmp_path / "a.json").read_text())
+    long = "\x1b" * 100_000
+    huge = [[[long] * 9] * 9] * 9
+    for key in sound:
+        for value in (long, huge[:1], {long: 1}):
+            (tmp_path / "a.json").write_text(json.dumps({**sound, key: value}))
+            for finding in validate_path(tmp_path / "a.npz").findings:
+                assert len(str(finding).removeprefix(str(tmp_path))) < 600
+                assert str(finding).isprintable()

@@ -320,3 +320,18 @@ def test_a_bundled_scenario_loads_and_is_named_after_its_file(name):
     assert load_scenario(name).name == name
     with open(path) as file:  # an independent reader sees the same top level
         assert YAML(typ="safe").load(file)["name"] == name
+
+
+def test_a_text_that_aliases_repeat_without_end_is_refused(tmp_path):
+    text = "x" * 40_000
+    (tmp_path / "a.yaml").write_text(f"description: &a {text}\nagents: [{'*a, ' * 100}]\n")
+    with pytest.raises(ScenarioError, match=r"a\.yaml:2:\d+: agents\[\d+\]: more than 1,048,576 characters"):
+        load_scenario(tmp_path / "a.yaml")
+
+
+def test_a_file_of_nothing_but_mistakes_is_told_in_a_bounded_message(tmp_path):
+    deep = "".join(f"{' ' * depth}{'k' * 100}:\n" for depth in range(14))
+    (tmp_path / "a.yaml").write_text(deep + "".join(f"{' ' * 14}b{i}: .inf\n" for i in range(900)))
+    with pytest.raises(ScenarioError, match="and 400 more mistakes") as caught:
+        load_scenario(tmp_path / "a.yaml")
+    assert len(str(caught.value)) < 100 * 400

@@ -12,7 +12,7 @@ from townlet_core import __version__, io
 from townlet_core.capture.folder import Standing, look_at, refuse_other_capture, remove_capture
 from townlet_core.capture.frames import Policy, allocate_frames, collect
 from townlet_core.capture.samples import cut_samples
-from townlet_core.errors import InputError, did_you_mean
+from townlet_core.errors import InputError, did_you_mean, shown
 from townlet_core.replay.events import save_events
 from townlet_core.replay.manifest import save_manifest
 from townlet_core.replay.metrics import TOTAL, save_metrics
@@ -141,12 +141,16 @@ def check_settings(scenario: Scenario, settings: CaptureSettings) -> list[int]:
     if not ids:
         raise InputError(f"{scenario.name}: has no agents to record", "add some, or use --auto-seed-agents")
     if not NAME_PATTERN.fullmatch(settings.prefix):
-        raise InputError(f"prefix {settings.prefix!r}: expected 1 to 64 letters, digits, '_', '.' or '-'")
+        raise InputError(
+            f"prefix {shown(settings.prefix)}: expected 1 to 64 letters, digits, '_', '.' or '-'"
+        )
     if settings.agent is None:
         return list(range(len(ids)))
     if settings.agent not in ids:
         near = did_you_mean(settings.agent, ids)
-        raise InputError(f"{scenario.name}: no agent {settings.agent!r}{near}", f"agents: {', '.join(ids)}")
+        raise InputError(
+            f"{scenario.name}: no agent {shown(settings.agent)}{near}", f"agents: {', '.join(ids)}"
+        )
     return [ids.index(settings.agent)]
 
 

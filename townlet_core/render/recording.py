@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, SampleError, TownletError
+from townlet_core.errors import InputError, SampleError, TownletError, shown
+from townlet_core.replay.folder import MANIFEST_ENDINGS
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import (
-    MANIFEST_ENDINGS,
     Manifest,
     ManifestEntry,
     companion,
@@ -107,7 +107,7 @@ def _story_of(entry: ManifestEntry, limits: ReadLimits) -> _Story | None:
         number = capture.get(name)
         if type(number) is not int or not 0 <= number < below:
             raise SampleError(
-                f"{entry.meta}: capture.{name} is {str(number)[:40]}, expected a whole number < {below:,}",
+                f"{entry.meta}: capture.{name} is {shown(number, 40)}, expected a whole number < {below:,}",
                 "capture it again with `townlet capture`",
             )
     return _Story(capture["town"], capture["episode"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, shown
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.render.book import NOBODY_SAYS, Book
 from townlet_core.render.film import WHOLE, Film, Part
@@ -34,7 +34,7 @@ def scenario_of(recording: Recording, given: Path | None) -> Scenario:
     path = given or recording.scenario or bundled_scenarios().get(name)
     if path is None:
         raise InputError(
-            f"{recording.path}: was recorded in the scenario {name!r}, which does not come with Townlet",
+            f"{recording.path}: was recorded in the scenario {shown(name)}, which does not come with Townlet",
             "name its file with --scenario FILE",
         )
     scenario = load_scenario(path)
@@ -42,7 +42,7 @@ def scenario_of(recording: Recording, given: Path | None) -> Scenario:
         scenario = with_placeholder_agents(scenario)
     if digest != scenario_sha256(scenario):
         raise InputError(
-            f"{recording.path}: was recorded in another version of the scenario {name!r} "
+            f"{recording.path}: was recorded in another version of the scenario {shown(name)} "
             f"(sha256 {str(digest)[:12]}…, {path} has {scenario_sha256(scenario)[:12]}…)",
             "name the file it was recorded in with --scenario FILE, or capture it again",
         )

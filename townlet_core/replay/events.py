@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError, did_you_mean
+from townlet_core.errors import InputError, MissingError, did_you_mean, shown
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.vocab import CONFLICT_REASONS, EVENTS
 
@@ -41,6 +41,7 @@ def load_events(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[dic
                 number += 1
                 if len(line) > limits.max_line_bytes:
                     raise InputError(f"{path}:{number}: is longer than {limits.max_line_bytes:,} bytes")
+                line = io.without_mark(line) if number == 1 else line
                 if line.strip():  # a blank line is no event, and no damage
                     yield _parse(line, f"{path}:{number}")
     except OSError as error:
@@ -61,12 +62,10 @@ def _parse(line: bytes, place: str) -> dict[str, Any]:
         raise InputError(f"{place}: is not a JSON object")
     for key in ("tick", "town"):
         if type(event.get(key)) is not int or event[key] < 0:
-            raise InputError(f"{place}: {key} is {str(event.get(key))[:40]}, expected a number from 0")
+            raise InputError(f"{place}: {key} is {shown(event.get(key), 40)}, expected a number from 0")
     kind = event.get("type")
     if kind not in EVENTS:
-        raise InputError(
-            f"{place}: unknown event type {str(kind)[:40]!r}{did_you_mean(str(kind)[:40], EVENTS)}"
-        )
+        raise InputError(f"{place}: unknown event type {shown(kind, 40)}{did_you_mean(kind, EVENTS)}")
     if kind == "queue_conflict":
         _check_conflict(event, place)
     return event
@@ -78,11 +77,11 @@ def _check_conflict(event: dict[str, Any], place: str) -> None:
         raise InputError(f"{place}: queue_conflict has no {', '.join(missing)}")
     if event["reason"] not in CONFLICT_REASONS:
         raise InputError(
-            f"{place}: reason {str(event['reason'])[:40]!r}, expected {', '.join(CONFLICT_REASONS)}"
+            f"{place}: reason {shown(event['reason'], 40)}, expected {', '.join(CONFLICT_REASONS)}"
         )
     if type(event["queue_length"]) is not int or event["queue_length"] < 0:
         raise InputError(
-            f"{place}: queue_length is {str(event['queue_length'])[:40]}, expected a number from 0"
+            f"{place}: queue_length is {shown(event['queue_length'], 40)}, expected a number from 0"
         )
     if type(event["intensity"]) not in (int, float) or not 0.1 <= event["intensity"] <= 5:
-        raise InputError(f"{place}: intensity is {str(event['intensity'])[:40]}, expected .1 to 5")
+        raise InputError(f"{place}: intensity is {shown(event['intensity'], 40)}, expected .1 to 5")

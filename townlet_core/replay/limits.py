@@ -21,6 +21,7 @@ class ReadLimits:
     max_samples: int = 100_000  # entries of one manifest
     max_line_bytes: int = 64 << 10  # one event
     max_memory_bytes: int = 8 << 30  # a dataset that is not streaming
+    follow_links: bool = False  # read also what links lead to outside of the folder that holds them
 
 
 DEFAULT_LIMITS = ReadLimits()

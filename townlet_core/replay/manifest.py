@@ -9,22 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.tokens import AliasToken, TagToken
-
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError, SampleError
+from townlet_core.errors import InputError, MissingError, SampleError, shown
+from townlet_core.plain_yaml import read_yaml
+from townlet_core.replay.folder import FOLLOW, MANIFEST_ENDINGS, leads_out_words, where_it_leads
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
 from townlet_core.replay.schema import RECAPTURE, Finding
 
-MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MAX_YAML_DEPTH = 50  # of brackets
-_MAX_YAML_BYTES = 1 << 20  # people write YAML by hand; machines write JSON
 
 
 class ManifestEntry(NamedTuple):
@@ -100,9 +95,8 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
         raise SampleError(f"{path}: lists no samples", "capture some with `townlet capture`")
     if len(listed) > limits.max_samples:
         raise SampleError(f"{path}: lists {len(listed):,} samples, expected at most {limits.max_samples:,}")
-    folder = os.path.realpath(path.parent)
-    entries = tuple(_entry(value, f"{path}: samples[{i}]", path, folder) for i, value in enumerate(listed))
-    return Manifest(path, entries, metadata, None if others is None else _files(others, path, folder))
+    entries = tuple(_entry(value, f"{path}: samples[{i}]", path, limits) for i, value in enumerate(listed))
+    return Manifest(path, entries, metadata, None if others is None else _files(others, path, limits))
 
 
 def sample_or_manifest(path: Path) -> Path:
@@ -176,43 +170,19 @@ def _check_meta(entry: ManifestEntry, limits: ReadLimits) -> list[Finding]:
 def _read(path: Path, limits: ReadLimits) -> Any:
     if io.kind_of(path) not in ("file", None):
         raise InputError(f"{path}: is not a file, expected a manifest")
-    if path.suffix not in (".yaml", ".yml"):
-        return io.read_json(path, limits.max_manifest_bytes)
-    data = io.read_file(path, min(_MAX_YAML_BYTES, limits.max_manifest_bytes))
-    try:
-        _refuse_bombs(data, path)
-        return io.parse_json(io.dump_json(YAML(typ="safe", pure=True).load(data)), str(path))
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
-    # Dates and numbers that are none; endless nesting; keys that are no text.
-    except (ValueError, RecursionError, TypeError) as error:
-        raise InputError(f"{path}: not YAML we can read: {' '.join(str(error).split())}") from error
+    return (
+        read_yaml(path) if path.suffix in (".yaml", ".yml") else io.read_json(path, limits.max_manifest_bytes)
+    )
 
 
-def _refuse_bombs(data: bytes, path: Path) -> None:
-    """Refuse YAML that costs far more to build than to read, aliases and deep nesting, and tags."""
-    depth = 0
-    for bracket in re.findall(rb"[\[\]{}]", data):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > _MAX_YAML_DEPTH:
-            raise InputError(f"{path}: nests brackets {depth} deep, expected at most {_MAX_YAML_DEPTH}")
-    for token in YAML(typ="safe", pure=True).scan(data):
-        if isinstance(token, AliasToken):
-            raise InputError(f"{path}: uses YAML aliases, with which a small file can grow without bound")
-        if isinstance(token, TagToken):
-            raise InputError(f"{path}:{token.start_mark.line + 1}: uses a YAML tag, expected plain YAML")
-
-
-def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:
+def _entry(value: Any, place: str, path: Path, limits: ReadLimits) -> ManifestEntry:
     entry = {"sample": value} if isinstance(value, str) else value
     if not isinstance(entry, dict) or "sample" not in entry:
         raise SampleError(f"{place}: is not a sample; expected a file name or {{'sample': FILE}}")
     name, meta = entry["sample"], entry.get("meta")
-    sample = _sample_file(name, ".npz", f"{place}.sample", path, folder)
+    sample = _sample_file(name, ".npz", f"{place}.sample", path, limits)
     if meta is not None:
-        meta = _sample_file(meta, ".json", f"{place}.meta", path, folder)
+        meta = _sample_file(meta, ".json", f"{place}.meta", path, limits)
     return ManifestEntry(
         name=name,
         sample=sample,
@@ -226,22 +196,22 @@ def _entry(value: Any, place: str, path: Path, folder: str) -> ManifestEntry:
     )
 
 
-def _sample_file(name: Any, suffix: str, place: str, path: Path, folder: str) -> Path:
+def _sample_file(name: Any, suffix: str, place: str, path: Path, limits: ReadLimits) -> Path:
     """A sample is NAME.npz and NAME.json; a folder, or a file of somebody's own, is none."""
-    file = _inside(name, place, path, folder)
+    file = _inside(name, place, path, limits)
     if file.suffix != suffix:
-        raise SampleError(f"{place}: is {name[:80]!r}, expected a file of a sample, NAME{suffix}")
+        raise SampleError(f"{place}: is {shown(name)}, expected a file of a sample, NAME{suffix}")
     return file
 
 
-def _files(listed: Any, path: Path, folder: str) -> tuple[ListedFile, ...]:
+def _files(listed: Any, path: Path, limits: ReadLimits) -> tuple[ListedFile, ...]:
     """Read what a manifest says of the files of its capture that are no samples."""
     place = f"{path}: files"
     if not isinstance(listed, dict) or not all(isinstance(entry, dict) for entry in listed.values()):
         raise SampleError(f"{place}: expected {{FILE: {{'sha256': …, 'bytes': …}}}}")
     return tuple(
         ListedFile(
-            _inside(name, f"{place}[{i}]", path, folder),
+            _inside(name, f"{place}[{i}]", path, limits),
             _digest(entry, "sha256", f"{place}[{i}]"),
             _typed(entry, "bytes", int, f"{place}[{i}]"),
         )
@@ -249,29 +219,38 @@ def _files(listed: Any, path: Path, folder: str) -> tuple[ListedFile, ...]:
     )
 
 
-def _inside(name: Any, place: str, path: Path, folder: str) -> Path:
-    """Return the path of a listed file, which must lie in the manifest's folder, also behind symlinks."""
+def _inside(name: Any, place: str, path: Path, limits: ReadLimits) -> Path:
+    """Return the path of a listed file, which must lie in the manifest's folder.
+
+    A link there may lead out of it with `limits.follow_links`.
+    """
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 1024:
-        raise SampleError(f"{place}: is {str(name)[:80]!r}, expected a file name")
-    leaves = os.path.isabs(name) or ".." in Path(name).parts
-    inside = os.path.commonpath([folder, os.path.realpath(path.parent / name)]) == folder
-    if leaves or not inside:
+        raise SampleError(f"{place}: is {shown(name)}, expected a file name")
+    if "://" in name:
         raise SampleError(
-            f"{place}: {name[:200]!r} leaves the manifest's folder",
+            f"{place}: {shown(name, 200)} is an address, expected a file below the manifest's folder",
+            "copy it here first, and name it relative to the manifest",
+        )
+    if os.path.isabs(name) or ".." in Path(name).parts:
+        raise SampleError(
+            f"{place}: {shown(name, 200)} leaves the manifest's folder",
             "keep samples beside or below their manifest, and name them relative to it",
         )
+    real = where_it_leads(path.parent / name, path.parent)
+    if real and not limits.follow_links:
+        raise SampleError(f"{place}: {shown(name, 200)} {leads_out_words(real)}", FOLLOW)
     return path.parent / name
 
 
 def _typed(entry: dict[str, Any], key: str, kind: type, place: str) -> Any:
     value = entry.get(key)
     if value is not None and type(value) is not kind:
-        raise SampleError(f"{place}.{key}: is {str(value)[:80]!r}, expected {kind.__name__}")
+        raise SampleError(f"{place}.{key}: is {shown(value)}, expected {kind.__name__}")
     return value
 
 
 def _digest(entry: dict[str, Any], key: str, place: str) -> str | None:
     digest = _typed(entry, key, str, place)
     if digest is not None and not _SHA256.fullmatch(digest):
-        raise SampleError(f"{place}.{key}: is {digest[:80]!r}, expected 64 hexadecimal digits")
+        raise SampleError(f"{place}.{key}: is {shown(digest)}, expected 64 hexadecimal digits")
     return digest

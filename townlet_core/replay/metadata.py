@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from townlet_core.errors import shown
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.schema import (
     ARRAYS,
@@ -123,14 +124,14 @@ def _check_version(metadata: dict[str, Any], file: str, older: bool) -> list[Fin
         message = "is missing: an older generation, whose action ids are the sample's own"
         found.append(Finding("warning", file, "schema_version", message))
     elif not (isinstance(version, str) and _VERSION.fullmatch(version)):
-        message = f"is {str(version)[:40]!r}, expected '2.x'"
+        message = f"is {shown(version, 40)}, expected '2.x'"
         found.append(Finding("problem", file, "schema_version", message, "read it with a newer townlet"))
     elif version != SAMPLE_SCHEMA_VERSION:
         message = f"is {version}, newer than the {SAMPLE_SCHEMA_VERSION} of this townlet"
         found.append(Finding("warning", file, "schema_version", message))
     if variant != "hybrid":
         severity = "warning" if older else "problem"
-        message = f"is {str(variant)[:40]!r}, expected 'hybrid'"
+        message = f"is {shown(variant, 40)}, expected 'hybrid'"
         found.append(Finding(severity, file, "variant", message, RECAPTURE))
     return found
 
@@ -146,7 +147,7 @@ def _check_names(metadata: dict[str, Any], file: str, older: bool, limits: ReadL
     if agent is None and older:
         found.append(Finding("warning", file, "agent_id", "is missing"))
     elif not (isinstance(agent, str) and NAME_PATTERN.fullmatch(agent)):
-        message = f"is {str(agent)[:80]!r}, expected 1 to 64 letters, digits, '_', '.' or '-'"
+        message = f"is {shown(agent)}, expected 1 to 64 letters, digits, '_', '.' or '-'"
         found.append(Finding("problem", file, "agent_id", message, RECAPTURE))
     if not isinstance(metadata.get("sample_id", ""), str):
         found.append(Finding("problem", file, "sample_id", "is not a text", RECAPTURE))
@@ -172,7 +173,7 @@ def _check_sizes(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: 
         "map_shape": list(arrays["map"].shape[1:]),
     }
     found = [
-        Finding("problem", file, key, f"is {str(metadata[key])[:40]}, the arrays say {size}", RECAPTURE)
+        Finding("problem", file, key, f"is {shown(metadata[key], 40)}, the arrays say {size}", RECAPTURE)
         for key, size in sizes.items()
         if key in metadata and not _is_same(metadata[key], size)
     ]
@@ -195,7 +196,7 @@ def _check_listed_arrays(metadata: dict[str, Any], arrays: dict[str, np.ndarray]
     listed = metadata.get("training_arrays", [])
     known = list(arrays)  # a list, because what was read may not be hashable
     wrong = [name for name in listed if name not in known] if isinstance(listed, list) else [listed]
-    message = f"lists {', '.join(str(name)[:40] for name in wrong[:5])[:200]}, which the sample does not have"
+    message = f"lists {', '.join(shown(name, 40) for name in wrong[:5])}, which the sample does not have"
     if not wrong and "schema_version" in metadata:
         wrong = [name for name in known if name not in listed and name not in TRAINING_ARRAYS[:2]]
         message = f"does not list {', '.join(wrong)}, which the sample has"
@@ -286,7 +287,7 @@ def _check_vocabulary(metadata: dict[str, Any], file: str, older: bool, limits: 
         message = f"is not the fixed vocabulary {', '.join(ACTION_LOOKUP)}"
         return [Finding("problem", file, "action_lookup", message, RECAPTURE)]
     if size is not None and not (type(size) is int and 0 < size <= limits.max_actions):
-        message = f"is {str(size)[:40]}, expected 1 to {limits.max_actions}"
+        message = f"is {shown(size, 40)}, expected 1 to {limits.max_actions}"
         return [Finding("problem", file, "action_dim", message, RECAPTURE)]
     if lookup is None:
         return [Finding("warning", file, "action_lookup", "is missing: nobody knows what the ids mean")]

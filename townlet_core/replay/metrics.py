@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core import io
-from townlet_core.errors import InputError
+from townlet_core.errors import MAX_SHOWN, InputError, shown
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.vocab import CONFLICT_FEATURES, REWARD_TERMS
@@ -87,10 +87,10 @@ def _describe_older(name: str) -> tuple[str, bool]:
     try:
         action = json.loads(name)
     except (ValueError, RecursionError):
-        return name, False
+        return name[:MAX_SHOWN], False
     if not isinstance(action, dict):
-        return name, False
-    return str(action.get("kind", "unknown")), action.get("blocked") is True
+        return name[:MAX_SHOWN], False
+    return str(action.get("kind", "unknown"))[:MAX_SHOWN], action.get("blocked") is True
 
 
 def _optional_metrics(optional: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -121,5 +121,5 @@ def load_metrics(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> dict[str, d
         if not isinstance(metrics, dict) or not all(
             type(value) in (int, float) for value in metrics.values()
         ):
-            raise InputError(f"{path}: {name[:80]!r} does not hold finite numbers by name")
+            raise InputError(f"{path}: {shown(name)} does not hold finite numbers by name")
     return content

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.errors import SampleError
+from townlet_core.errors import SampleError, shown
 from townlet_core.replay.limits import ReadLimits
 
 RESTORE = "capture it again, or restore it from a copy"
@@ -125,7 +125,7 @@ def _read_entry(data: bytes, position: int, file: str) -> tuple[Member, int]:
     start = position + _DIRECTORY_ENTRY.size
     name = data[start : start + name_length].decode("latin1")
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}\.npy", name):
-        raise SampleError(f"{file}: holds a file named {name[:80]!r}, expected arrays (NAME.npy)", RESTORE)
+        raise SampleError(f"{file}: holds a file named {shown(name)}, expected arrays (NAME.npy)", RESTORE)
     if flags & 1 or method not in (_STORED, _DEFLATED):
         raise SampleError(f"{file}: {name} is encrypted or packed in a way NPZ files are not", RESTORE)
     if method == _STORED and packed_bytes != expanded_bytes:
@@ -210,8 +210,8 @@ def _read_npy_header(raw: memoryview, name: str, file: str) -> tuple[np.dtype, b
     match = _NPY_HEADER.fullmatch(text)
     if match is None or match[1] not in _PLAIN_DTYPES:
         raise SampleError(
-            f"{file}: {name} has the header {text.strip()[:120]!r}, expected a plain little-endian array of "
-            "numbers; pickled objects and records are not read",
+            f"{file}: {name} has the header {shown(text.strip(), 120)}, expected a plain little-endian array "
+            "of numbers; pickled objects and records are not read",
             "save it with a numeric dtype",
         )
     shape = tuple(int(size) for size in match[3].replace(",", " ").split())

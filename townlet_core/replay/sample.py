@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError, SampleError
+from townlet_core.errors import InputError, MissingError, SampleError, shown
 from townlet_core.replay.checks import check_sample
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.metadata import canonical_metadata
@@ -73,7 +73,7 @@ def save_sample(sample: ReplaySample, folder: Path, stem: str, compress: bool = 
     nothing, if the sample breaks a rule of docs/data.md.
     """
     if not _STEM_PATTERN.fullmatch(stem):
-        raise InputError(f"sample name {stem[:80]!r}: expected 1 to 200 letters, digits, '_', '.' or '-'")
+        raise InputError(f"sample name {shown(stem)}: expected 1 to 200 letters, digits, '_', '.' or '-'")
     sample_file, meta_file = f"{stem}.npz", f"{stem}.json"
     raise_first(check_sample(sample.arrays(), sample.metadata, sample_file, meta_file))
     data = pack_npz(sample.arrays(), compress)

@@ -15,9 +15,17 @@ from townlet_core import io
 from townlet_core.errors import MissingError, TownletError
 from townlet_core.replay.agreement import Agreement, check_conflict_features
 from townlet_core.replay.events import load_events
+from townlet_core.replay.folder import (
+    EVENTS_ENDING,
+    FOLLOW,
+    MANIFEST_ENDINGS,
+    METRICS_ENDING,
+    find_files,
+    leads_out_words,
+    where_it_leads,
+)
 from townlet_core.replay.limits import DEFAULT_LIMITS, REPLAY_TRANSITIONS, ReadLimits
 from townlet_core.replay.manifest import (
-    MANIFEST_ENDINGS,
     Manifest,
     ManifestEntry,
     companion,
@@ -51,6 +59,7 @@ class Report:
     samples: int = 0
     manifests: int = 0
     events: int = 0
+    examined: set[Path] = field(default_factory=set)  # the files of the samples, each counted once
 
     @property
     def problems(self) -> list[Finding]:
@@ -91,16 +100,17 @@ def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training:
         _validate_sample(path.with_suffix(".npz"), report, limits, for_training)
     elif path.suffix == ".jsonl":
         _validate_events(path, report, limits)
-    elif path.name.endswith("_metrics.json"):
+    elif path.name.endswith(METRICS_ENDING):
         _validate_metrics(path, report, limits)
     else:
         _validate_manifest(path, report, limits, for_training)
+    report.findings = list(dict.fromkeys(report.findings))  # two manifests may list one sample
     return report
 
 
 def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_training: bool) -> None:
     """Validate all manifests below, then the samples that none lists, then metrics and events."""
-    files = sorted(path for path in folder.rglob("*") if os.path.isfile(path))
+    files, report.findings = find_files(folder, limits.follow_links)
     manifests = [path for path in files if path.name.endswith(MANIFEST_ENDINGS)]
     listed: set[Path] = set()
     for path in manifests:
@@ -116,9 +126,9 @@ def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_train
             if manifests:
                 report.findings.append(Finding("warning", str(path), "", "is not listed in a manifest"))
             _validate_sample(path, report, limits, for_training=False)
-        elif path.name.endswith("_metrics.json") and _real(path) not in report.others:
+        elif path.name.endswith(METRICS_ENDING) and _real(path) not in report.others:
             _validate_metrics(path, report, limits)
-        elif path.name.endswith("_events.jsonl") and _real(path) not in report.others:
+        elif path.name.endswith(EVENTS_ENDING) and _real(path) not in report.others:
             _validate_events(path, report, limits)
     report.findings += _interrupted_captures(files, manifests, listed)
     if not report.samples and not report.problems:
@@ -229,8 +239,9 @@ def _hold_to_training(
 
 def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) -> ReplaySample | None:
     """Validate one sample and compare the metrics in its JSON with its arrays."""
-    report.samples += 1
-    report.seen[_real(entry.sample)] = None
+    real = _real(entry.sample)
+    report.samples += real not in report.seen
+    report.seen[real] = None
     try:
         sample, found = examine_entry(entry, limits)
     except TownletError as error:
@@ -239,7 +250,7 @@ def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) ->
     report.findings += found
     if sample is not None:
         metrics = sample_metrics(sample)
-        report.seen[_real(entry.sample)] = _Seen(metrics, part_of(sample, metrics), sample.is_older)
+        report.seen[real] = _Seen(metrics, part_of(sample, metrics), sample.is_older)
         said = sample.metadata.get("metrics") or {}
         complete = bool(said) and not sample.is_older
         report.findings += compare_metrics(said, metrics, str(entry.meta), "metrics", complete)
@@ -260,14 +271,17 @@ def _validate_metrics(
     for name, metrics in said.items():
         if name == TOTAL:
             continue
-        sample = _real(path.parent / Path(name).name) if name.isprintable() else None
-        if sample is None or io.kind_of(sample) is None:
-            report.findings.append(Finding("problem", str(path), name, "is not beside the metrics"))
+        sample = path.parent / Path(name).name
+        if not name.isprintable() or io.kind_of(sample) is None:
+            report.findings.append(Finding("problem", str(path), name[:200], "is not beside the metrics"))
             continue
-        told.add(sample)
-        if sample not in report.seen:
-            _validate_entry(unlisted_entry(path.parent / Path(name).name), report, limits)
-        if one := report.seen[sample]:
+        if (real := where_it_leads(sample, path.parent)) and not limits.follow_links:
+            report.findings.append(Finding("problem", str(path), name[:200], leads_out_words(real), FOLLOW))
+            continue
+        told.add(_real(sample))
+        if _real(sample) not in report.seen:
+            _validate_entry(unlisted_entry(sample), report, limits)
+        if one := report.seen[_real(sample)]:
             report.findings += compare_metrics(metrics, one.metrics, str(path), name, not one.is_older)
     for sample in sorted(expected - told):
         one = report.seen.get(sample)

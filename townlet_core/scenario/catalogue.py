@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from townlet_core import io
-from townlet_core.errors import InputError, did_you_mean
+from townlet_core.errors import InputError, did_you_mean, shown
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -18,13 +18,13 @@ def find_scenario(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.suffix in SUFFIXES or len(path.parts) > 1 or io.kind_of(path) == "file":
         return path
-    bundled = bundled_scenarios()
-    if str(name_or_path) not in bundled:
+    bundled, name = bundled_scenarios(), str(name_or_path)
+    if name not in bundled:
         raise InputError(
-            f"no scenario is called '{name_or_path}'{did_you_mean(str(name_or_path), list(bundled))}",
+            f"no scenario is called {shown(name)}{did_you_mean(name, list(bundled))}",
             "see them all with: townlet scenario list",
         )
-    return bundled[str(name_or_path)]
+    return bundled[name]
 
 
 def bundled_scenarios() -> dict[str, Path]:

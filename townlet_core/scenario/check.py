@@ -8,13 +8,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from townlet_core.errors import count, did_you_mean
-from townlet_core.scenario.document import Path
+from townlet_core.scenario.document import MAX_MISTAKES, Path
 from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
 from townlet_core.scenario.model import VERBS, Job, Kind, ObjectSpec, Scenario
 from townlet_core.scenario.values import MAX_SIDE
 from townlet_core.vocab import KIND_FEATURES
 
-MAX_MISTAKES = 500  # a file with more is not a scenario
 NOT_AT_WORK = ("effects", "cost", "stock", "supplies", "is_meal", "completion_event")
 
 Found = Iterator[tuple[Path, str]]

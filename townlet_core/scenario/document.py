@@ -32,10 +32,13 @@ from townlet_core.vocab import NAME_PATTERN
 
 MAX_DEPTH = 16  # a scenario needs seven
 MAX_VALUES = 10_000  # aliases counted as often as they are used: the parser is slow
+MAX_TEXT = 1 << 20  # characters of all texts together, aliases counted as often
 MAX_ENTRIES = 1_000  # of one list or block
 MAX_LINE = 50_000  # characters
 MAX_DIGITS = 30
 MAX_SHOWN = 60  # characters of a value quoted in a message
+MAX_PATH = 200  # characters of a path in a message
+MAX_MISTAKES = 500  # a file with more is not a scenario
 
 Path = tuple[str | int, ...]
 
@@ -76,6 +79,7 @@ class Node:
     column: int
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)  # line and column of each key
     size: int = 1  # values in this branch, itself included
+    length: int = 0  # characters of all texts in this branch
     row_column: int = 0  # where the rows of a drawing (`|`) begin, one to a line; 0 for anything else
 
     def plain(self) -> Any:
@@ -129,7 +133,7 @@ def path_text(path: Path) -> str:
             text += f"[{part}]"
         else:
             text += ("." if text else "") + (part if NAME_PATTERN.fullmatch(part) else quoted(part))
-    return text
+    return text if len(text) <= MAX_PATH else f"{text[: MAX_PATH - 3]}..."
 
 
 def quoted(text: str) -> str:
@@ -158,6 +162,7 @@ class _Reader:
         self.anchors: dict[str, Node] = {}
         self.mistakes: list[Mistake] = []
         self.count = 0
+        self.length = 0
 
     def document(self) -> Node:
         next(self.events)  # stream start
@@ -181,6 +186,7 @@ class _Reader:
             node = Node(None, *_place(event))
             if isinstance(event, ScalarEvent):
                 node.value = self.scalar(event, path)
+                node.length = len(event.value)
                 node.row_column = self.row_column(event)
             elif isinstance(event, SequenceStartEvent):
                 self.read_list(node, path, depth)
@@ -189,8 +195,11 @@ class _Reader:
             if event.anchor:
                 self.anchors[event.anchor] = node
         self.count += node.size if isinstance(event, AliasEvent) else 1
+        self.length += node.length if isinstance(event, AliasEvent | ScalarEvent) else 0
         if self.count > MAX_VALUES:
             self.give_up(event, path, f"more than {MAX_VALUES:,} values, aliases counted each time")
+        if self.length > MAX_TEXT:
+            self.give_up(event, path, f"more than {MAX_TEXT:,} characters, aliases counted each time")
         return node
 
     def row_column(self, event: Any) -> int:
@@ -212,6 +221,7 @@ class _Reader:
             item = self.node(event, (*path, len(node.value)), depth + 1)
             node.value.append(item)
             node.size += item.size
+            node.length += item.length
 
     def read_block(self, node: Node, path: Path, depth: int) -> None:
         node.value = {}
@@ -235,6 +245,7 @@ class _Reader:
                 continue
             node.value[key], node.keys[key] = item, _place(event)
             node.size += item.size
+            node.length += item.length + len(key)
 
     def count_entry(self, event: Any, path: Path, before: int) -> None:
         if before >= self.max_entries:
@@ -274,6 +285,8 @@ class _Reader:
 
     def mistake(self, event: Any, path: Path, message: str) -> None:
         self.mistakes.append(Mistake(*_place(event), path_text(path), message))
+        if len(self.mistakes) >= MAX_MISTAKES:
+            raise _GivenUp
 
     def give_up(self, event: Any, path: Path, message: str) -> NoReturn:
         self.mistake(event, path, message)

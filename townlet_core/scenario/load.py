@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import shlex
 from pathlib import Path as FilePath
@@ -10,16 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from townlet_core.errors import ScenarioError
-from townlet_core.io import read_file, sha256
+from townlet_core.errors import ScenarioError, printable
+from townlet_core.io import explain_bad_byte, read_file, sha256, without_mark
 from townlet_core.scenario.catalogue import find_scenario
-from townlet_core.scenario.check import MAX_MISTAKES, check_scenario
-from townlet_core.scenario.document import Mistake, Node, Path, parse_document, path_text
+from townlet_core.scenario.check import check_scenario
+from townlet_core.scenario.document import MAX_MISTAKES, Mistake, Node, Path, parse_document, path_text
 from townlet_core.scenario.mend import mend_keys, unknown_key, without
 from townlet_core.scenario.model import AgentSpec, Scenario
 from townlet_core.scenario.words import NAME_WORDS, annotation_at, expected, known_keys, show
 
 MAX_SCENARIO_BYTES = 512 << 10
+MAX_LISTED = 100  # mistakes in an error; `townlet scenario validate` prints all that were looked for
 
 
 def load_scenario(name_or_path: str | FilePath) -> Scenario:
@@ -37,8 +37,12 @@ def load_with_text(name_or_path: str | FilePath) -> tuple[Scenario, bytes]:
     text = read_file(path, MAX_SCENARIO_BYTES)
     scenario, mistakes = parse_scenario(text)
     if scenario is None or mistakes:
-        lines = "\n".join(mistake.text(str(path)) for mistake in mistakes)
-        raise ScenarioError(lines, f"mend the file, then: townlet scenario validate {shlex.quote(str(path))}")
+        lines = [mistake.text(str(path)) for mistake in mistakes[:MAX_LISTED]]
+        if len(mistakes) > MAX_LISTED:
+            lines.append(f"{printable(str(path))}: and {len(mistakes) - MAX_LISTED} more mistakes")
+        raise ScenarioError(
+            "\n".join(lines), f"mend the file, then: townlet scenario validate {shlex.quote(str(path))}"
+        )
     return scenario, text
 
 
@@ -51,14 +55,12 @@ def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
 
 
 def parse_scenario(data: bytes) -> tuple[Scenario | None, list[Mistake]]:
-    """Do the same with the bytes of a file."""
-    data = data.removeprefix(codecs.BOM_UTF8)
+    """Do the same with the bytes of a file. Of more than MAX_MISTAKES, the first ones are returned."""
     try:
-        text = data.decode()
+        text = without_mark(data).decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
-        return None, [Mistake(line, column, "", f"byte 0x{data[error.start]:02x} is not UTF-8 text")]
+        line, column, message = explain_bad_byte(error)
+        return None, [Mistake(line, column, "", message)]
     root, mistakes = parse_document(text)
     if root is None:
         return None, mistakes
@@ -66,7 +68,7 @@ def parse_scenario(data: bytes) -> tuple[Scenario | None, list[Mistake]]:
     scenario, found = _check(root)
     reported = {mistake.path for mistake in mistakes}
     mistakes += [_at(root, *item) for item in found if path_text(item[0]) not in reported]
-    return (None if mistakes else scenario), sorted(set(mistakes))
+    return (None if mistakes else scenario), sorted(set(mistakes))[:MAX_MISTAKES]
 
 
 def scenario_sha256(scenario: Scenario) -> str:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from townlet_core.errors import InputError
-from townlet_core.io import read_file
+from townlet_core.io import decode_text, read_file
 from townlet_core.scenario.document import parse_document, quoted
 from townlet_core.scenario.load import MAX_SCENARIO_BYTES, load_scenario, parse_scenario
 from townlet_core.scenario.schema import SCHEMA_FILE
@@ -31,7 +31,7 @@ def new_scenario(name: str, source: Path = TEMPLATE) -> str:
             "where to write it goes into --output" if "/" in name else "",
         )
     load_scenario(source)
-    text = read_file(source, MAX_SCENARIO_BYTES).decode("utf-8-sig")
+    text = decode_text(read_file(source, MAX_SCENARIO_BYTES), str(source))
     renamed = _without_mark(_with_name(text, name))
     scenario, _ = parse_scenario(renamed.encode())
     if scenario is None or scenario.name != name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ def load_baseline(path: Path) -> Statistics:
             raise InputError(f"{path}: not a telemetry log or record", "give a log, or one record as JSON")
         statistics.add(record)
     elif damage:
-        raise InputError(f"baseline {damage}", f"townlet telemetry validate {path}")
+        raise InputError(f"baseline {damage}", f"townlet telemetry validate {shlex.quote(str(path))}")
     if not any(map(statistics.extremes, statistics.modes())):
         raise InputError(f"{path}: holds no telemetry field", "give a log, or one record as JSON")
     return statistics

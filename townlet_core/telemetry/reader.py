@@ -150,7 +150,7 @@ class _OpenSegment:
                 self.first = lines[0]
             for text in lines:
                 self.number += 1
-                yield Line(self.path, self.number, text, True)
+                yield Line(self.path, self.number, io.without_mark(text) if self.number == 1 else text, True)
 
     def read_chunk(self) -> bytes:
         try:

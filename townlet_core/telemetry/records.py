@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from townlet_core.errors import InputError, count, did_you_mean
+from townlet_core.errors import InputError, count, did_you_mean, shown
 from townlet_core.telemetry.fields import BY_NAME, HISTOGRAM_BINS, VERSIONS, required_fields
 from townlet_core.vocab import DATA_MODES
 
@@ -87,9 +87,9 @@ def check_record(record: Record) -> list[FieldProblem]:
     mode = record.get("data_mode")
     if mode == "replay":
         if record.get("rollout_ticks"):
-            found.append(("rollout_ticks", f"is {record['rollout_ticks']} in replay, expected 0"))
+            found.append(("rollout_ticks", f"is {shown(record['rollout_ticks'])} in replay, expected 0"))
     elif type(mode) is str and mode not in DATA_MODES:
-        found.append(("data_mode", f"is '{mode}', expected {' or '.join(DATA_MODES)}"))
+        found.append(("data_mode", f"is {shown(mode)}, expected {' or '.join(DATA_MODES)}"))
     if "rivalry_max_histogram" in record:
         found += _check_histogram("rivalry_max_histogram", record["rivalry_max_histogram"])
     return found

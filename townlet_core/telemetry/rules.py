@@ -8,11 +8,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from townlet_core import io
-from townlet_core.errors import InputError, did_you_mean
+from townlet_core.errors import InputError, did_you_mean, shown
+from townlet_core.plain_yaml import read_yaml
 from townlet_core.telemetry.fields import NUMBERS
 from townlet_core.telemetry.records import Record
 from townlet_core.vocab import DATA_MODES
@@ -25,7 +23,7 @@ COMPARISONS = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-MAX_RULES_BYTES = 64 << 10
+MAX_RULES_BYTES = 1 << 20  # of JSON
 _RULE = re.compile(
     r"(?P<field>[\w.]+)\s*(?P<op>>=|<=|==|!=|>|<)\s*(?P<number>\S+)"
     r"(?:\s+for\s+(?P<count>\S+))?(?:\s+in\s+(?P<mode>\S+))?"
@@ -56,18 +54,22 @@ def parse_rule(text: str) -> Rule:
     """Read one rule. Raises InputError saying which part of it makes no sense."""
     match = _RULE.fullmatch(text.strip())
     if match is None:
-        raise InputError(f"alert '{text}': not a rule", _HINT)
+        raise InputError(f"alert {shown(text)}: not a rule", _HINT)
     field, mode = match["field"], match["mode"]
     if field not in NUMBERS:
-        raise InputError(f"alert '{text}': unknown field '{field}'{did_you_mean(field, NUMBERS)}", _HINT)
+        raise InputError(
+            f"alert {shown(text)}: unknown field {shown(field)}{did_you_mean(field, NUMBERS)}", _HINT
+        )
     if mode is not None and mode not in DATA_MODES:
-        raise InputError(f"alert '{text}': unknown mode '{mode}'{did_you_mean(mode, DATA_MODES)}", _HINT)
+        raise InputError(
+            f"alert {shown(text)}: unknown mode {shown(mode)}{did_you_mean(mode, DATA_MODES)}", _HINT
+        )
     number = _parse_number(match["number"])
     if number is None:
-        raise InputError(f"alert '{text}': '{match['number']}' is not a finite number", _HINT)
+        raise InputError(f"alert {shown(text)}: {shown(match['number'])} is not a finite number", _HINT)
     count = match["count"] or "1"
     if not re.fullmatch(r"[1-9][0-9]{0,8}", count):
-        raise InputError(f"alert '{text}': '{count}' is not a number of records, 1 or more", _HINT)
+        raise InputError(f"alert {shown(text)}: {shown(count)} is not a number of records, 1 or more", _HINT)
     return Rule(text.strip(), field, match["op"], number, int(count), mode)
 
 
@@ -84,11 +86,8 @@ def load_rules(path: Path) -> list[Rule]:
 
     Raises MissingError, or InputError naming the entry.
     """
-    text = io.read_file(path, MAX_RULES_BYTES)
-    try:
-        entries = YAML(typ="base", pure=True).load(text)  # every scalar stays text: nothing is constructed
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not YAML or JSON: {' '.join(str(error).split())}") from error
+    path = Path(path)
+    entries = io.read_json(path, MAX_RULES_BYTES) if path.suffix == ".json" else read_yaml(path)
     if type(entries) is not list or not entries:
         raise InputError(f"{path}: expected a list of rules", _HINT)
     return [_load_rule(f"{path}: rule {i}", entry) for i, entry in enumerate(entries, start=1)]

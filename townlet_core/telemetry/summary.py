@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,8 @@ def summarise(
     for record in records if last is None else deque(records, maxlen=last):
         statistics.add(record)
     if statistics.records == 0:
-        raise InputError(f"{path}: no record in this log", f"townlet telemetry validate {path}")
+        check = f"townlet telemetry validate {shlex.quote(str(path))}"
+        raise InputError(f"{path}: no record in this log", check)
     drifts = measure_drift(statistics, load_baseline(baseline)) if baseline else []
     return Summary(str(path), statistics, damaged, drifts)
 

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from townlet_core.errors import InputError
+from townlet_core.errors import MAX_SHOWN, InputError
 from townlet_core.telemetry.continuity import Continuity
 from townlet_core.telemetry.drift import DRIFTING, Drift, measure_drift
 from townlet_core.telemetry.reader import Line, read_lines
@@ -67,7 +67,7 @@ class LogCheck:
             yield Problem(str(file), 0, "", problem)
         for line in read_lines(self.path):
             for field, problem in self._check_line(line):
-                yield Problem(str(line.path), line.number, field, problem)
+                yield Problem(str(line.path), line.number, field[:MAX_SHOWN], problem)
         if self.records == 0:
             yield Problem(str(self.path), 0, "", "no record in this log")
 

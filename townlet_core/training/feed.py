@@ -9,12 +9,12 @@ from typing import Any
 
 from townlet_core import io
 from townlet_core.capture.capture import Capture, CaptureSettings, capture
-from townlet_core.errors import DiskError, InputError, MissingError, count
+from townlet_core.errors import DiskError, InputError, MissingError, count, shown
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.agreement import spell_scenario
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, check_trainable
-from townlet_core.replay.limits import DEFAULT_LIMITS
+from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.manifest import load_manifest, unlisted_entry
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
@@ -61,8 +61,8 @@ def refuse_other_recordings(folder: Path, scenario: Scenario, settings: Training
     for name, value in expected.items():
         if found.get(name, value) != value:
             raise InputError(
-                f"{path}: holds other recordings than this run would make: {name} is {found[name]}, "
-                f"expected {value}",
+                f"{path}: holds other recordings than this run would make: {name} is {shown(found[name])}, "
+                f"expected {shown(value)}",
                 "choose another --capture-dir, or learn from these with --replay-manifest",
             )
 
@@ -80,11 +80,12 @@ def _settings_of(scenario: Scenario, settings: TrainingSettings) -> CaptureSetti
 
 def recordings_sha256(settings: TrainingSettings) -> str | None:
     """Digest the recordings that were given: manifests, and samples whose digest no manifest holds."""
+    limits = ReadLimits(follow_links=settings.follow_links)
     entries = [unlisted_entry(path) for path in settings.replay_sample]
     for path in settings.replay_manifest:
-        entries += [entry for entry in load_manifest(path).entries if entry.sha256 is None]
+        entries += [entry for entry in load_manifest(path, limits).entries if entry.sha256 is None]
     files = [*settings.replay_manifest, *(file for entry in entries for file in (entry.sample, entry.meta))]
-    digests = [io.sha256(io.read_file(path, DEFAULT_LIMITS.max_sample_bytes)) for path in files]
+    digests = [io.sha256(io.read_file(path, limits.max_sample_bytes)) for path in files]
     return io.sha256("".join(digests).encode()) if files else None
 
 
@@ -101,6 +102,7 @@ def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> Rep
             streaming=settings.streaming,
             for_training=True,
             bootstrap_truncations=settings.bootstrap_truncations,
+            limits=ReadLimits(follow_links=settings.follow_links),
         )
     )
     check_trainable(dataset)
@@ -115,7 +117,8 @@ def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> Rep
 def _event_logs(dataset: ReplayDataset, manifests: tuple[Path, ...]) -> tuple[Path, ...]:
     """Find the event logs if they tell of the dataset: of all of it, and of nothing else."""
     logs = [path.with_name(path.name.replace("_manifest.json", "_events.jsonl")) for path in manifests]
-    listed = [entry.sample for path in manifests for entry in load_manifest(path).entries]
+    limits = dataset.config.limits
+    listed = [entry.sample for path in manifests for entry in load_manifest(path, limits).entries]
     if dataset.selection.unlearnable or dataset.files != listed:
         return ()
     return tuple(logs) if all(log.suffix == ".jsonl" and io.kind_of(log) == "file" for log in logs) else ()

@@ -57,6 +57,7 @@ class TrainingSettings(PPOConfig):
     capture_dir: Path | None = Field(
         None, description="Where recordings are made if none are given; by default RUN/samples."
     )
+    follow_links: bool = Field(False, description="Follow links out of the recordings' folder.")
     capture_towns: int | None = Field(
         None, ge=1, le=4096, description="Towns recorded if no recordings are given; by default a few."
     )

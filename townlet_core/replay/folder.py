@@ -1,0 +1,77 @@
+"""The files of a folder, links among them; what is there and cannot be read is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from townlet_core import io
+from townlet_core.errors import TownletError
+from townlet_core.replay.schema import Finding
+
+MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
+METRICS_ENDING, EVENTS_ENDING = "_metrics.json", "_events.jsonl"
+FOLLOW = "if you trust where it comes from, read it with --follow-links"
+
+
+def find_files(folder: Path, follow_links: bool) -> tuple[list[Path], list[Finding]]:
+    """List every file below a folder, sorted; with findings for what could not be looked into.
+
+    A link to a folder inside is not followed: its files are there under their own names. A link that leads
+    out is followed with `follow_links`, each folder once however the links go, and else a finding.
+    """
+    files: list[Path] = []
+    found: list[Finding] = []
+    waiting, seen = [Path(folder)], {os.path.realpath(folder)}
+    roots = set(seen)
+    while waiting:
+        try:
+            paths = [Path(entry.path) for entry in os.scandir(waiting.pop())]
+        except OSError as error:
+            found.append(Finding("problem", str(error.filename), "", f"cannot be read: {error.strerror}"))
+            continue
+        for path in paths:
+            try:
+                kind = io.kind_of(path)
+            except TownletError as error:
+                found.append(
+                    Finding("problem", str(path), "", str(error).removeprefix(f"{path}: "), error.hint)
+                )
+                continue
+            real = os.path.realpath(path)
+            leads_out = path.is_symlink() and not any(_is_inside(real, root) for root in roots)
+            if kind is None:
+                severity = "warning" if path.name.startswith(".") else "problem"  # editors hide such links
+                found.append(Finding(severity, str(path), "", f"is a link to {real}, where nothing is"))
+            elif leads_out and not follow_links and (kind == "folder" or _is_read(path)):
+                found.append(Finding("problem", str(path), "", f"{leads_out_words(real)}; not read", FOLLOW))
+            elif kind == "file":
+                files.append(path)
+            elif kind == "other" and _is_read(path):
+                found.append(Finding("problem", str(path), "", "is not a file"))
+            elif kind == "folder" and real not in seen and (leads_out or not path.is_symlink()):
+                seen.add(real)
+                waiting.append(path)
+                roots |= {real} if leads_out else set()
+    return sorted(files), sorted(found)
+
+
+def where_it_leads(path: Path, folder: Path) -> str | None:
+    """Return the file behind the links of a path, if that lies outside of a folder; None if it is inside."""
+    real = os.path.realpath(path)
+    return None if _is_inside(real, os.path.realpath(folder)) else real
+
+
+def leads_out_words(real: str) -> str:
+    """Say that something is a link out of its folder."""
+    return f"is a link that leads out of the folder, to {real}"
+
+
+def _is_inside(real: str, root: str) -> bool:
+    return os.path.commonpath([real, root]) == root
+
+
+def _is_read(path: Path) -> bool:
+    """Whether a file of this name is looked into."""
+    is_metadata = path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")) is not None
+    return is_metadata or path.name.endswith((".npz", *MANIFEST_ENDINGS, METRICS_ENDING, EVENTS_ENDING))
