@@ -238,7 +238,7 @@ def _show_removed(folder: Path, removed: Removed) -> None:
     if removed.kept:
         shown = ", ".join(removed.kept[:SHOWN_NAMES])
         more = len(removed.kept) - SHOWN_NAMES
-        note(f"kept, because no run wrote it: {safe(shown)}{f' and {more} more' if more > 0 else ''}")
+        note(f"kept, not recognised as the run's: {safe(shown)}{f' and {more} more' if more > 0 else ''}")
 
 
 def _show_record(record: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ def test_what_a_user_put_into_a_run_stays_and_is_named(townlet, run):
     assert started(run) != before
     assert (run / "notes.md").read_bytes() == (run / "plots" / "look.ipynb").read_bytes() == b"mine"
     assert f"removed from {run}: checkpoints, config.sources.json, config.yaml" in stderr
-    assert "kept, because no run wrote it: notes.md, plots" in stderr
+    assert "kept, not recognised as the run's: notes.md, plots" in stderr
 
 
 def test_the_folder_one_stands_in_can_be_replaced(townlet, run, monkeypatch):
@@ -99,3 +99,16 @@ def test_another_run_that_has_begun_here_is_not_taken_back(townlet, run, monkeyp
     assert code == 2
     assert "another run has begun here" in stderr
     assert (run / "run.json").exists()
+
+
+def test_a_run_json_of_another_program_makes_no_run(townlet, tmp_path):
+    for name, text in (
+        ("run.json", '{"job": 7}'),
+        ("config.yaml", "mine: true"),
+        ("checkpoints/latest.json", "{}"),
+    ):
+        io.write_file(tmp_path / "job" / name, text.encode())
+    code, _, stderr = townlet("train", *SMALL, "--output", tmp_path / "job", "--force")
+    assert code == 2
+    assert "run.json: status: missing" in stderr
+    assert (tmp_path / "job" / "config.yaml").read_text() == "mine: true"

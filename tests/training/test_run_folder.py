@@ -12,6 +12,7 @@ from townlet_core.training.folder import (
     check_removable,
     choose_folder,
     discard,
+    end_removal,
     finish_removal,
     first_missing,
     is_run,
@@ -72,6 +73,7 @@ FOREIGN = (
 def test_what_a_run_wrote_goes_and_everything_else_stays(tmp_path):
     write(tmp_path, *WRITTEN, *FOREIGN)
     done = remove_run(tmp_path)
+    end_removal(tmp_path)
     assert names_in(tmp_path) == sorted(FOREIGN)
     assert {"run.json", "checkpoints", "samples", "telemetry.jsonl.12"} <= set(done.removed)
     assert {"notes.md", "plots", "checkpoints/mine", "checkpoints/g000012/notes.md"} <= set(done.kept)
@@ -81,6 +83,7 @@ def test_everything_that_a_real_run_writes_is_recognised(tmp_path):
     run_small(tmp_path, cycles=1, log_max_bytes=1024)
     write(tmp_path, "run.json", *FIRST_FILES)
     assert remove_run(tmp_path).kept == []
+    end_removal(tmp_path)
     assert names_in(tmp_path) == [".lock"]
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
@@ -142,11 +145,12 @@ def test_a_removal_killed_anywhere_is_finished_by_whoever_locks_the_folder_next(
             else:
                 break
         if not is_run(run):  # else it is as it was: nothing had been removed
-            assert (run / REMOVING).exists() or names_in(run) == sorted([".lock", *foreign])
+            assert (run / REMOVING).exists()
             assert choose_folder(run, "", 0, force=True) == run
             if not foreign:
                 assert choose_folder(run, "", 0, force=False) == run
             finish_removal(run)
+            end_removal(run)
             assert names_in(run) == sorted([".lock", *foreign])
         assert [path.name for path in run.parent.iterdir()] == ["run"]
         points += 1
@@ -172,3 +176,16 @@ def test_a_run_that_was_refused_is_taken_back_with_the_folders_made_for_it(tmp_p
 def test_a_folder_has_a_name_also_where_one_stands_in_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert name_of(choose_folder(type(tmp_path)("."), "", 0, force=False)) == tmp_path.name
+
+
+def test_a_new_run_that_was_killed_while_it_began_is_begun_again_beside_what_was_kept(tmp_path):
+    write(tmp_path, ".lock", *WRITTEN, "notes.md")
+    remove_run(tmp_path)
+    write(tmp_path, "config.yaml", ".run.json.0123abcd.tmp")  # of the new run
+    assert choose_folder(tmp_path, "", 0, force=True) == tmp_path
+    finish_removal(tmp_path)
+    write(tmp_path, "config.yaml", "run.json")  # it has begun now
+    finish_removal(tmp_path)
+    assert is_run(tmp_path)
+    end_removal(tmp_path)
+    assert names_in(tmp_path) == [".lock", "config.yaml", "notes.md", "run.json"]

@@ -101,7 +101,8 @@ def check_removable(folder: Path, recordings: Iterable[Path]) -> None:
 def remove_run(folder: Path) -> Removed:
     """Remove the files of the run in a folder, whose lock the caller holds; a kill in between is finished.
 
-    First run.json gets another name, so that what is left is no run from then on, and last it goes.
+    First run.json gets another name, so that what is left is no run from then on. It keeps that name until
+    end_removal, after a new run has begun: until then, the folder is still known to be one of a run.
     """
     if is_run(folder):
         io.rename_file(folder / RUN, folder / REMOVING)
@@ -111,7 +112,6 @@ def remove_run(folder: Path) -> Removed:
     for name in found.folders:
         if not io.list_folder(folder / name):
             io.remove(folder / name)
-    io.remove(folder / REMOVING)
     tops = dict.fromkeys(name.partition("/")[0] for name in found.ours)
     shown = [name for name in tops if not name.startswith(".")]
     return Removed(shown + ([] if RUN in tops else [RUN]), found.others)
@@ -119,8 +119,13 @@ def remove_run(folder: Path) -> Removed:
 
 def finish_removal(folder: Path) -> None:
     """Finish what a killed command left of a run that it was removing; the caller holds the lock."""
-    if _is_being_removed(folder):
+    if _is_being_removed(folder) and not is_run(folder):
         remove_run(folder)
+
+
+def end_removal(folder: Path) -> None:
+    """Forget the run that was removed: another one has begun, or none will."""
+    io.remove(folder / REMOVING)
 
 
 def first_missing(folder: Path) -> Path | None:
@@ -132,6 +137,7 @@ def first_missing(folder: Path) -> Path | None:
 def discard(folder: Path, made: Path | None) -> None:
     """Take back a run that was refused before it learned anything, and the folders from `made` down to it."""
     remove_run(folder)
+    end_removal(folder)
     if made is None or io.list_folder(folder) != [io.LOCK_NAME]:
         return
     io.remove(folder)

@@ -37,6 +37,7 @@ from townlet_core.training.folder import (
     check_removable,
     choose_folder,
     discard,
+    end_removal,
     finish_removal,
     first_missing,
     is_run,
@@ -119,6 +120,7 @@ def train(
                 _taken_back(folder, made),
             ):
                 begin_run(folder, settings, sources or {}, plan, text)
+                end_removal(folder)
                 voice.note(f"writing to {folder}")
                 with note_status_of(folder):
                     with stop.at_once():
@@ -139,6 +141,7 @@ def resume(
     with stop_on_signals() as stop:
         settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
         with io.lock_folder(folder):
+            end_removal(folder)
             about = read_run(folder)
             plan = _own_scenario(folder, about, reports)
             refuse_other_recordings_than(folder, about, settings)
@@ -224,6 +227,7 @@ def _check_input(
         _check_writable(place / LOG)
     given = (*settings.replay_manifest, *settings.replay_sample)
     if force and is_run(folder):
+        read_run(folder)  # other programs write files of that name, too
         check_removable(folder, given)
     dataset = open_dataset(settings, settings.replay_manifest) if given else None
     if dataset and plan:
