@@ -6,6 +6,7 @@ import pytest
 
 from townlet_core.scenario.check import check_scenario
 from townlet_core.scenario.document import path_text
+from townlet_core.scenario.load import read_scenario
 from townlet_core.scenario.model import Scenario
 
 
@@ -302,3 +303,9 @@ def test_an_object_that_every_request_beside_it_passes_over_is_refused():
     assert found(**lane, objects=[stove, {**fridge, "kind": "stove"}]) == []  # one is as good as the other
     till = {"id": "till", "kind": "checkout", "position": (0, 0)}  # asked for only by those who work there
     assert found(**lane, objects=[till, fridge]) == []
+
+
+def test_a_metric_that_is_unknown_is_told_on_one_line(tmp_path):
+    (tmp_path / "s.yaml").write_text('name: x\nticks: 5\ngrid: {size: [2, 2]}\nexpect: {"\\n": [0, 1]}\n')
+    _, [mistake] = read_scenario(tmp_path / "s.yaml")
+    assert mistake.text("s.yaml") == "s.yaml:4:10: expect.'\\n': unknown metric '\\n'"

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from townlet_core.errors import count, did_you_mean
-from townlet_core.scenario.document import MAX_MISTAKES, Path
+from townlet_core.scenario.document import MAX_MISTAKES, Path, quoted
 from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
 from townlet_core.scenario.model import VERBS, Job, Kind, ObjectSpec, Scenario
 from townlet_core.scenario.values import MAX_SIDE
@@ -350,7 +350,7 @@ def _unknown_metric(metric: str, agents: set[str]) -> str:
         return f"unknown metric '{metric}', expected the agent before it, as in 'ID.{metric}'"
     if own in TOWN_METRICS:
         return f"unknown metric '{metric}', expected '{own}': it belongs to the town"
-    return f"unknown metric '{metric}'{did_you_mean(own, AGENT_METRICS if dot else TOWN_METRICS)}"
+    return f"unknown metric {quoted(metric)}{did_you_mean(own, AGENT_METRICS if dot else TOWN_METRICS)}"
 
 
 def _placed(scenario: Scenario) -> Iterator[tuple[Path, Tile, str]]:
