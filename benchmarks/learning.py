@@ -83,12 +83,13 @@ PLANS = {
             "mixed": {"source": "mixed", "capture_towns": 12, "cycles": 55},
             "warm start, rollout": {"source": "rollout", **IMITATE, "cycles": 50},
             "rollout": {"source": "rollout", "cycles": 100},
-            SB3: {"source": "rollout", "cycles": 100},
         },
-        "The long town is trained in bf16, for its speed; Stable-Baselines3 computes in fp32. Without "
-        "recordings of the script, a learner needs more than a million environment steps to gain anything. "
-        "Trained agents hardly sleep in bed at night, which takes four hours: they rest on benches.",
+        "The long town is trained in bf16, for its speed. Without recordings of the script, a learner needs "
+        "more than a million environment steps to gain anything. Trained agents hardly sleep in bed at "
+        "night, which takes four hours: they rest on benches.",
     ),
+    # By itself, because it takes longer than everything else together; it computes in fp32.
+    "town_day_stable_baselines3": Plan("town_day", DAY, {SB3: {"source": "rollout", "cycles": 100}}),
 }
 
 

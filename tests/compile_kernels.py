@@ -48,7 +48,7 @@ JOBS = (
 def main() -> None:
     """Compile what all jobs need, then the jobs side by side."""
     Towns(SCENARIO)
-    with get_context("fork").Pool(os.cpu_count()) as pool:  # forked: what is compiled is there
+    with get_context("spawn").Pool(os.cpu_count()) as pool:  # a forked process has no parallel kernels
         for job in [pool.apply_async(function, arguments) for function, *arguments in JOBS]:
             job.get()
 

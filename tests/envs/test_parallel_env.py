@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from env_towns import everybody_waits, hungry_town
+from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import data_equivalence
 
 from townlet_core.envs import parallel_env
@@ -38,7 +39,7 @@ def test_time_truncates_whoever_is_in_town_and_shows_the_last_sight():
 
 
 def test_a_newcomer_is_an_agent_of_its_own():
-    env = parallel_env(hungry_town())
+    env = parallel_env(hungry_town(), events=True)
     env.reset()
     played = play(env, 6)
     assert list(played[4][0]) == ["ada"]
@@ -59,7 +60,7 @@ def test_who_arrives_in_the_last_tick_does_not_act_any_more():
 
 
 def test_without_delay_the_old_and_the_new_are_told_in_the_same_tick():
-    env = parallel_env(hungry_town(delay=0))
+    env = parallel_env(hungry_town(delay=0), events=True)
     env.reset()
     sights, rewards, terminations, _, infos = play(env, 4)[3]
     assert terminations == {"ada": False, "bo": True, "bo#2": False}
@@ -121,20 +122,30 @@ def test_the_first_seed_is_that_of_the_scenario():
     assert env.towns.state.towns["episode"][0] == 0
 
 
-def test_terms_sum_to_the_reward_and_the_mask_stands_in_both_places():
+def test_infos_are_plain_arrays_and_terms_sum_to_the_reward():
     env = parallel_env("queue_conflict")
-    sights, infos = env.reset()
-    assert infos["anna"]["events"] == []
-    sights, rewards, _, _, infos = everybody_waits(env)
+    _, infos = env.reset()
+    _, rewards, _, _, later = everybody_waits(env)
     for name in env.agents:
-        assert list(infos[name]["reward_terms"]) == list(REWARD_TERMS)
-        assert sum(infos[name]["reward_terms"].values()) == pytest.approx(rewards[name])
-        assert np.array_equal(infos[name]["action_mask"], sights[name]["action_mask"])
+        assert list(infos[name]) == list(later[name]) == ["reward_terms"]
+        assert later[name]["reward_terms"].shape == (len(env.reward_terms),) == (len(REWARD_TERMS),)
+        assert later[name]["reward_terms"].sum() == pytest.approx(rewards[name])
+
+
+def test_flat_observations_are_one_vector_and_the_mask_is_in_the_infos():
+    env, plain = parallel_env("queue_conflict", flat=True), parallel_env("queue_conflict")
+    sights, infos = env.reset(seed=1)
+    others, _ = plain.reset(seed=1)
+    for name in env.agents:
+        halves = others[name]["observation"]
+        assert env.observation_space(name).contains(sights[name])
+        assert np.array_equal(sights[name], np.concatenate([halves["features"], halves["map"].ravel()]))
+        assert np.array_equal(infos[name]["action_mask"], others[name]["action_mask"])
 
 
 def test_an_agent_hears_of_its_own_events_and_of_those_that_concern_everybody():
     outage = {"kind": "shower", "start_tick": 0, "duration_ticks": 2}
-    env = parallel_env(hungry_town(outages=[outage]))
+    env = parallel_env(hungry_town(outages=[outage]), events=True)
     env.reset()
     *_, first = play(env, 1)[0]
     assert [event["type"] for event in first["ada"]["events"]] == ["utility_outage"]
@@ -215,14 +226,13 @@ def test_a_mistake_in_the_actions_is_one_sentence(actions, message):
         env.step(actions)
 
 
-def test_a_step_before_reset_or_after_the_end_is_refused():
+def test_after_the_end_actions_are_refused_and_none_have_no_results():
     env = parallel_env(hungry_town(delay=None))
-    with pytest.raises(InputError, match="the episode has not begun; call reset"):
-        env.step({})
     env.reset()
     play(env, 12)
-    with pytest.raises(InputError, match="the episode is over; call reset"):
-        env.step({})
+    assert env.step({}) == ({}, {}, {}, {}, {})
+    with pytest.raises(ResetNeeded, match="the episode is over; call reset"):
+        env.step({"ada": 0})
 
 
 @pytest.mark.parametrize(

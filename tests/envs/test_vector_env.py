@@ -157,17 +157,19 @@ def test_copies_are_kept_and_own_arrays_are_overwritten():
     sights, *_, later = rows_wait(own)
     rows_wait(env)
     assert np.array_equal(kept["features"], before)
-    assert shared["features"] is sights["features"]
+    assert np.shares_memory(shared["features"], sights["features"])
     assert np.shares_memory(own_infos["action_mask"], later["action_mask"])
-    assert not np.shares_memory(infos["action_mask"], env._mask)
+    assert not np.shares_memory(infos["action_mask"], env._buffers.action_mask)
 
 
 def test_every_town_is_drawn():
     env = TownVectorEnv("queue_conflict", 2, "ansi")
     env.reset()
-    assert len(env.render()) == 2
-    assert env.render()[1].startswith("tick 0, ")
-    assert TownVectorEnv("queue_conflict").render() is None
+    assert len(env.render()) == env.num_envs == 6
+    assert env.render()[5].startswith("tick 0, ")
+    blind = TownVectorEnv("queue_conflict")
+    blind.reset()
+    assert blind.render() is None
 
 
 def test_wrappers_of_gymnasium_count_lives_and_list_infos():
@@ -184,9 +186,9 @@ def test_wrappers_of_gymnasium_count_lives_and_list_infos():
 @pytest.mark.parametrize(
     ("actions", "error", "message"),
     [
-        ([0, 0, 0], ShapeError, r"actions have shape \(3,\), expected \(2,\): one per row"),
-        ([[0, 0]], ShapeError, r"actions have shape \(1, 2\), expected \(2,\)"),
-        ([0.0, 1.0], InputError, "actions are float64, expected whole numbers"),
+        ([0, 0, 0], ShapeError, r"actions: found shape \(3,\), expected \(2,\)"),
+        ([[0, 0]], ShapeError, r"actions: found shape \(1, 2\), expected \(2,\)"),
+        ([0.0, 1.0], InputError, r"actions: found \[0.0, 1.0\], expected whole numbers from 0 to 8"),
     ],
 )
 def test_a_mistake_in_the_actions_is_one_sentence(actions, error, message):
@@ -196,12 +198,24 @@ def test_a_mistake_in_the_actions_is_one_sentence(actions, error, message):
         env.step(actions)
 
 
-def test_single_rows_cannot_be_reset():
-    env = TownVectorEnv(hungry_town())
-    with pytest.raises(InputError, match="reset_mask"):
-        env.reset(options={"reset_mask": np.array([True, False])})
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_towns": 0}, "num_towns: found 0, expected one whole number from 1"),
+        ({"num_towns": "2"}, "num_towns: found '2', expected one whole number from 1"),
+        ({"num_towns": 2.0}, "num_towns: found 2.0, expected one whole number from 1"),
+        ({"first_town": -1}, "first_town: found -1, expected one whole number from 0"),
+        ({"first_town": 2**63}, "first_town: found 9223372036854775808, expected one whole number from 0"),
+    ],
+)
+def test_numbers_of_towns_are_whole(options, message):
+    with pytest.raises(InputError, match=message):
+        TownVectorEnv(hungry_town(), **options)
+
+
+def test_a_seed_is_one_for_all_towns():
     with pytest.raises(InputError, match=r"seed: found \[1, 2\], expected one whole number"):
-        env.reset(seed=[1, 2])
+        TownVectorEnv(hungry_town()).reset(seed=[1, 2])
 
 
 @pytest.mark.parametrize(

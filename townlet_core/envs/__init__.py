@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from townlet_core.envs.libraries import check_version
 from townlet_core.errors import MissingError
 
 try:
-    import gymnasium  # noqa: F401
-    import pettingzoo  # noqa: F401
+    import gymnasium
+    import pettingzoo
+
+    for library in (gymnasium, pettingzoo):
+        check_version(library, "townlet_core.envs")
 except ModuleNotFoundError as error:
     raise MissingError(
         f"{error.name} is not installed, and townlet_core.envs needs it", "pip install gymnasium pettingzoo"

@@ -1,12 +1,14 @@
-"""What users of the environments hand in: which town, which seed, which type of map."""
+"""What users of the environments hand in: which town, how many, which seed, which type of map."""
 
 from __future__ import annotations
 
 import operator
+import reprlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from townlet_core.errors import InputError, ScenarioError
 from townlet_core.scenario.check import check_scenario
@@ -41,12 +43,18 @@ def _checked(plan: Scenario) -> Scenario:
 
 def as_seed(seed: Any) -> int:
     """Take one whole number for all towns. Raises InputError for anything else, such as a list."""
+    return as_whole("seed", seed, 0, SEEDS - 1)
+
+
+def as_whole(name: str, value: Any, least: int, most: int) -> int:
+    """Take one whole number of this range. Raises InputError for anything else."""
     try:
-        number = operator.index(seed)
+        number = operator.index(value)
     except TypeError:
-        number = -1
-    if not 0 <= number < SEEDS:
-        raise InputError(f"seed: found {seed!r}, expected one whole number from 0 to {SEEDS - 1:,}")
+        number = least - 1
+    if not least <= number <= most:
+        found = reprlib.repr(value)
+        raise InputError(f"{name}: found {found}, expected one whole number from {least} to {most:,}")
     return number
 
 
@@ -66,3 +74,32 @@ def as_render_mode(mode: str | None, known: list[str]) -> str | None:
     if mode is not None and mode not in known:
         raise InputError(f"render_mode: found {mode!r}, expected None or one of: {', '.join(known)}")
     return mode
+
+
+def as_autoreset_mode(mode: AutoresetMode | str, plan: Scenario) -> AutoresetMode:
+    """Take a mode, by its name as well. Raises InputError for others, and where the town does not allow it.
+
+    Who faints shows its last sight in its row for one step, unless that is in `final_obs`: SAME_STEP.
+    """
+    named = {name: known for known in AutoresetMode for name in (known.name, known.value)}
+    chosen = mode if isinstance(mode, AutoresetMode) else named.get(mode)
+    if chosen is None:
+        names = ", ".join(known.name for known in AutoresetMode)
+        raise InputError(f"autoreset_mode: found {mode!r}, expected one of: {names}")
+    if chosen is not AutoresetMode.SAME_STEP and plan.rules.needs.respawn_delay_ticks == 0:
+        raise InputError(
+            f"autoreset_mode: found {chosen.name}, expected SAME_STEP: in {plan.name} a newcomer takes the"
+            " row of who faints in the same tick",
+            "set rules.needs.respawn_delay_ticks to at least 1, or to null",
+        )
+    return chosen
+
+
+def as_reset_mask(mask: Any, rows: int) -> np.ndarray:
+    """Take which rows to reset, (N,) bool. Raises InputError for anything else, and if it names none."""
+    if not isinstance(mask, np.ndarray) or mask.shape != (rows,) or mask.dtype != bool or not mask.any():
+        raise InputError(
+            f"options['reset_mask']: found {reprlib.repr(mask)}, expected a bool array of shape ({rows},)"
+            " with at least one True"
+        )
+    return mask

@@ -23,6 +23,17 @@ def sight_space(scenario: Scenario, map_type: type) -> spaces.Dict:
     )
 
 
+def flat_space(scenario: Scenario) -> spaces.Box:
+    """Describe what one agent sees as one vector, (F + 484,) float32: the features, then the map."""
+    return spaces.flatten_space(sight_space(scenario, np.float32))  # type: ignore[return-value]
+
+
+def flat(maps: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Write sights as vectors of flat_space. maps: (..., 4, 11, 11), features: (..., F)."""
+    tiles = maps.reshape(*features.shape[:-1], -1)
+    return np.concatenate([features, tiles], axis=-1, dtype=np.float32)
+
+
 def feature_bounds(names: tuple[str, ...], agents: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the least and the largest value of each feature, (F,) float32 both."""
     low = np.array([-1 if _is_signed(name) else 0 for name in names], np.float32)

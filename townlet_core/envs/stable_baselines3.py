@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 
+from townlet_core.envs.libraries import check_version
+from townlet_core.envs.order import ResetFirst, check_begun
+from townlet_core.envs.spaces import flat
 from townlet_core.envs.vector import Sight, TownVectorEnv
 from townlet_core.errors import InputError, MissingError
 from townlet_core.policy.choice import Choice
@@ -15,6 +22,9 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Observations, Towns
 
 try:
+    import stable_baselines3
+
+    check_version(stable_baselines3, "townlet_core.envs.stable_baselines3")
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.vec_env import VecEnv
 except ModuleNotFoundError as error:
@@ -25,6 +35,10 @@ except ModuleNotFoundError as error:
     ) from error
 
 Rows = int | Iterable[int] | None
+
+
+_OWN = ("action_masks", "state")  # of TownVecEnv; all other attributes are those of the environment inside
+_OF_ROWS = ("action_masks", "render")
 
 
 class TownVecEnv(VecEnv):
@@ -38,28 +52,40 @@ class TownVecEnv(VecEnv):
     def __init__(
         self, scenario: Scenario | str | Path = "queue_conflict", num_towns: int = 1, **options: Any
     ) -> None:
-        """Build the towns. Options as TownVectorEnv takes them, but for copy, which has to be True."""
+        """Build the towns. Options as TownVectorEnv takes them; copy and autoreset_mode stay as they are."""
         if not options.get("copy", True):
             raise InputError("copy: found False, expected True: a learner keeps what it saw")
         self.env = TownVectorEnv(scenario, num_towns, **options)
+        if self.env.autoreset_mode is not AutoresetMode.SAME_STEP:
+            found = self.env.autoreset_mode.name
+            raise InputError(
+                f"autoreset_mode: found {found}, expected SAME_STEP, as Stable-Baselines3 has it"
+            )
         super().__init__(self.env.num_envs, self.env.single_observation_space, self.env.single_action_space)
-        self._actions = np.zeros(self.num_envs, np.int64)
-        self._mask = np.ones((self.num_envs, 1), bool)
+        self.metadata["render_fps"] = self.env.metadata["render_fps"]
+        self._actions: Any = None
+        self._is_waiting = False  # for step_wait
+        self._mask: np.ndarray | None = None
 
     def reset(self) -> Sight:
         """Begin as `seed` said, else everywhere the next episode."""
         sight, infos = self.env.reset(seed=self._seeds[0])
         self._reset_seeds()
         self._reset_options()
+        self._is_waiting = False
         self._mask = infos["action_mask"].view(bool)
         return sight
 
     def step_async(self, actions: np.ndarray) -> None:
         """Note what the rows do in the step to come."""
-        self._actions = actions
+        self._actions, self._is_waiting = actions, True
 
     def step_wait(self) -> tuple[Sight, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Play the step. Rewards are float32; dones are terminations and truncations together."""
+        check_begun(self._mask is not None, self.env.closed, "step")
+        if not self._is_waiting:
+            raise ResetFirst("no actions are waiting; call step_async() before step_wait()")
+        self._is_waiting = False
         sight, rewards, terminations, truncations, infos = self.env.step(self._actions)
         self._mask = infos["action_mask"].view(bool)
         dones = terminations | truncations
@@ -77,11 +103,17 @@ class TownVecEnv(VecEnv):
 
     def action_masks(self) -> np.ndarray:
         """Return what is possible in the step to come, (N, 9) bool, as MaskablePPO of sb3-contrib asks."""
+        check_begun(self._mask is not None, self.env.closed, "action_masks")
+        assert self._mask is not None
         return self._mask
+
+    def state(self) -> np.ndarray:
+        """Return every town as one vector, (B, S) float32; `get_attr("state_names")` names the numbers."""
+        return self.env.state()
 
     def get_attr(self, attr_name: str, indices: Rows = None) -> list[Any]:
         """Return an attribute of this or of the environment inside, once per row."""
-        found = getattr(self, attr_name) if attr_name == "action_masks" else getattr(self.env, attr_name)
+        found = getattr(self if attr_name in _OWN else self.env, attr_name)
         return [found for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Rows = None) -> None:
@@ -91,10 +123,11 @@ class TownVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: Rows = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Return the masks of the rows for `action_masks`; rows have no other methods."""
-        if method_name != "action_masks":
-            raise AttributeError(f"rows of a town have no method '{method_name}', only 'action_masks'")
-        return [self._mask[row] for row in self._get_indices(indices)]
+        """Return what `action_masks` or `render` has for each of the rows; rows have no other methods."""
+        if method_name not in _OF_ROWS:
+            raise AttributeError(f"rows of a town have no method '{method_name}', only {_OF_ROWS}")
+        of_rows = self.action_masks() if method_name == "action_masks" else self.env.render()
+        return [None if of_rows is None else of_rows[row] for row in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type, indices: Rows = None) -> list[bool]:
         """Say that no row is wrapped in anything."""
@@ -102,7 +135,18 @@ class TownVecEnv(VecEnv):
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """Return a picture of every town."""
-        return self.env.render() or ()
+        return self.env.draw_towns() or ()
+
+    def render(self, mode: str | None = None) -> Any:
+        """Draw the towns: as pictures side by side, or as text where `render_mode` is `ansi`."""
+        if self.render_mode == "ansi" and mode in (None, "ansi"):
+            return "\n".join(self.env.draw_towns() or ())
+        check_begun(self._mask is not None, self.env.closed, "render")
+        return super().render(mode)
+
+    def __copy__(self) -> TownVecEnv:
+        """Copy all there is: two environments that shared towns would play each other's."""
+        return copy.deepcopy(self)
 
 
 class ModelPolicy:
@@ -110,12 +154,16 @@ class ModelPolicy:
 
     def __init__(self, model: BaseAlgorithm) -> None:
         self.model = model
+        self._is_flat = isinstance(model.observation_space, spaces.Box)
+        self._takes_masks = "action_masks" in inspect.signature(model.predict).parameters
 
     def act(self, towns: Towns, seen: Observations) -> Choice:
         """Choose for the tick to come, (B, A), all agents at once; what is impossible acts as wait."""
         batch = seen.features.shape[:2]
-        rows = {name: array.reshape(-1, *array.shape[2:]) for name, array in seen._asdict().items()}
-        actions, _ = self.model.predict({"map": rows["map"], "features": rows["features"]})
+        rows = Observations(*(array.reshape(-1, *array.shape[2:]) for array in seen))
+        sight = {"map": rows.map, "features": rows.features}
+        masks: dict[str, Any] = {"action_masks": rows.action_mask} if self._takes_masks else {}
+        actions, _ = self.model.predict(flat(rows.map, rows.features) if self._is_flat else sight, **masks)
         unknown = np.zeros(batch, np.float32)  # evaluate asks neither for log-probabilities nor for values
         return Choice(actions.reshape(batch), unknown, unknown)
 

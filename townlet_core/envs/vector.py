@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy as copying
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,33 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from townlet_core.envs.drawing import DRAWN, draw
-from townlet_core.envs.inputs import as_map_type, as_render_mode, as_scenario, as_seed
-from townlet_core.envs.spaces import choice_space, reward_range, sight_space
-from townlet_core.errors import InputError, ShapeError
+from townlet_core.envs.inputs import (
+    as_autoreset_mode,
+    as_map_type,
+    as_render_mode,
+    as_reset_mask,
+    as_scenario,
+    as_seed,
+    as_whole,
+)
+from townlet_core.envs.order import ResetFirst, check_begun, check_open
+from townlet_core.envs.spaces import choice_space, flat, flat_space, reward_range, sight_space
+from townlet_core.envs.states import state_names, state_space, town_states
+from townlet_core.errors import InputError
 from townlet_core.scenario.model import Scenario
-from townlet_core.simulation.towns import Towns
+from townlet_core.simulation.towns import Observations, Towns, as_actions, writeable
 from townlet_core.vocab import REWARD_TERMS, WAIT
 
-Sight = dict[str, np.ndarray]  # {"map": (N, 4, 11, 11), "features": (N, F)}
+Sight = Any  # {"map": (N, 4, 11, 11), "features": (N, F)}, or (N, F + 484) of both
+MOST_TOWNS = 2**31  # and town numbers, whose chance is a function of them
 
 
 class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
     """B towns with A agents each, as N = B · A rows: row n is agent n % A of town n // A.
 
     towns: the towns, to read. agent_ids: (A,) names. reward_terms: the columns of infos["reward_terms"].
-    reward_range, feature_names: what the spaces cannot say.
+    reward_range, feature_names, state_names: what the spaces cannot say. state_space: of one town's state.
+    np_random: for wrappers that draw; the towns draw nothing from it.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - typed by the base class, which has it so
@@ -45,32 +58,41 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
         map_type: str = "float32",
         copy: bool = True,
         first_town: int = 0,
+        flat: bool = False,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> None:
         """Build the towns of a scenario: a bundled name, the path of a YAML file, or a Scenario.
 
         copy: False returns the environment's own arrays of observations and masks, which the next step and
         the next reset overwrite. first_town: number of the first town; each number has its own chance.
+        flat: observations are one vector per row, of features and map. autoreset_mode: when a town whose
+        episode is over begins the next one: in the same step, in the next one, or when `reset` says so.
         Raises InputError, ScenarioError or MissingError for what is not usable.
         """
         self.scenario = as_scenario(scenario)
         self.render_mode = as_render_mode(render_mode, self.metadata["render_modes"])
+        self.map_type = as_map_type(map_type)
         self.copy = copy
-        self.first_town = first_town
-        self.towns = Towns(self.scenario, num_towns, first_town=first_town)
+        self.flat = flat
+        self.autoreset_mode = as_autoreset_mode(autoreset_mode, self.scenario)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.first_town = as_whole("first_town", first_town, 0, MOST_TOWNS)
+        self.num_towns = as_whole("num_towns", num_towns, 1, MOST_TOWNS)
+        self.towns = Towns(self.scenario, self.num_towns, first_town=self.first_town)
         self.agent_ids = self.towns.agent_ids
         self.feature_names = self.towns.feature_names
         self.reward_range = reward_range(self.scenario)
+        self.state_names = state_names(self.scenario)
+        self.state_space = state_space(self.scenario)
         self.num_envs = self.towns.state.agents.size
-        self.single_observation_space = sight_space(self.scenario, as_map_type(map_type))
+        self.single_observation_space: spaces.Space = (
+            flat_space(self.scenario) if flat else sight_space(self.scenario, self.map_type)
+        )
         self.single_action_space = choice_space()
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._buffers = self.towns.empty_observations(as_map_type(map_type))
-        self._map, self._features, self._mask = (
-            array.reshape(self.num_envs, *array.shape[2:]) for array in self._buffers
-        )
-        self._everybody = np.ones(self.num_envs, bool)
-        self._everybody.setflags(write=False)
+        self._buffers = self.towns.empty_observations(self.map_type)
         self._begun = False
+        super().reset(seed=self.towns.seed)
 
     @cached_property
     def observation_space(self) -> spaces.Space:  # type: ignore[override]
@@ -82,73 +104,139 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
     ) -> tuple[Sight, dict[str, Any]]:
         """Begin episode 0 of this seed in all towns, or everywhere the next episode.
 
-        The first seed is the scenario's. Raises InputError for a seed that is not one whole number from 0,
-        and for options["reset_mask"]: rows begin again by themselves.
+        options["reset_mask"]: (N,) bool, the rows that ended; see `_restart_rows`. The first seed is the
+        scenario's. Raises InputError for a seed that is not one whole number from 0, for a mask that does not
+        fit, and after close.
         """
+        check_open(self.closed)
         if options is not None and "reset_mask" in options:
-            raise InputError(
-                "options['reset_mask']: found one, expected none: ended rows begin by themselves"
-            )
+            mask = as_reset_mask(options["reset_mask"], self.num_envs)
+            if not mask.all():
+                return self._restart_rows(mask, seed)
         if seed is not None:
             super().reset(seed=as_seed(seed))
-            self.towns = Towns(self.scenario, len(self._buffers.map), as_seed(seed), self.first_town)
+            self.towns = Towns(self.scenario, self.num_towns, as_seed(seed), self.first_town)
         elif self._begun:
             self.towns.restart()
         self._begun = True
         self.towns.observe(self._buffers)
         return self._sight(), self._infos()
 
+    def _restart_rows(self, mask: np.ndarray, seed: int | None) -> tuple[Sight, dict[str, Any]]:
+        """Begin the next episode of towns that are over, of which some row is named, or of which all are.
+
+        Who fainted in a town that goes on cannot begin again by itself: its row shows what is there now.
+        """
+        if not self._begun:
+            raise ResetFirst("the episode has not begun; call reset() without options['reset_mask'] first")
+        if seed is not None:
+            raise InputError(
+                "seed: found one beside options['reset_mask'], expected none: all towns share it"
+            )
+        named = mask.reshape(self.num_towns, -1)
+        towns, alive = self.towns.state.towns, self.towns.state.agents["alive"]
+        again = (named.any(axis=1) & towns["over"]) | named.all(axis=1)
+        if (refused := (named & alive)[~again]).any():
+            raise InputError(
+                f"options['reset_mask']: found {int(refused.sum())} rows whose agents are in a town that goes"
+                " on, expected rows that ended, or all rows of a town"
+            )
+        self.towns.restart(again)
+        self.towns.observe(self._buffers)
+        return self._sight(), self._infos()
+
     def step(self, actions: np.ndarray) -> tuple[Sight, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Play one tick everywhere. actions: (N,) integers; those of rows out of town are not looked at.
 
-        A town whose episode is over is restarted in the same step, so that its rows show the next episode;
-        the last sight of rows that ended is in infos["final_obs"].
+        A town whose episode is over is restarted as `autoreset_mode` says: in the same step, so that its rows
+        show the next episode and infos["final_obs"] the last sight of rows that ended; in the next step, in
+        place of a tick; or by `reset` alone.
         Returns sight, rewards (N,) float64, terminations and truncations (N,) bool, and infos.
-        Raises ShapeError for another shape, InputError for actions that are no integers.
+        Raises InputError for actions that are no whole numbers or of another shape, and out of order.
         """
-        self.towns.step(self._as_batch(actions))
+        check_begun(self._begun, self.closed, "step")
+        self._play(as_actions(actions, (self.num_envs,)).reshape(self.num_towns, -1))
         agents, over = self.towns.state.agents, self.towns.state.towns["over"]
         rewards, terminations, truncations = (
             agents[field].flatten() for field in ("reward", "terminated", "truncated")
         )
         terms = agents["terms"].reshape(self.num_envs, -1).copy()
         self.towns.observe(self._buffers)
-        infos = self._final_infos(terminations, truncations)
-        if over.any():
-            self.towns.restart(over.copy())
-            self.towns.observe(self._buffers)
-        infos |= {"reward_terms": terms, "_reward_terms": self._everybody, **self._infos()}
+        infos: dict[str, Any] = {}
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            infos = self._final_infos(terminations, truncations)
+            if over.any():
+                self.towns.restart(over.copy())
+                self.towns.observe(self._buffers)
+        infos |= {"reward_terms": terms, "_reward_terms": self._everybody(), **self._infos()}
         return self._sight(), rewards, terminations, truncations, infos
 
+    def _play(self, actions: np.ndarray) -> None:
+        """Play one tick of the towns that are not over; the others begin their next episode instead."""
+        if not self.towns.over_count:
+            self.towns.step(actions)
+            return
+        over = self.towns.state.towns["over"].copy()
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            raise ResetFirst(
+                f"the episode is over in {int(over.sum())} of {self.num_towns} towns;"
+                " call reset(options={'reset_mask': terminations | truncations}) before step()"
+            )
+        self.towns.restart(over)
+        if not over.all():
+            self.towns.step(actions, ~over)
+
     def render(self) -> tuple[Any, ...] | None:
-        """Draw every town, (B,) pictures or texts as `render_mode` says; None where it was not given.
+        """Draw the town of every row, (N,) pictures or texts as `render_mode` says; None where not given.
 
         A town that was just restarted is drawn as its next episode begins.
         """
+        drawn = self.draw_towns()
+        return None if drawn is None else tuple(town for town in drawn for _ in self.agent_ids)
+
+    def draw_towns(self) -> tuple[Any, ...] | None:
+        """Draw every town once, (B,) pictures or texts as `render_mode` says; None where not given."""
+        check_begun(self._begun, self.closed, "render")
         if self.render_mode is None:
             return None
-        return tuple(draw(self.towns, town, self.render_mode) for town in range(len(self._buffers.map)))
+        return tuple(draw(self.towns, town, self.render_mode) for town in range(self.num_towns))
 
-    def _as_batch(self, actions: np.ndarray) -> np.ndarray:
-        found = np.asarray(actions)
-        if found.shape != (self.num_envs,):
-            raise ShapeError(f"actions have shape {found.shape}, expected ({self.num_envs},): one per row")
-        if found.dtype.kind not in "iu":
-            raise InputError(f"actions are {found.dtype}, expected whole numbers")
-        return found.reshape(self.towns.state.agents.shape)
+    def state(self) -> np.ndarray:
+        """Return every town as one vector, (B, S) float32; `state_names` names the numbers."""
+        check_begun(self._begun, self.closed, "state")
+        return town_states(self.towns)
+
+    def __copy__(self) -> TownVectorEnv:
+        """Copy all there is: two environments that shared towns would play each other's."""
+        return copying.deepcopy(self)
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        """Take what was pickled, into buffers that towns may write: some stores hand out read-only ones."""
+        self.__dict__.update(kept)
+        self._buffers = Observations(*map(writeable, self._buffers))
+
+    def _everybody(self) -> np.ndarray:
+        return np.ones(self.num_envs, bool)
+
+    def _rows(self) -> Observations:
+        """Look at the buffers row by row."""
+        return Observations(*(array.reshape(self.num_envs, *array.shape[2:]) for array in self._buffers))
 
     def _sight(self) -> Sight:
-        sight = {"map": self._map, "features": self._features}
+        rows = self._rows()
+        if self.flat:
+            return flat(rows.map, rows.features)
+        sight = {"map": rows.map, "features": rows.features}
         return {key: array.copy() for key, array in sight.items()} if self.copy else sight
 
     def _infos(self) -> dict[str, Any]:
         """Say what is possible next, and who is in town to do it. A key with `_` says which rows have one."""
-        mask = self._mask.view(np.int8)
+        mask = self._rows().action_mask.view(np.int8)
         return {
             "action_mask": mask.copy() if self.copy else mask,
-            "_action_mask": self._everybody,
+            "_action_mask": self._everybody(),
             "alive": self.towns.state.agents["alive"].flatten(),
-            "_alive": self._everybody,
+            "_alive": self._everybody(),
         }
 
     def _final_infos(self, terminations: np.ndarray, truncations: np.ndarray) -> dict[str, Any]:
@@ -158,16 +246,19 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
             return {}
         rows = ended.nonzero()[0]
         fainted = terminations[rows]
-        maps, features = self._map[rows], self._features[rows]
-        masks = np.zeros_like(self._mask, np.int8)
-        masks[rows] = self._mask[rows]
+        seen = self._rows()
+        maps, features = seen.map[rows], seen.features[rows]
+        masks = np.zeros_like(seen.action_mask, np.int8)
+        masks[rows] = seen.action_mask[rows]
         # Where nothing delays newcomers, the buffers show them already.
         maps[fainted] = 0
         features[fainted] = 0
         masks[terminations] = np.arange(masks.shape[1]) == WAIT
         last_sights = np.full(self.num_envs, None, object)
+        vectors = flat(maps, features) if self.flat else None
         for k, row in enumerate(rows):  # only in the ticks in which lives end
-            last_sights[row] = {"map": maps[k], "features": features[k]}
+            sight = {"map": maps[k], "features": features[k]}
+            last_sights[row] = sight if vectors is None else vectors[k]
         return {
             "final_obs": last_sights,
             "_final_obs": ended,

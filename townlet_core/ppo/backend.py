@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,9 @@ try:
     import torch
 except ModuleNotFoundError as error:
     raise MissingError("torch is not installed, and learning needs it", "pip install torch") from error
+
+# A forked process has none of its parent's threads, and torch would wait for them.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def resolve_device(name: str) -> torch.device:

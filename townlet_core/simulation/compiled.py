@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ _SOURCES = [
 ]
 _FOLDER = folder_of(_SOURCES)
 _ENTRIES: dict[tuple[Any, Any], Callable[..., Any]] = {}
+_PROCESS = os.getpid()  # which imported this; a child that was forked later has another
+_THREADS = threading.Lock()  # held by the one caller at a time who may use numba's threads
 
 _RULE_OPTIONS: dict[str, Any] = {"_nrt": False, "error_model": "numpy", "forceinline": True}
 
@@ -60,6 +64,26 @@ def call(function: Any, *arguments: Any, kind: Any = None) -> Any:
 def wrapping() -> AbstractContextManager:
     """Let 64-bit numbers wrap around in plain Python without a warning; compiled, they do."""
     return np.errstate(over="ignore") if config.DISABLE_JIT else nullcontext()
+
+
+def is_forked() -> bool:
+    """Whether this process was forked from one that could play towns, and has none of its threads."""
+    return os.getpid() != _PROCESS
+
+
+@contextmanager
+def numba_threads() -> Iterator[bool]:
+    """Tell the block whether it may call parallel kernels; if not, the serial ones give the same bytes.
+
+    GNU OpenMP ends a forked process that asks for threads, and numba's own pool, `workqueue`, ends a process
+    in which two Python threads ask at the same time.
+    """
+    granted = not is_forked() and _THREADS.acquire(blocking=False)
+    try:
+        yield granted
+    finally:
+        if granted:
+            _THREADS.release()
 
 
 def is_compiled(function: str) -> bool:

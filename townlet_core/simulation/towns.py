@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import reprlib
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numba
@@ -11,8 +14,8 @@ import numpy as np
 from townlet_core.errors import InputError, ShapeError
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation import tick
-from townlet_core.simulation.compiled import call, config, is_compiled, wrapping
-from townlet_core.simulation.constants import found
+from townlet_core.simulation.compiled import call, config, is_compiled, is_forked, numba_threads, wrapping
+from townlet_core.simulation.constants import TownRules, found
 from townlet_core.simulation.events import describe_events
 from townlet_core.simulation.observation import empty_sight
 from townlet_core.simulation.state import TownState, allocate
@@ -24,7 +27,27 @@ MANY_TOWNS = 64  # from here on, threads are worth starting
 
 def is_compiled_for(num_towns: int) -> bool:
     """Whether a batch of this size can be played at once; else its first tick waits for the compiler."""
-    return is_compiled("play_few" if num_towns < MANY_TOWNS else "play_many")
+    return is_compiled("play_few" if num_towns < MANY_TOWNS or is_forked() else "play_many")
+
+
+def as_actions(actions: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Take whole numbers of this shape, as the int64 that kernels read.
+
+    Raises ShapeError for another shape, InputError for what is not whole numbers of 64 bits.
+    """
+    try:
+        found = np.asarray(actions)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # ragged, or in no memory that numpy reads
+        found = np.empty(0, object)
+    if found.dtype.kind in "bfiu" and found.shape != shape:
+        raise ShapeError(f"actions: found shape {found.shape}, expected {shape}")
+    is_too_large = found.dtype == np.uint64 and found.max(initial=0) > np.iinfo(np.int64).max
+    if found.dtype.kind not in "iu" or is_too_large:
+        raise InputError(
+            f"actions: found {reprlib.repr(actions)}, expected whole numbers from 0 to {ACTION_COUNT - 1},"
+            f" of shape {shape}"
+        )
+    return np.require(found, np.int64, ["C", "A", "W"])
 
 
 class Observations(NamedTuple):
@@ -57,12 +80,17 @@ class Towns:
         self.state: TownState = allocate(num_towns, len(self.agent_ids), len(self.object_ids), perturbations)
         self.state.towns["town"] = np.arange(first_town, first_town + num_towns)
         self.state.towns["episode"] = -1
+        self._shape = self.state.agents.shape
+        self._make_work_space()
+        self.restart()
+
+    def _make_work_space(self) -> None:
+        """Allocate _WORK_SPACE, which holds nothing between two calls."""
+        num_towns = self._shape[0]
         self._sight = empty_sight(num_towns, len(self.agent_ids), len(self.object_ids))
         threads = min(num_towns, config.NUMBA_NUM_THREADS)
         self._boards = np.repeat(self.rules.floor[None], threads, axis=0)  # with nobody on them between ticks
-        self._shape = self.state.agents.shape
         self._observations = self._written = self.empty_observations()
-        self.restart()
 
     def restart(self, chosen: np.ndarray | None = None) -> None:
         """Begin the next episode of the chosen towns, (B,) bool; of all when not said."""
@@ -72,24 +100,33 @@ class Towns:
             tick.restart_towns(self.state, self.rules, self._boards, chosen, np.uint64(self.seed))
         self.over_count = int(self.state.towns["over"].sum())
 
-    def step(self, actions: np.ndarray) -> None:
-        """Play one tick. actions: (B, A) integers; impossible ones act as wait.
+    def step(self, actions: np.ndarray, chosen: np.ndarray | None = None) -> None:
+        """Play one tick of the chosen towns, (B,) bool; of all when not said.
 
-        Raises ShapeError for another shape, InputError if a town is over and was not restarted.
+        actions: (B, A) integers; impossible ones act as wait.
+        Raises ShapeError for another shape, InputError for what is not whole numbers, and if a town is over
+        and was not restarted.
         """
-        # Always of one type, so that one kernel does.
-        actions = np.require(actions, np.int64, ["C", "A", "W"])
-        if actions.shape != self._shape:
-            raise ShapeError(f"actions have shape {actions.shape}, expected {self._shape}")
+        actions = as_actions(actions, self._shape)
         if self.over_count:
             raise InputError(
                 "an episode is over; call restart(towns.state.towns['over']) before the next step"
             )
-        play, shares = tick.play_few, 1
-        if len(actions) >= MANY_TOWNS:
-            play, shares = tick.play_many, min(numba.get_num_threads(), len(self._boards))
-        with wrapping():
-            self.over_count = call(play, self.state, self.rules, self._boards, actions, shares)
+        if chosen is None:
+            self.over_count = self._play(self.state, actions)
+            return
+        some = TownState(*(array[chosen] for array in self.state))
+        self.over_count = self._play(some, actions[chosen])
+        for array, played in zip(self.state, some, strict=True):
+            array[chosen] = played
+
+    def _play(self, state: TownState, actions: np.ndarray) -> int:
+        """Play one tick of these towns and return how many are over."""
+        with wrapping(), _threads_for(len(actions)) as granted:
+            if not granted:
+                return call(tick.play_few, state, self.rules, self._boards, actions, 1)
+            shares = min(numba.get_num_threads(), len(self._boards))
+            return call(tick.play_many, state, self.rules, self._boards, actions, shares)
 
     def observe(self, into: Observations | None = None) -> Observations:
         """Write what everybody sees into the caller's buffers, or the batch's own, and return them.
@@ -100,10 +137,11 @@ class Towns:
         if into is not self._written:
             self._check_buffers(into)
             self._written = into
-        observe = tick.observe_few if self._shape[0] < MANY_TOWNS else tick.observe_many
         maps = into.map.reshape(*self._shape, MAP_TILES)
         seen = (maps, into.features, into.action_mask)
-        call(observe, self.state, self.rules, self._sight, *seen, kind=maps.dtype)
+        with _threads_for(self._shape[0]) as granted:
+            observe = tick.observe_many if granted else tick.observe_few
+            call(observe, self.state, self.rules, self._sight, *seen, kind=maps.dtype)
         return into
 
     def empty_observations(self, map_type: type = np.float32) -> Observations:
@@ -128,3 +166,31 @@ class Towns:
     def new_events(self) -> list[dict[str, Any]]:
         """Describe the events of the last tick, with names, towns in order."""
         return describe_events(self.state, self.agent_ids, self.object_ids)
+
+    def __copy__(self) -> Towns:
+        """Copy all there is: two batches that shared a part would play each other's towns."""
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what holds nothing between two calls."""
+        return {name: value for name, value in self.__dict__.items() if name not in _WORK_SPACE}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        """Take the state, into arrays that kernels may write: some stores hand out read-only ones."""
+        self.__dict__.update(kept)
+        self.state = TownState(*map(writeable, self.state))
+        self.rules = TownRules(*map(writeable, self.rules))
+        self._make_work_space()
+
+
+_WORK_SPACE = ("_sight", "_boards", "_observations", "_written")
+
+
+def writeable(array: np.ndarray) -> np.ndarray:
+    """Return the array itself if kernels may write it, else a copy that they may."""
+    return np.require(array, requirements=["C", "A", "W"])
+
+
+def _threads_for(num_towns: int) -> AbstractContextManager[bool]:
+    """Ask for numba's threads where there are towns enough to be worth them."""
+    return numba_threads() if num_towns >= MANY_TOWNS else nullcontext(False)

@@ -1,0 +1,70 @@
+"""The state of a whole town as one vector, for centralised critics (docs/environments.md#state)."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+
+from townlet_core.envs.spaces import feature_bounds
+from townlet_core.scenario.model import Scenario
+from townlet_core.simulation.state import NOBODY
+from townlet_core.simulation.towns import Towns
+
+OF_AGENTS = ("alive", "x", "y")  # before the agent's features
+OF_OBJECTS = ("in_use", "reserved", "line", "stock", "out_of_order")
+OF_PAIRS = ("rivalry", "trust", "familiarity")
+HALF_STOCK = 4  # units at which `stock` is one half, as in the features
+
+
+def state_names(scenario: Scenario) -> tuple[str, ...]:
+    """Name every number of the state: agents, then objects, then pairs of agents, in the scenario's order."""
+    people = [agent.id for agent in scenario.agents]
+    return (
+        *(f"{agent}/{name}" for agent in people for name in (*OF_AGENTS, *scenario.feature_names)),
+        *(f"{thing.id}/{name}" for thing in scenario.objects for name in OF_OBJECTS),
+        *(f"{a}/{b}/{name}" for i, a in enumerate(people) for b in people[i + 1 :] for name in OF_PAIRS),
+    )
+
+
+def state_space(scenario: Scenario) -> spaces.Box:
+    """Describe the state of one town, (S,) float32."""
+    agents, objects = len(scenario.agents), len(scenario.objects)
+    pairs = agents * (agents - 1) // 2
+    low, high = feature_bounds(scenario.feature_names, agents)
+    least = [*[np.zeros(3), low] * agents, np.zeros(5 * objects), np.tile([0, -1, -1], pairs)]
+    most = [*[np.ones(3), high] * agents, np.ones(5 * objects), np.ones(3 * pairs)]
+    return spaces.Box(
+        np.concatenate(least, dtype=np.float32), np.concatenate(most, dtype=np.float32), dtype=np.float32
+    )
+
+
+def town_states(towns: Towns) -> np.ndarray:
+    """Write the state of every town, (B, S) float32. Of an agent out of town all numbers are 0."""
+    state, features = towns.state, towns.observe().features
+    agents, things = state.agents, state.objects
+    alive = agents["alive"]
+    width, height = towns.scenario.size
+    people = np.concatenate(
+        [
+            alive[..., None],
+            (alive * agents["x"] / max(width - 1, 1))[..., None],
+            (alive * agents["y"] / max(height - 1, 1))[..., None],
+            features,
+        ],
+        axis=2,
+    )
+    stock = np.maximum(things["stock"], 0)
+    objects = np.stack(
+        [
+            things["user"] != NOBODY,
+            things["holder"] != NOBODY,
+            things["line_length"] / alive.shape[1],
+            stock / (stock + HALF_STOCK),
+            things["out_of_order"],
+        ],
+        axis=2,
+    )
+    first, second = np.triu_indices(alive.shape[1], 1)
+    pairs = np.stack([getattr(state, name)[:, first, second] for name in OF_PAIRS], axis=2)
+    blocks = (block.reshape(len(alive), -1) for block in (people, objects, pairs))
+    return np.concatenate(list(blocks), axis=1).astype(np.float32)
