@@ -30,6 +30,8 @@ NEVER_ONE = {
     ("townlet_core/replay/npz.py", "count"),
     ("townlet_core/scenario/check.py", "drawn"),
     ("townlet_core/simulation/towns.py", "num_towns"),
+    ("townlet_core/telemetry/rules.py", "rule.mode"),  # no number
+    ("townlet_core/telemetry/watch.py", "self.damaged"),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from townlet_core import io
 from townlet_core.errors import BusyError, DiskError, InputError, MissingError
+from townlet_core.locks import lock_folder
 
 
 def test_a_written_file_holds_the_bytes_and_leaves_no_temporary(tmp_path):
@@ -60,13 +61,13 @@ def test_a_partial_last_line_is_cut_and_whole_lines_stay(tmp_path):
 
 def test_a_second_writer_is_refused_with_the_pid_of_the_first(tmp_path):
     program = "import sys; from townlet_core.io import lock_folder\nwith lock_folder(sys.argv[1]): pass"
-    with io.lock_folder(tmp_path):
+    with lock_folder(tmp_path):
         second = subprocess.run(
             [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True
         )
         assert "BusyError" in second.stderr
         assert f"pid {os.getpid()}" in second.stderr
-    with io.lock_folder(tmp_path):
+    with lock_folder(tmp_path):
         pass  # free again
     assert BusyError.exit_code == 73
 
@@ -74,7 +75,7 @@ def test_a_second_writer_is_refused_with_the_pid_of_the_first(tmp_path):
 def test_who_takes_a_folder_over_removes_the_files_that_a_killed_writer_left_unfinished(tmp_path):
     for name in (".a.txt.0123abcd.tmp", "a.tmp", ".hidden"):
         (tmp_path / name).touch()
-    with io.lock_folder(tmp_path):
+    with lock_folder(tmp_path):
         assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", ".lock", "a.tmp"]
 
 
@@ -86,7 +87,7 @@ def test_whatever_the_disk_refuses_at_a_lock_names_the_file(tmp_path, monkeypatc
 
     monkeypatch.setattr(fcntl if failing == "flock" else os, failing, refuse)
     message = rf"{tmp_path.name}\S*: {os.strerror(number)}"
-    with pytest.raises(DiskError, match=message), io.lock_folder(tmp_path):
+    with pytest.raises(DiskError, match=message), lock_folder(tmp_path):
         pass
 
 
@@ -96,7 +97,7 @@ def test_a_file_system_without_locks_is_called_one(tmp_path, monkeypatch, number
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(DiskError, match=r"\.lock: ") as found, io.lock_folder(tmp_path):
+    with pytest.raises(DiskError, match=r"\.lock: ") as found, lock_folder(tmp_path):
         pass
     assert found.value.hint.startswith("this file system has no locks")
 
@@ -106,14 +107,14 @@ def test_letting_a_lock_go_cannot_fail(tmp_path, monkeypatch, failing):
     def refuse(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    with io.lock_folder(tmp_path):
+    with lock_folder(tmp_path):
         monkeypatch.setattr(os, failing, refuse)
 
 
 def test_a_refused_lock_leaves_no_file_open(tmp_path):
-    with io.lock_folder(tmp_path):
+    with lock_folder(tmp_path):
         before = os.listdir("/proc/self/fd")
-        with pytest.raises(BusyError), io.lock_folder(tmp_path):
+        with pytest.raises(BusyError), lock_folder(tmp_path):
             pass
         assert os.listdir("/proc/self/fd") == before
 

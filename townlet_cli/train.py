@@ -258,9 +258,9 @@ def _show_batch(batch: ReplayBatch) -> None:
 def _show_cloned(cloned: Cloned, epochs: int) -> None:
     """Tell every epoch of a warm start to who wants details, and the last one to all."""
     text = (
-        f"warm start, epoch {cloned.epoch} of {epochs}: foretells "
-        f"{cloned.held_out_accuracy:.1%} of the actions in {cloned.held_out_samples} held-out samples; the "
-        f"commonest action alone, {cloned.majority_accuracy:.1%}"
+        f"warm start, epoch {cloned.epoch} of {epochs}: action accuracy {cloned.held_out_accuracy:.1%} on "
+        f"{count(cloned.held_out_samples, 'held-out sample')}; the commonest action alone reaches "
+        f"{cloned.majority_accuracy:.1%}"
     )
     (detail if cloned.epoch < epochs else note)(text)
 

@@ -9,25 +9,20 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
 import stat
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
-from townlet_core.errors import DISK_HINT, BusyError, DiskError, InputError, MissingError
+from townlet_core.errors import DISK_HINT, DiskError, InputError, MissingError
 
 MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some kB
-LOCK_NAME = ".lock"
-BUSY_HINT = "wait for it to end, stop it, or write somewhere else"
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 _ADDRESS = re.compile(r"(?:^|[/:])[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path makes s3:/bucket of s3://bucket
 
@@ -330,100 +325,6 @@ def rename_file(path: Path, free: Path) -> None:
         sync_folder(free.parent)
     except OSError as error:
         raise disk_error(error, path) from error
-
-
-@contextlib.contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the one writer's lock of a folder for the length of a `with` block.
-
-    Raises BusyError at once, naming the holder's pid and command, if another process holds it. The kernel
-    drops the lock when the holder dies, however it dies; the next holder removes its unfinished files.
-    """
-    folder = Path(folder)
-    make_folder(folder)
-    descriptor = _open_lock(folder / LOCK_NAME, f"{folder}: another process is writing here")
-    try:
-        for name in filter(TEMPORARY.fullmatch, list_folder(folder)):
-            remove(folder / name)
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # who held it is of no use any more, and nothing else is lost
-            os.ftruncate(descriptor, 0)
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-
-
-def _open_lock(path: Path, busy: str, goes_with_holder: bool = False) -> int:
-    """Open and lock a lock file, and write into it who holds it; returns its descriptor.
-
-    goes_with_holder: the file is removed when the lock is released, and is not left where the disk refuses.
-    Raises BusyError, which begins with `busy` and names the holder, or DiskError.
-    """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_NOFOLLOW if goes_with_holder else 0)
-    try:
-        descriptor = os.open(path, flags, 0o644)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
-                raise BusyError(f"{busy} ({holder})", BUSY_HINT) from error
-            os.ftruncate(descriptor, 0)
-            holder = f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000]
-            write_all(descriptor, holder.encode(errors="backslashreplace"))
-        except BaseException as error:
-            if goes_with_holder and isinstance(error, OSError):
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            os.close(descriptor)
-            raise
-        return descriptor
-    except OSError as error:
-        refusal = disk_error(error, path)
-        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-            refusal.hint = "this file system has no locks: choose a folder on another, such as a local disk"
-        raise refusal from error
-
-
-class FileLock:
-    """The one writer's lock of a file that may be renamed while it is held.
-
-    It is held on a file of its own beside it, `.NAME.lock`, which goes when the lock does. Raises BusyError
-    at once, naming the holder's pid and command, if it is held already. The kernel drops the lock when the
-    holder dies, however it dies.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self._file = self.path.with_name(f".{self.path.name}{LOCK_NAME}")
-        self._owner = os.getpid()
-        make_folder(self.path.parent)
-        self._descriptor = self._take()
-
-    def release(self) -> None:
-        """Let others have it; a second call does nothing, and neither does a forked child's."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            if os.getpid() == self._owner:
-                with contextlib.suppress(OSError):
-                    self._file.unlink()
-            os.close(descriptor)
-
-    def __enter__(self) -> FileLock:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.release()
-
-    def _take(self) -> int:
-        while True:
-            busy = f"{self.path}: another process is writing to it"
-            descriptor = _open_lock(self._file, busy, goes_with_holder=True)
-            # Whoever held it may have removed the file between our two calls: then it locks nothing.
-            with contextlib.suppress(OSError):
-                if os.path.samestat(os.fstat(descriptor), os.stat(self._file)):
-                    return descriptor
-            os.close(descriptor)
 
 
 def disk_error(error: OSError, path: Path | str) -> DiskError:

@@ -8,6 +8,7 @@ import pytest
 
 from townlet_core import io
 from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.locks import lock_folder
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
 from townlet_core.training import session
@@ -142,7 +143,7 @@ def test_a_run_that_was_killed_before_it_began_is_begun_with_the_same_command(to
 def test_a_second_writer_is_refused_with_the_pid_of_the_first(townlet, tmp_path):
     run = tmp_path / "run"
     assert townlet("train", *SMALL, "--output", run, "-q")[0] == 0
-    with io.lock_folder(run):
+    with lock_folder(run):
         code, _, stderr = townlet("train", "--resume", run, "--cycles", "2")
     assert code == 73
     assert "another process is writing here (pid " in stderr

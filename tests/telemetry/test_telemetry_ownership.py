@@ -7,8 +7,8 @@ import os
 import orjson
 import pytest
 
-from townlet_core import io
 from townlet_core.errors import BusyError, DiskError, InputError
+from townlet_core.locks import FileLock
 from townlet_core.telemetry.reader import read_lines
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.telemetry.writer import TelemetryWriter, begin_log, claim_log, take_up_log
@@ -75,7 +75,7 @@ def test_what_a_killed_writer_left_of_its_lock_is_taken_over(tmp_path):
 
 
 def test_a_lock_that_was_given_back_between_opening_and_taking_it_locks_nothing(tmp_path, monkeypatch):
-    first = io.FileLock(tmp_path / "log")
+    first = FileLock(tmp_path / "log")
     real = os.open
 
     def open_late(*arguments, **options):
@@ -85,8 +85,8 @@ def test_a_lock_that_was_given_back_between_opening_and_taking_it_locks_nothing(
         return descriptor
 
     monkeypatch.setattr(os, "open", open_late)
-    with io.FileLock(tmp_path / "log"), pytest.raises(BusyError):
-        io.FileLock(tmp_path / "log")
+    with FileLock(tmp_path / "log"), pytest.raises(BusyError):
+        FileLock(tmp_path / "log")
 
 
 @pytest.mark.parametrize("call", ["flock", "ftruncate", "write"])

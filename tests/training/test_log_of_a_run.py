@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from townlet_core import io
+from townlet_core.locks import LOCK_NAME
 from townlet_core.telemetry.writer import TelemetryWriter
 
 TRAIN = shlex.split(
@@ -30,7 +31,7 @@ def records(log):
 
 def contents(*paths):
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]
-    return {file: file.read_bytes() for file in files if file.is_file() and file.name != io.LOCK_NAME}
+    return {file: file.read_bytes() for file in files if file.is_file() and file.name != LOCK_NAME}
 
 
 def test_the_second_of_two_runs_with_one_log_is_busy_and_leaves_nothing(townlet, tmp_path):

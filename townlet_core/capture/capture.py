@@ -13,6 +13,7 @@ from townlet_core.capture.folder import Standing, look_at, refuse_other_capture,
 from townlet_core.capture.frames import Policy, allocate_frames, collect
 from townlet_core.capture.samples import cut_samples
 from townlet_core.errors import InputError, did_you_mean, shown
+from townlet_core.locks import lock_folder
 from townlet_core.replay.events import save_events
 from townlet_core.replay.manifest import save_manifest
 from townlet_core.replay.metrics import TOTAL, save_metrics
@@ -73,7 +74,7 @@ def capture(
     parts: list[Part] = []
     metrics: dict[str, dict[str, float]] = {}
     events: list[dict[str, Any]] = []
-    with io.lock_folder(output):
+    with lock_folder(output):
         standing = look_at(output, settings.prefix)
         if not force:
             refuse_other_capture(output, standing, about)

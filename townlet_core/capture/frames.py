@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from townlet_core.errors import count
 from townlet_core.memory import require_memory
 from townlet_core.policy.choice import Choice
 from townlet_core.simulation.towns import Observations, Towns
@@ -71,7 +72,7 @@ def allocate_frames(towns: Towns, ticks: int) -> Frames:
         episodes=np.zeros(batch[:2], np.int64),
     )
     # Nothing is taken yet: zeros are, when they are written. They are copied to be learned from or saved.
-    counted = f"{ticks:,} ticks of {batch[1]:,} × {batch[2]:,} agents"
+    counted = f"{count(ticks, 'tick')} of {batch[1]:,} × {count(batch[2], 'agent')}"
     require_memory(2 * sum(array.nbytes for array in frames), counted)
     return frames
 

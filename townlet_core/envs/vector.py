@@ -25,7 +25,7 @@ from townlet_core.envs.inputs import (
 from townlet_core.envs.order import ResetFirst, check_begun, check_open
 from townlet_core.envs.spaces import choice_space, flat, flat_space, reward_range, sight_space
 from townlet_core.envs.states import state_names, state_space, town_states
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, count
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Observations, Towns, as_actions, writeable
 from townlet_core.vocab import REWARD_TERMS, WAIT
@@ -138,7 +138,7 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
         again = (named.any(axis=1) & towns["over"]) | named.all(axis=1)
         if (refused := (named & alive)[~again]).any():
             raise InputError(
-                f"options['reset_mask']: found {int(refused.sum())} rows whose agents are in a town that goes"
+                f"options['reset_mask']: found {count(int(refused.sum()), 'row')} of a town that goes"
                 " on, expected rows that ended, or all rows of a town"
             )
         self.towns.restart(again)

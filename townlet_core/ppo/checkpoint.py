@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError
+from townlet_core.errors import InputError, MissingError, count
 from townlet_core.ppo.backend import torch, versions
 from townlet_core.ppo.config import MAX_PARAMETERS, NetworkConfig
 from townlet_core.ppo.network import ActorCritic, tensor_shapes
@@ -312,7 +312,7 @@ def restore_optimizer(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) 
     saved = checkpoint.optimizer.get("state")
     if not isinstance(saved, dict) or (saved and sorted(saved, key=str) != list(range(len(parameters)))):
         raise InputError(
-            f"{name}: does not fit the network: expected the state of {len(parameters)} parameters"
+            f"{name}: does not fit the network: expected the state of {count(len(parameters), 'parameter')}"
         )
     # Of the file, only the momenta: rates and other settings are the run's own.
     state = {i: check_momenta(saved[i], parameters[i], f"{name}: parameter {i}") for i in saved}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from townlet_core.errors import InputError, NotFiniteError
+from townlet_core.errors import InputError, NotFiniteError, count
 from townlet_core.memory import require_memory
 from townlet_core.ppo.backend import arithmetic, threads, to_tensor, torch
 from townlet_core.ppo.config import NetworkConfig, Precision
@@ -32,7 +32,9 @@ class ActorCritic(torch.nn.Module):
         normalise_observations: bool = False,
         normalise_returns: bool = False,
     ) -> None:
-        require_memory(4 * config.parameter_count, f"a network of {config.parameter_count:,} parameters")
+        require_memory(
+            4 * config.parameter_count, f"a network of {count(config.parameter_count, 'parameter')}"
+        )
         super().__init__()
         width = config.hidden_size
         self.config = config

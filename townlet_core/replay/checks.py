@@ -64,11 +64,13 @@ def check_shapes(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
 
 def _check_widths(arrays: dict[str, np.ndarray], file: str, limits: ReadLimits) -> list[Finding]:
     """Feature columns and map channels are limited, also where the metadata does not name them."""
-    columns = {name: arrays[name].shape[1] for name in ("features", "map")}
+    widths = {name: arrays[name].shape[1] for name in ("features", "map")}
     return [
-        Finding("problem", file, name, f"has {count:,} columns, expected at most {limits.max_features:,}")
-        for name, count in columns.items()
-        if count > limits.max_features
+        Finding(
+            "problem", file, name, f"has {count(columns, 'column')}, expected at most {limits.max_features:,}"
+        )
+        for name, columns in widths.items()
+        if columns > limits.max_features
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from townlet_core.errors import shown
+from townlet_core.errors import count, shown
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.schema import (
     ARRAYS,
@@ -242,7 +242,7 @@ def _check_origin(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file:
         and not problems(found)
         and capture["first_frame"] + len(arrays["actions"]) > capture["ticks"]
     ):
-        message = f"is {capture['first_frame']}, too late for the sample in {capture['ticks']} ticks"
+        message = f"is {capture['first_frame']}, too late for the sample in {count(capture['ticks'], 'tick')}"
         found.append(Finding("problem", file, "capture.first_frame", message, RECAPTURE))
     return found
 

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import orjson
 
-from townlet_core.errors import SampleError
+from townlet_core.errors import SampleError, count
 from townlet_core.replay.episodes import find_episodes, learned_ticks, split_dones
 from townlet_core.replay.sample import ReplaySample
 
@@ -71,7 +71,7 @@ class Selection:
             name, first = self.repeats[0]
             which = name if name == first else f"{name} is the same recording as {first}"
             told.append(
-                f"left out {len(self.repeats)} of {self.samples} samples, given more than once: {which}"
+                f"left out {len(self.repeats)} of {count(self.samples, 'sample')}, given more than once: {which}"
             )
         if 0 < len(self.unlearnable) < self.episodes:
             told.append(f"left out {len(self.unlearnable)} of {self._count()}, {_WHY}: {self.unlearnable[0]}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import MissingError, TownletError
+from townlet_core.errors import MissingError, TownletError, count
 from townlet_core.replay.agreement import Agreement, check_conflict_features
 from townlet_core.replay.events import load_events
 from townlet_core.replay.folder import (
@@ -138,11 +138,9 @@ def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_train
 def _interrupted_captures(files: list[Path], manifests: list[Path], listed: set[Path]) -> Iterator[Finding]:
     """Find folders of samples that no manifest lists: a capture writes its manifest last."""
     unlisted = Counter(path.parent for path in files if path.suffix == ".npz" and _real(path) not in listed)
-    for folder, count in unlisted.items():
+    for folder, samples in unlisted.items():
         if folder not in {path.parent for path in manifests}:
-            message = (
-                f"holds {count} sample{'s' * (count > 1)} and no manifest: a capture that was interrupted"
-            )
+            message = f"holds {count(samples, 'sample')} and no manifest: a capture that was interrupted"
             hint = "run the capture again, or name the samples themselves"
             yield Finding("problem", str(folder), "", message, hint)
 
@@ -156,9 +154,9 @@ def _validate_manifest(path: Path, report: Report, limits: ReadLimits, for_train
     except TownletError as error:
         report.findings.append(_as_finding(error, path))
         return []
-    for name, count in Counter(entry.name for entry in entries).items():
-        if count > 1:
-            report.findings.append(Finding("warning", str(path), "samples", f"lists {name} {count} times"))
+    for name, times in Counter(entry.name for entry in entries).items():
+        if times > 1:
+            report.findings.append(Finding("warning", str(path), "samples", f"lists {name} {times} times"))
     _validate_together(path, entries, report, limits, for_training, manifest)
     _validate_whole(manifest, report, limits)
     return [entry.sample for entry in entries]
@@ -225,7 +223,7 @@ def _hold_to_training(
         yield Finding("warning", str(path), "", message)
     ticks, longest = selection.longest
     if ticks > REPLAY_TRANSITIONS:
-        needed = f"has an episode of {ticks:,} ticks, for which training needs --replay-transitions {ticks}"
+        needed = f"has an episode of {count(ticks, 'tick')}; training needs --replay-transitions {ticks}"
         yield Finding("warning", longest, "", needed)
     if selection.bytes > limits.max_memory_bytes:
         size = f"takes {selection.bytes:,} bytes of memory, for which training needs --streaming"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from townlet_core import io
-from townlet_core.errors import MissingError
+from townlet_core.errors import MissingError, count
 from townlet_core.replay.manifest import ListedFile, Manifest, ManifestEntry
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.sample import ReplaySample
@@ -53,7 +53,7 @@ def check_origin(manifest: Manifest, entry: ManifestEntry, sample: ReplaySample)
             yield Finding("problem", str(entry.meta), key, message, RECAPTURE)
     towns, town = about.get("towns"), own.get("capture.town")
     if isinstance(towns, int) and isinstance(town, int) and town >= towns:
-        message = f"is {town}, the manifest says that there are {towns} towns"
+        message = f"is {town}, the manifest says that there is {count(towns, 'town')} in all"
         yield Finding("problem", str(entry.meta), "capture.town", message, RECAPTURE)
 
 

@@ -12,18 +12,14 @@ import stat
 from io import FileIO
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError
+from townlet_core.plain_yaml import read_yaml
 
 GZIP = ".gz"
 UNREAD = (".zst", ".xz", ".bz2", ".lz4", ".zip", ".Z")  # compressions that are told, not read
 RUN_LOG, RUN_CONFIG = "telemetry.jsonl", "config.yaml"  # in a run folder
-MAX_CONFIG_BYTES = 64 << 10
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})")
-_NULL = ("", "null", "~")
 
 
 def find_log(path: Path) -> Path | None:
@@ -46,13 +42,10 @@ def _named_in(config: Path) -> str | None:
     """Return training.ppo_log of a run's configuration, if it names one."""
     if io.kind_of(config) is None:
         return None
-    try:
-        content = YAML(typ="base", pure=True).load(io.read_file(config, MAX_CONFIG_BYTES))
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{config}: not YAML: {' '.join(str(error).split())[:500]}") from error
+    content = read_yaml(config)
     training = content.get("training") if isinstance(content, dict) else None
     named = training.get("ppo_log") if isinstance(training, dict) else None
-    return named if isinstance(named, str) and named not in _NULL else None
+    return named if isinstance(named, str) else None
 
 
 def is_there(path: Path) -> bool:

@@ -13,6 +13,7 @@ import orjson
 
 from townlet_core import io
 from townlet_core.errors import DiskError, InputError, RunFailed, printable
+from townlet_core.locks import FileLock
 from townlet_core.telemetry.continuity import last_written, next_written
 from townlet_core.telemetry.fields import FIELDS
 from townlet_core.telemetry.files import (
@@ -37,16 +38,16 @@ from townlet_core.telemetry.segments import GZIP, UNREAD, closed_segments, log_n
 from townlet_core.vocab import TELEMETRY_VERSION
 
 
-def lock_log(path: Path) -> io.FileLock:
+def lock_log(path: Path) -> FileLock:
     """Take the one writer's lock of the log that a path leads to. Raises BusyError, InputError, DiskError."""
     if Path(path).suffix in (GZIP, *UNREAD):
         raise InputError(f"{path}: a log is not compressed while it is written", "choose another name")
     if io.kind_of(path) in ("folder", "other"):
         raise InputError(f"{path}: is a folder or a device, expected a log", "choose another file")
-    return io.FileLock(log_name(path))
+    return FileLock(log_name(path))
 
 
-def claim_log(path: Path, force: bool) -> io.FileLock:
+def claim_log(path: Path, force: bool) -> FileLock:
     """Take the lock of a log that a new run may begin: there is none, or `force` may replace it.
 
     Raises BusyError while somebody writes it; InputError if it is there, or is something else than a log.
@@ -58,7 +59,7 @@ def claim_log(path: Path, force: bool) -> io.FileLock:
     return lock
 
 
-def begin_log(path: Path, force: bool) -> io.FileLock:
+def begin_log(path: Path, force: bool) -> FileLock:
     """Claim a log and remove all its records. Raises as claim_log."""
     with ExitStack() as held:
         lock = held.enter_context(claim_log(path, force))
@@ -70,7 +71,7 @@ def begin_log(path: Path, force: bool) -> io.FileLock:
     return lock
 
 
-def take_up_log(path: Path, run_id: str | None, offset: int) -> io.FileLock:
+def take_up_log(path: Path, run_id: str | None, offset: int) -> FileLock:
     """Take the lock of the log in which a run goes on after record `offset`.
 
     run_id: None for a run that does not know its id. Raises BusyError while somebody writes it; InputError if
@@ -144,7 +145,7 @@ class TelemetryWriter:
         log_every: int = 1,
         max_bytes: int | None = None,
         max_records: int | None = None,
-        lock: io.FileLock | None = None,
+        lock: FileLock | None = None,
     ) -> None:
         self.path = log_name(path)  # through a link, so that rotation renames the file and not the link
         self.log_every = log_every

@@ -127,7 +127,7 @@ def _event_logs(dataset: ReplayDataset, manifests: tuple[Path, ...]) -> tuple[Pa
 def _check_length(name: str, ticks: int, settings: TrainingSettings) -> None:
     if ticks > settings.replay_transitions:
         raise InputError(
-            f"{name}: an episode of {ticks:,} ticks, and --replay-transitions lets a cycle learn from "
+            f"{name}: an episode of {count(ticks, 'tick')}, and --replay-transitions lets a cycle learn from "
             f"{settings.replay_transitions:,} at most",
             f"give --replay-transitions {ticks} or more",
         )

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import InputError
+from townlet_core.locks import LOCK_NAME
 
 CONFIG, SOURCES, SCENARIO = "config.yaml", "config.sources.json", "scenario.yaml"
 RUN, LOG, CHECKPOINTS, SAMPLES = "run.json", "telemetry.jsonl", "checkpoints", "samples"
-FIRST_FILES = (io.LOCK_NAME, CONFIG, SOURCES, SCENARIO)  # then RUN, and the run has begun
+FIRST_FILES = (LOCK_NAME, CONFIG, SOURCES, SCENARIO)  # then RUN, and the run has begun
 REMOVING = ".run.removed"  # run.json of a run that is being removed: whoever locks the folder next goes on
 # What training writes, and nothing that a user is likely to have named so: paths in the run folder.
 _NAMES = rf"""
@@ -28,7 +29,7 @@ _NAMES = rf"""
   | {CHECKPOINTS}/(g[0-9]{{6,18}}|\.g[0-9]{{6,18}}\.tmp)/
     ((model|optimizer)\.pt|(state|files)\.json|towns\.npz)
   | {SAMPLES}/rollout_sample_([A-Za-z0-9_.-]+_[0-9]{{3,}}\.(npz|json)|(manifest|metrics)\.json|events\.jsonl)
-  | {SAMPLES}/rollout_sample_scenario\.(yaml|json) | {SAMPLES}/{re.escape(io.LOCK_NAME)}
+  | {SAMPLES}/rollout_sample_scenario\.(yaml|json) | {SAMPLES}/{re.escape(LOCK_NAME)}
   | ({CHECKPOINTS}/|{SAMPLES}/|{CHECKPOINTS}/\.?g[0-9]{{6,18}}(\.tmp)?/)?{io.TEMPORARY.pattern}
 """
 OURS = re.compile(_NAMES, re.VERBOSE)
@@ -138,7 +139,7 @@ def discard(folder: Path, made: Path | None) -> None:
     """Take back a run that was refused before it learned anything, and the folders from `made` down to it."""
     remove_run(folder)
     end_removal(folder)
-    if made is None or io.list_folder(folder) != [io.LOCK_NAME]:
+    if made is None or io.list_folder(folder) != [LOCK_NAME]:
         return
     io.remove(folder)
     while folder != made and not io.list_folder(folder := folder.parent):
@@ -163,9 +164,7 @@ def _was_killed_at_once(folder: Path) -> bool:
     if _is_being_removed(folder):
         return not _contents(folder).others
     names = io.list_folder(folder)
-    return io.LOCK_NAME in names and all(
-        name in FIRST_FILES or io.TEMPORARY.fullmatch(name) for name in names
-    )
+    return LOCK_NAME in names and all(name in FIRST_FILES or io.TEMPORARY.fullmatch(name) for name in names)
 
 
 def _contents(folder: Path) -> _Contents:
@@ -185,6 +184,6 @@ def _contents(folder: Path) -> _Contents:
                 waiting.append(name)
             elif kind == "file" and OURS.fullmatch(name):
                 ours.append(name)
-            elif name not in (io.LOCK_NAME, REMOVING):
+            elif name not in (LOCK_NAME, REMOVING):
                 others.append(name)
     return _Contents(sorted(ours), folders, sorted(others))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from townlet_core import io
-from townlet_core.errors import NotFiniteError, RunFailed
+from townlet_core.errors import NotFiniteError, RunFailed, count
+from townlet_core.locks import FileLock
 from townlet_core.memory import require_memory
 from townlet_core.policy.learned import LearnedPolicy, hold_on, network_for
 from townlet_core.ppo.backend import resolve_device, settle_threads, torch, versions
@@ -78,7 +78,7 @@ class Trainer:
         dataset: ReplayDataset | None,
         stop: StopRequest,
         reports: Reports,
-        log_lock: io.FileLock | None = None,
+        log_lock: FileLock | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -99,7 +99,7 @@ class Trainer:
         self.scenario_name = scenario.name if scenario else "recordings"
         config = self._network_config(scenario, dataset)
         # Weights, gradients, Adam's two moments, and what a checkpoint is written from.
-        require_memory(44 * config.parameter_count, f"training {config.parameter_count:,} parameters")
+        require_memory(44 * config.parameter_count, f"training {count(config.parameter_count, 'parameter')}")
         network = ActorCritic(
             config,
             settings.seed,

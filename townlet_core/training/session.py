@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import DiskError, InputError, MissingError
+from townlet_core.errors import DiskError, InputError, MissingError, count
+from townlet_core.locks import lock_folder
 from townlet_core.ppo.backend import resolve_device
 from townlet_core.ppo.checkpoint import Checkpoint, load_checkpoint
 from townlet_core.ppo.config import learning_rate_at
@@ -110,7 +111,7 @@ def train(
             dataset = _check_input(settings, plan, folder, force)
         text = read_text(settings.scenario) if plan else None
         made = first_missing(folder)
-        with io.lock_folder(folder):
+        with lock_folder(folder):
             finish_removal(folder)
             if force and is_run(folder):
                 voice.removed(folder, remove_run(folder))
@@ -140,7 +141,7 @@ def resume(
     reports, voice = reports or Reports(), voice or Voice()
     with stop_on_signals() as stop:
         settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
-        with io.lock_folder(folder):
+        with lock_folder(folder):
             end_removal(folder)
             about = read_run(folder)
             plan = _own_scenario(folder, about, reports)
@@ -195,7 +196,7 @@ def _warn_of_schedule(settings: TrainingSettings, done: int, before: int, report
     if now != then:
         reports.warning(
             f"--cycles {settings.cycles} moves the {settings.lr_schedule} schedule: after cycle {done} the "
-            f"learning rate is {now:g}; with {before} cycles it was {then:g}"
+            f"learning rate is {now:g}; with {count(before, 'cycle')} it was {then:g}"
         )
 
 
