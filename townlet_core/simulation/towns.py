@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import reprlib
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numba
@@ -23,6 +23,7 @@ from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 MAP_TILES = math.prod(MAP_SHAPE)
 MANY_TOWNS = 64  # from here on, threads are worth starting
+ALONE = nullcontext(False)  # says, as numba_threads does, that there are no threads
 
 
 def is_compiled_for(num_towns: int) -> bool:
@@ -39,6 +40,8 @@ def as_actions(actions: Any, shape: tuple[int, ...]) -> np.ndarray:
         found = np.asarray(actions)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # ragged, or in no memory that numpy reads
         found = np.empty(0, object)
+    if found.dtype == np.int64 and found.shape == shape and found.flags.carray:
+        return found
     if found.dtype.kind in "bfiu" and found.shape != shape:
         raise ShapeError(f"actions: found shape {found.shape}, expected {shape}")
     is_too_large = found.dtype == np.uint64 and found.max(initial=0) > np.iinfo(np.int64).max
@@ -122,7 +125,7 @@ class Towns:
 
     def _play(self, state: TownState, actions: np.ndarray) -> int:
         """Play one tick of these towns and return how many are over."""
-        with wrapping(), _threads_for(len(actions)) as granted:
+        with wrapping(), numba_threads() if len(actions) >= MANY_TOWNS else ALONE as granted:
             if not granted:
                 return call(tick.play_few, state, self.rules, self._boards, actions, 1)
             shares = min(numba.get_num_threads(), len(self._boards))
@@ -139,7 +142,7 @@ class Towns:
             self._written = into
         maps = into.map.reshape(*self._shape, MAP_TILES)
         seen = (maps, into.features, into.action_mask)
-        with _threads_for(self._shape[0]) as granted:
+        with numba_threads() if self._shape[0] >= MANY_TOWNS else ALONE as granted:
             observe = tick.observe_many if granted else tick.observe_few
             call(observe, self.state, self.rules, self._sight, *seen, kind=maps.dtype)
         return into
@@ -189,8 +192,3 @@ _WORK_SPACE = ("_sight", "_boards", "_observations", "_written")
 def writeable(array: np.ndarray) -> np.ndarray:
     """Return the array itself if kernels may write it, else a copy that they may."""
     return np.require(array, requirements=["C", "A", "W"])
-
-
-def _threads_for(num_towns: int) -> AbstractContextManager[bool]:
-    """Ask for numba's threads where there are towns enough to be worth them."""
-    return numba_threads() if num_towns >= MANY_TOWNS else nullcontext(False)
