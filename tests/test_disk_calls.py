@@ -10,7 +10,8 @@ OS = re.compile(
     "access|ch(dir|mod|own)|close|dup2?|f?(datasync|stat|sync|truncate)|getcwd|link|listdir|lstat|make?dirs?|mkdir|"
     "open|pread|pwrite|read|readlink|remove(dirs)?|renames?|replace|rmdir|scandir|symlink|unlink|utime|walk|write"
 )
-OS_PATH = re.compile("abspath|l?exists|get[mac]time|getsize|is(dir|file|link)|realpath|samefile")
+# Not islink, lexists and realpath, which take errors for none.
+OS_PATH = re.compile("abspath|exists|get[mac]time|getsize|is(dir|file)|samefile")
 PATH = re.compile(
     "absolute|cwd|exists|expanduser|r?glob|home|is_(dir|file|symlink)|iterdir|l?stat|mkdir|(read|write)_(bytes|text)|"
     "readlink|resolve|rmdir|samefile|symlink_to|touch|unlink"
@@ -19,16 +20,11 @@ LIBRARIES = ("shutil", "tempfile", "fcntl", "mmap")
 
 # What may stand without a handler. Where it fails all the same, the command line names the file and exits 5.
 REASONS = {
-    ("replay.manifest", "os.path.realpath"): "asks for the links of a path, and takes errors for none",
-    ("replay.validate", "os.path.realpath"): "the same",
-    ("render.recording", "os.path.realpath"): "the same",
-    ("training.run", "os.path.realpath"): "the same",
-    ("replay.validate", "folder.rglob"): "skips what it may not list",
-    ("replay.validate", "os.path.isfile"): "of what was listed just now",
-    ("training.settings", "path.absolute"): "fails only in a working folder that is gone",
-    ("training.settings", "settings.capture_dir.absolute"): "the same",
-    ("training.settings", "settings.ppo_log.absolute"): "the same",
+    ("training.settings", "(folder or Path()).absolute"): "fails only in a working folder that is gone",
     ("training.settings", "Path(settings.scenario).absolute"): "the same",
+    ("training.folder", "os.path.abspath"): "the same",
+    ("training.session", "path.absolute"): "the same",
+    ("training.session", "os.access"): "takes errors for a no",
     ("simulation.compiled", "_CORE.glob"): "of the package's own files, as an import",
     ("kernels", "path.read_bytes"): "the same",
     ("render.page", "(files('townlet_core.render') / 'player.html').read_text"): "the same",
@@ -36,7 +32,8 @@ REASONS = {
     ("main", "os.open"): "the same",
     ("console", "open"): "the same",
     ("kernels", "Path.home"): "asks the environment and the list of users; their lack is handled",
-    ("telemetry.reader", "open"): "whoever opens a segment handles it",
+    ("telemetry.segments", "os.open"): "whoever opens a segment handles it",
+    ("telemetry.segments", "os.fstat"): "the same",
     ("kernels", "os.makedirs"): "numba calls it while a kernel is saved, which is handled",
 }
 
@@ -62,7 +59,7 @@ def unhandled(path):
         if isinstance(node, ast.Call) and touches_the_disk(node) and not is_handled:
             yield ast.unparse(node.func)
         for field, value in ast.iter_fields(node):
-            caught = is_handled or (isinstance(node, ast.Try) and field == "body" and catches(node))
+            caught = is_handled or (field == "body" and catches(node))
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
                     yield from visit(child, caught)
@@ -71,7 +68,11 @@ def unhandled(path):
 
 
 def catches(block):
-    return any(handler.type and "OSError" in ast.unparse(handler.type) for handler in block.handlers)
+    """Whether a `try` or a `with suppress(…)` catches an OSError of its body."""
+    if isinstance(block, ast.With):
+        return any("suppress(OSError)" in ast.unparse(item.context_expr) for item in block.items)
+    handlers = block.handlers if isinstance(block, ast.Try) else []
+    return any(handler.type and "OSError" in ast.unparse(handler.type) for handler in handlers)
 
 
 def test_every_call_to_the_disk_outside_its_door_handles_a_refusal():

@@ -109,4 +109,5 @@ class FileLock:
             with contextlib.suppress(OSError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(self._file)):
                     return descriptor
-            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.close(descriptor)

@@ -39,7 +39,7 @@ def find_files(folder: Path, follow_links: bool) -> tuple[list[Path], list[Findi
                 )
                 continue
             real = os.path.realpath(path)
-            leads_out = path.is_symlink() and not any(_is_inside(real, root) for root in roots)
+            leads_out = os.path.islink(path) and not any(_is_inside(real, root) for root in roots)
             if kind is None:
                 severity = "warning" if path.name.startswith(".") else "problem"  # editors hide such links
                 found.append(Finding(severity, str(path), "", f"is a link to {real}, where nothing is"))
@@ -49,7 +49,7 @@ def find_files(folder: Path, follow_links: bool) -> tuple[list[Path], list[Findi
                 files.append(path)
             elif kind == "other" and _is_read(path):
                 found.append(Finding("problem", str(path), "", "is not a file"))
-            elif kind == "folder" and real not in seen and (leads_out or not path.is_symlink()):
+            elif kind == "folder" and real not in seen and (leads_out or not os.path.islink(path)):
                 seen.add(real)
                 waiting.append(path)
                 roots |= {real} if leads_out else set()

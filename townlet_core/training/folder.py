@@ -178,7 +178,7 @@ def _contents(folder: Path) -> _Contents:
         for entry in io.list_folder(folder / inside):
             name = f"{inside}/{entry}" if inside else entry
             path = folder / name
-            kind = None if path.is_symlink() else io.kind_of(path)
+            kind = None if os.path.islink(path) else io.kind_of(path)
             if kind == "folder" and OUR_FOLDERS.fullmatch(name):
                 folders.insert(0, name)
                 waiting.append(name)
