@@ -60,7 +60,7 @@ def test_a_partial_last_line_is_cut_and_whole_lines_stay(tmp_path):
 
 
 def test_a_second_writer_is_refused_with_the_pid_of_the_first(tmp_path):
-    program = "import sys; from townlet_core.io import lock_folder\nwith lock_folder(sys.argv[1]): pass"
+    program = "import sys; from townlet_core.locks import lock_folder\nwith lock_folder(sys.argv[1]): pass"
     with lock_folder(tmp_path):
         second = subprocess.run(
             [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True

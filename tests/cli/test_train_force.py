@@ -74,7 +74,7 @@ def test_a_run_that_only_its_recordings_refuse_leaves_nothing(townlet, tmp_path)
     own = ("--mode", "replay", "--capture-towns", "1")
     code, _, stderr = townlet("train", scenario, *own, "--output", tmp_path / "a" / "run")
     assert code == 2
-    assert "no samples to train on" in stderr
+    assert "nothing to learn" in stderr
     assert [path.name for path in tmp_path.iterdir()] == ["faint.yaml"]
 
 

@@ -241,7 +241,7 @@ def test_validate_names_the_settings_that_large_recordings_need(tmp_path, monkey
     report = validate_path(manifest, ReadLimits(max_memory_bytes=10_000), for_training=True)
     told = [finding.message for finding in report.warnings]
     assert not report.problems
-    assert any("for which training needs --replay-transitions 9" in message for message in told)
+    assert any("an episode of 9 ticks; training needs --replay-transitions 9" in message for message in told)
     assert any("for which training needs --streaming" in message for message in told)
     assert settings_of().replay_transitions == REPLAY_TRANSITIONS
 

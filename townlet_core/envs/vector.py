@@ -179,7 +179,7 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
         over = self.towns.state.towns["over"].copy()
         if self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetFirst(
-                f"the episode is over in {int(over.sum())} of {self.num_towns} towns;"
+                f"the episode is over in {int(over.sum())} of {count(self.num_towns, 'town')};"
                 " call reset(options={'reset_mask': terminations | truncations}) before step()"
             )
         self.towns.restart(over)

@@ -70,9 +70,8 @@ class Selection:
         if self.repeats:
             name, first = self.repeats[0]
             which = name if name == first else f"{name} is the same recording as {first}"
-            told.append(
-                f"left out {len(self.repeats)} of {count(self.samples, 'sample')}, given more than once: {which}"
-            )
+            left_out = f"left out {len(self.repeats)} of {count(self.samples, 'sample')}"
+            told.append(f"{left_out}, given more than once: {which}")
         if 0 < len(self.unlearnable) < self.episodes:
             told.append(f"left out {len(self.unlearnable)} of {self._count()}, {_WHY}: {self.unlearnable[0]}")
         return told

@@ -64,14 +64,14 @@ def check_events(
     said, found = manifest.metadata.get("events"), sum(events.by_type.values())
     if said is not None and said != found:
         yield Finding(
-            "problem", log, "", f"holds {found} events, the manifest says {str(said)[:40]}", RESTORE
+            "problem", log, "", f"holds {count(found, 'event')}, the manifest says {str(said)[:40]}", RESTORE
         )
     if not isinstance(manifest.metadata.get("capture"), dict):
         return  # the log may be another's
     shares: dict[tuple[int, str], tuple[float, float]] = {}
     for part in parts:
-        count, intensity = shares.get((part.town, part.agent), (0.0, 0.0))
-        shares[part.town, part.agent] = count + part.conflicts[0], intensity + part.conflicts[1]
+        events_share, intensity = shares.get((part.town, part.agent), (0.0, 0.0))
+        shares[part.town, part.agent] = events_share + part.conflicts[0], intensity + part.conflicts[1]
     for (town, agent), share in shares.items():
         logged = events.shares.get((town, agent), (0.0, 0.0))
         names = ("conflicts", "intensity of conflicts")
