@@ -8,7 +8,7 @@ from townlet_core.envs import parallel_env
 from townlet_core.errors import InputError
 
 BY_ROW = [name for name in ENVIRONMENTS if name != "TownParallelEnv"]
-NUMBERS = [2**63, -(2**63) - 1, 2**100, None, 0.5, float("nan"), 1j, "3", b"3", True, [0], [], {}, object()]
+NUMBERS = [2**63, -(2**63) - 1, 2**100, None, 0.5, float("nan"), 1j, "3", b"3", True, [0], [], {}, Ellipsis]
 
 
 def begun(name):

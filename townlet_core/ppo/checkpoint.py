@@ -294,7 +294,7 @@ def restore_network(checkpoint: Checkpoint, device: str | torch.device = "cpu") 
     statistics = {name.partition(".")[0] for name in checkpoint.weights}
     network = ActorCritic(
         checkpoint.about.network,
-        seed=0,
+        seed=None,
         normalise_observations="observations" in statistics,
         normalise_returns="returns" in statistics,
     )

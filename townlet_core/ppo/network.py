@@ -20,7 +20,8 @@ class ActorCritic(torch.nn.Module):
     """Map and features in, one logit per action and one value out.
 
     The flattened map and the features each pass a hidden layer, are concatenated, and pass another; all
-    are ReLU. Weights are orthogonal (gain √2 hidden, 0.01 policy, 1 value) and depend on `seed` alone.
+    are ReLU. Weights are orthogonal (gain √2 hidden, 0.01 policy, 1 value) and depend on `seed` alone;
+    without one they hold nothing yet, for weights that are loaded.
     Where asked for, features are counted in deviations from their running mean, and so are the value head's
     predictions from that of the returns; what comes in and out is in the units of the town all the same.
     """
@@ -28,7 +29,7 @@ class ActorCritic(torch.nn.Module):
     def __init__(
         self,
         config: NetworkConfig,
-        seed: int,
+        seed: int | None,
         normalise_observations: bool = False,
         normalise_returns: bool = False,
     ) -> None:
@@ -45,7 +46,8 @@ class ActorCritic(torch.nn.Module):
         self.value_head = uninitialised(width, 1)
         self.observations = RunningStatistics(config.feature_count) if normalise_observations else None
         self.returns = RunningStatistics(1) if normalise_returns else None
-        self.initialise(seed)
+        if seed is not None:
+            self.initialise(seed)
 
     def initialise(self, seed: int) -> None:
         """Draw all weights anew from `seed`, on one thread so that every machine setting gives the same."""

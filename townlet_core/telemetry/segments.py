@@ -18,31 +18,32 @@ from townlet_core.plain_yaml import read_yaml
 
 GZIP = ".gz"
 UNREAD = (".zst", ".xz", ".bz2", ".lz4", ".zip", ".Z")  # compressions that are told, not read
-RUN_LOG, RUN_CONFIG = "telemetry.jsonl", "config.yaml"  # in a run folder
+RUN_LOG, RUN_FILE, RUN_CONFIG = "telemetry.jsonl", "run.json", "config.yaml"  # in a run folder
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})")
 
 
 def find_log(path: Path) -> Path | None:
     """Return the log that a path names, there or not: itself, or a run folder's; None for another folder.
 
-    The log of a run is the one that its config.yaml names, else its telemetry.jsonl.
-    Raises InputError if the configuration is not YAML, DiskError.
+    The log of a run is the one that its settings name, else its telemetry.jsonl.
+    Raises InputError if the settings cannot be read, DiskError.
     """
     path = Path(path)
     if is_stream(path) or io.kind_of(path) != "folder":
         return path
-    named = _named_in(path / RUN_CONFIG)
+    named = _named_in(path)
     if named is not None:
         return path / named
     is_run = any(io.kind_of(path / name) for name in (RUN_CONFIG, RUN_LOG))
     return path / RUN_LOG if is_run or closed_segments(path / RUN_LOG) else None
 
 
-def _named_in(config: Path) -> str | None:
-    """Return training.ppo_log of a run's configuration, if it names one."""
-    if io.kind_of(config) is None:
-        return None
-    content = read_yaml(config)
+def _named_in(run: Path) -> str | None:
+    """Return training.ppo_log of a run, if it has one: from run.json, or from an older run's YAML."""
+    about = io.read_json(run / RUN_FILE) if io.kind_of(run / RUN_FILE) else None
+    content = about.get("settings") if isinstance(about, dict) else None
+    if content is None and io.kind_of(run / RUN_CONFIG):
+        content = read_yaml(run / RUN_CONFIG)
     training = content.get("training") if isinstance(content, dict) else None
     named = training.get("ppo_log") if isinstance(training, dict) else None
     return named if isinstance(named, str) else None

@@ -125,7 +125,7 @@ def _event_logs(dataset: ReplayDataset, manifests: tuple[Path, ...]) -> tuple[Pa
 
 
 def _check_length(name: str, ticks: int, settings: TrainingSettings) -> None:
-    if ticks > settings.replay_transitions:
+    if settings.source != "rollout" and ticks > settings.replay_transitions:  # a warm start reads all
         raise InputError(
             f"{name}: an episode of {count(ticks, 'tick')}, and --replay-transitions lets a cycle learn from "
             f"{settings.replay_transitions:,} at most",
