@@ -1,4 +1,4 @@
-"""Whoever asks the disk for something outside io.py handles its refusal, or stands here with a reason."""
+"""Every call to the disk outside io.py handles an OSError, or is listed here with a reason."""
 
 import ast
 import re
@@ -32,7 +32,7 @@ REASONS = {
     ("main", "os.open"): "the same",
     ("console", "open"): "the same",
     ("kernels", "Path.home"): "asks the environment and the list of users; their lack is handled",
-    ("telemetry.segments", "os.open"): "whoever opens a segment handles it",
+    ("telemetry.segments", "os.open"): "the callers of open_segment handle it",
     ("telemetry.segments", "os.fstat"): "the same",
     ("kernels", "os.makedirs"): "numba calls it while a kernel is saved, which is handled",
 }

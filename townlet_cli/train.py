@@ -256,7 +256,7 @@ def _show_batch(batch: ReplayBatch) -> None:
 
 
 def _show_cloned(cloned: Cloned, epochs: int) -> None:
-    """Tell every epoch of a warm start to who wants details, and the last one to all."""
+    """Tell every epoch of a warm start with -v, and the last one always."""
     text = (
         f"warm start, epoch {cloned.epoch} of {epochs}: action accuracy {cloned.held_out_accuracy:.1%} on "
         f"{count(cloned.held_out_samples, 'held-out sample')}; the commonest action alone reaches "

@@ -105,7 +105,7 @@ class FileLock:
         while True:
             busy = f"{self.path}: another process is writing to it"
             descriptor = _open_lock(self._file, busy, goes_with_holder=True)
-            # Whoever held it may have removed the file between our two calls: then it locks nothing.
+            # The last holder may have removed the file between our two calls: then it locks nothing.
             with contextlib.suppress(OSError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(self._file)):
                     return descriptor

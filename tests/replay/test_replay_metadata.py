@@ -1,4 +1,4 @@
-"""Every value of a sample's JSON is held to its type, to what is known of it, and to the arrays."""
+"""Every value of a sample's JSON is checked by type, against what is known of it, and against the arrays."""
 
 import pytest
 from replay_samples import make_sample

@@ -67,7 +67,7 @@ def test_modes_are_never_taken_together(log):
     for text in (summary_text(summary), summary_markdown(summary), summary_page(summary)):
         assert "Fields of rollout" in text
         assert "Curves of replay" in text
-        assert text.index("of rollout") < text.index("of replay")  # whoever looks for learning sees it first
+        assert text.index("of rollout") < text.index("of replay")  # so that learning is seen first
     assert summary_json(summary)["modes"]["replay"]["fields"]["loss_total"]["mean"] == 1.0
 
 

@@ -116,7 +116,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("foreign", [(), ("notes.md",)])
-def test_a_removal_killed_anywhere_is_finished_by_whoever_locks_the_folder_next(
+def test_a_removal_killed_anywhere_is_finished_by_the_next_that_locks_the_folder(
     tmp_path, monkeypatch, foreign
 ):
     points = 0

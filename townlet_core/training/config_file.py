@@ -114,7 +114,7 @@ def _as_called(key: str) -> str:
 
 
 def _check(model: type[BaseModel], values: dict[str, Any], entries: list[_Entry]) -> Iterator[Mistake]:
-    """Hold every value to its setting; what is null is for the setting to allow."""
+    """Validate every value against its setting; a setting says itself whether it may be null."""
     try:
         # JSON, because strict JSON takes a list for a tuple and text for a path, and refuses '5' for 5.
         model.model_validate_json(json.dumps(values), strict=True)

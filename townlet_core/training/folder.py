@@ -19,7 +19,9 @@ from townlet_core.locks import LOCK_NAME
 CONFIG, SOURCES, SCENARIO = "config.yaml", "config.sources.json", "scenario.yaml"
 RUN, LOG, CHECKPOINTS, SAMPLES = "run.json", "telemetry.jsonl", "checkpoints", "samples"
 FIRST_FILES = (LOCK_NAME, CONFIG, SOURCES, SCENARIO)  # then RUN, and the run has begun
-REMOVING = ".run.removed"  # run.json of a run that is being removed: whoever locks the folder next goes on
+REMOVING = (
+    ".run.removed"  # run.json of a run that is being removed: the next command that locks the folder goes on
+)
 # What training writes, and nothing that a user is likely to have named so: paths in the run folder.
 _NAMES = rf"""
     {re.escape(CONFIG)} | {re.escape(SOURCES)} | {re.escape(SCENARIO)} | {re.escape(RUN)}

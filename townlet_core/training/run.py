@@ -1,4 +1,4 @@
-"""run.json: what a run is, where it began, how it was resumed, and what became of it."""
+"""run.json: what a run is, where it began, how it was resumed, and how it ended."""
 
 from __future__ import annotations
 
