@@ -111,3 +111,44 @@ def test_a_run_json_of_another_program_makes_no_run(townlet, tmp_path):
     assert code == 2
     assert "run.json: status: missing" in stderr
     assert (tmp_path / "job" / "config.yaml").read_text() == "mine: true"
+
+
+@pytest.mark.parametrize(
+    "log", ["config.yaml", "scenario.yaml", "run.json", ".lock", "samples", "samples/log.jsonl"]
+)
+def test_a_log_in_the_place_of_another_file_of_its_run_is_refused(townlet, tmp_path, log):
+    run = tmp_path / "run"
+    code, _, stderr = townlet("train", *SMALL, "--output", run, "--ppo-log", run / log)
+    assert code == 2
+    assert f"--ppo-log {run / log}: is where the run {run} keeps other files" in stderr
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("place", [".", "checkpoints", "checkpoints/deeper"])
+def test_recordings_in_the_place_of_other_files_of_their_run_are_refused(townlet, tmp_path, place):
+    run = tmp_path / "run"
+    own = ("--mode", "replay", "--capture-towns", "1", "--capture-dir", run / place)
+    code, _, stderr = townlet("train", *SMALL, *own, "--output", run)
+    assert code == 2
+    assert f"--capture-dir {run / place}: is where the run {run} keeps other files" in stderr
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("folder", ["run", "elsewhere"])
+def test_a_log_that_force_replaces_is_named_and_not_said_to_be_kept(townlet, tmp_path, folder):
+    log = tmp_path / folder / "ppo.jsonl"
+    command = ("train", *SMALL, "--cycles", "3", "--output", tmp_path / "run", "--ppo-log", log)
+    assert townlet(*command, "--log-max-bytes", "1024", "-q")[0] == 0
+    code, _, stderr = townlet(*command, "--force")
+    assert code == 0
+    assert f"replaced the log {log}: ppo.jsonl.1, ppo.jsonl.2, ppo.jsonl\n" in stderr
+    assert "kept" not in stderr
+
+
+def test_force_is_not_offered_where_it_would_be_refused(townlet, tmp_path):
+    io.write_file(tmp_path / "run" / "notes.md", b"mine")
+    for force in ((), ("--force",)):
+        code, _, stderr = townlet("train", *SMALL, "--output", tmp_path / "run", *force)
+        assert code == 2
+        assert "already exists, and holds something else than a run" in stderr
+        assert stderr.endswith("hint: choose another --output\n")

@@ -273,7 +273,7 @@ def test_recordings_of_another_run_are_not_taken_for_ones_own(townlet, tmp_path)
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--policy", "random"), "behaviour is random, expected scripted"),
+        (("--policy", "random"), "behaviour is 'random', expected 'scripted'"),
         (("--epsilon", "0.9"), "epsilon is 0.9, expected 0.0"),
         (("--agent", "anna"), "agents is ['anna'], expected ['anna', 'ben', 'cara']"),
     ],

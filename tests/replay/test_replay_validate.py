@@ -105,6 +105,23 @@ def test_missing_conflict_features_are_a_warning_and_for_training_a_problem(capt
     assert "no feature rivalry_max" in problem.message
 
 
+def test_a_run_is_validated_and_described_by_its_recordings(capture, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    capture.rename(run / "samples")
+    for name in ("run.json", "not_finite.npz", "checkpoints/g000001/towns.npz"):
+        io.write_file(run / name, b"{}")
+    report = validate_path(run)
+    assert (report.samples, report.findings) == (2, [])
+    assert validate_path(tmp_path).findings == []
+    assert describe_path(run) == describe_path(run / "samples")
+    (run / "run.json").unlink()
+    assert [finding.file for finding in validate_path(run).problems] == [
+        f"{run / 'not_finite.npz'}",
+        str(run),
+    ]
+
+
 def test_an_empty_folder_and_a_missing_path_are_told_apart(tmp_path):
     assert "holds no samples" in validate_path(tmp_path).problems[0].message
     with pytest.raises(MissingError):

@@ -39,6 +39,8 @@ WRITTEN = (
     "telemetry.jsonl",
     "telemetry.jsonl.1",
     "telemetry.jsonl.12",
+    "telemetry.jsonl.13.gz",
+    "telemetry.jsonl.14.zst",
     "not_finite.npz",
     "not_finite.json",
     "checkpoints/latest.json",

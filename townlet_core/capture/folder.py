@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError
+from townlet_core.errors import InputError, MissingError, shown
 from townlet_core.replay.limits import DEFAULT_LIMITS
 from townlet_core.replay.npz import list_members
 from townlet_core.replay.schema import TRAINING_ARRAYS
@@ -65,7 +65,7 @@ def refuse_other_capture(folder: Path, standing: Standing, about: dict[str, Any]
         found = _origin(metadata)
         for name, value in expected.items():
             if found.get(name) != value:
-                was = str(found.get(name, "not said"))[:80]
+                was = shown(found.get(name, "not said"), 80)
                 raise InputError(
                     f"{folder / stem}.npz: is of another capture: its {name} is {was}, expected {value}",
                     _REPLACE,

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError, count
+from townlet_core.errors import InputError, MissingError, count, shown
 from townlet_core.ppo.backend import torch, versions
 from townlet_core.ppo.config import MAX_PARAMETERS, NetworkConfig
 from townlet_core.ppo.network import ActorCritic, tensor_shapes
@@ -268,7 +268,7 @@ def parse_state(data: bytes, path: Path) -> StateFile:
     )
     if version != CHECKPOINT_VERSION:
         raise InputError(
-            f"{path}: checkpoint_version is {str(version)[:40]!r}, this Townlet reads {CHECKPOINT_VERSION!r}",
+            f"{path}: checkpoint_version is {shown(version, 40)}, this Townlet reads {CHECKPOINT_VERSION!r}",
             "use the version of Townlet that wrote it",
         )
     return parse_model(data, path, StateFile)

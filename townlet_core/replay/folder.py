@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from townlet_core import io
@@ -11,12 +12,15 @@ from townlet_core.replay.schema import Finding
 
 MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
 METRICS_ENDING, EVENTS_ENDING = "_metrics.json", "_events.jsonl"
+RUN_FILE, RUN_SAMPLES = "run.json", "samples"  # in the folder of a run
+_CHECKPOINT = re.compile(r"checkpoints/\.?g[0-9]{6,18}(\.tmp)?/towns\.npz")
 FOLLOW = "if you trust where it comes from, read it with --follow-links"
 
 
 def find_files(folder: Path, follow_links: bool) -> tuple[list[Path], list[Finding]]:
     """List every file below a folder, sorted; with findings for what could not be looked into.
 
+    Arrays of a run that are no samples are left out: its checkpoints', and those it could not learn from.
     A link to a folder inside is not followed: its files are there under their own names. A link that leads
     out is followed with `follow_links`, each folder once however the links go, and else a finding.
     """
@@ -45,7 +49,7 @@ def find_files(folder: Path, follow_links: bool) -> tuple[list[Path], list[Findi
                 found.append(Finding(severity, str(path), "", f"is a link to {real}, where nothing is"))
             elif leads_out and not follow_links and (kind == "folder" or _is_read(path)):
                 found.append(Finding("problem", str(path), "", f"{leads_out_words(real)}; not read", FOLLOW))
-            elif kind == "file":
+            elif kind == "file" and not _is_of_run(path):
                 files.append(path)
             elif kind == "other" and _is_read(path):
                 found.append(Finding("problem", str(path), "", "is not a file"))
@@ -69,6 +73,13 @@ def leads_out_words(real: str) -> str:
 
 def _is_inside(real: str, root: str) -> bool:
     return os.path.commonpath([real, root]) == root
+
+
+def _is_of_run(path: Path) -> bool:
+    """Whether arrays are those of a run itself, and no sample."""
+    if path.name == "not_finite.npz":
+        return io.kind_of(path.with_name(RUN_FILE)) == "file"
+    return _CHECKPOINT.fullmatch("/".join(path.absolute().parts[-3:])) is not None
 
 
 def _is_read(path: Path) -> bool:

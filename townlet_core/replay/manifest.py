@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError, shown
 from townlet_core.plain_yaml import read_yaml
-from townlet_core.replay.folder import FOLLOW, MANIFEST_ENDINGS, leads_out_words, where_it_leads
+from townlet_core.replay.folder import (
+    FOLLOW,
+    MANIFEST_ENDINGS,
+    RUN_FILE,
+    RUN_SAMPLES,
+    leads_out_words,
+    where_it_leads,
+)
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
@@ -100,7 +107,7 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
 
 
 def sample_or_manifest(path: Path) -> Path:
-    """Return the file that is meant: of a folder its one manifest, of a sample's JSON its NPZ.
+    """Return the file that is meant: of a folder or a run its one manifest, of a sample's JSON its NPZ.
 
     Raises MissingError if nothing is there, InputError for a folder without exactly one manifest.
     """
@@ -119,6 +126,8 @@ def _only_manifest(folder: Path) -> Path:
     found = [name for name in io.list_folder(folder) if name.endswith(MANIFEST_ENDINGS)]
     if len(found) == 1:
         return folder / found[0]
+    if not found and io.kind_of(folder / RUN_FILE) == "file" and io.list_folder(folder / RUN_SAMPLES):
+        return _only_manifest(folder / RUN_SAMPLES)
     names = ", ".join(found[:5])
     raise InputError(
         f"{folder}: holds {f'{len(found)} manifests ({names})' if found else 'no manifest'}, expected one",

@@ -221,7 +221,7 @@ def _check_origin(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file:
     for key in ("behaviour", "value_source"):
         said = metadata.get(key, "none")
         if not (isinstance(said, str) and said.isprintable() and 0 < len(said) <= _MAX_SOURCE):
-            message = f"is {str(said)[:40]!r}, expected a text of 1 to {_MAX_SOURCE} characters"
+            message = f"is {shown(said, 40)}, expected a text of 1 to {_MAX_SOURCE} characters"
             found.append(Finding("problem", file, key, message, RECAPTURE))
     if metadata.get("value_source") == "none" and arrays["value_preds"].any():
         message = "is none, and value_preds are not all 0"
@@ -231,7 +231,7 @@ def _check_origin(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file:
         return [*found, Finding("problem", file, "capture", "is not a JSON object", RECAPTURE)]
     for key, (is_right, expected) in _CAPTURE.items():
         if key in capture and not is_right(capture[key]):
-            message = f"is {str(capture[key])[:40]}, expected {expected}"
+            message = f"is {shown(capture[key], 40)}, expected {expected}"
             found.append(Finding("problem", file, f"capture.{key}", message, RECAPTURE))
     missing = [key for key in _CAPTURE if key not in capture and key != "epsilon"]
     if missing:
@@ -280,7 +280,7 @@ def _check_vocabulary(metadata: dict[str, Any], file: str, older: bool, limits: 
     if not older:
         ids = list(lookup.values()) if isinstance(lookup, dict) else []
         if not _is_same(size, ACTION_COUNT):
-            message = f"is {str(size)[:40]}, expected {ACTION_COUNT}"
+            message = f"is {shown(size, 40)}, expected {ACTION_COUNT}"
             return [Finding("problem", file, "action_dim", message, RECAPTURE)]
         if lookup == ACTION_LOOKUP and all(type(action) is int for action in ids):
             return []

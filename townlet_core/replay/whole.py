@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from townlet_core import io
-from townlet_core.errors import MissingError, count
+from townlet_core.errors import MissingError, count, shown
 from townlet_core.replay.manifest import ListedFile, Manifest, ManifestEntry
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.sample import ReplaySample
@@ -49,7 +49,7 @@ def check_origin(manifest: Manifest, entry: ManifestEntry, sample: ReplaySample)
     own = {f"capture.{key}": value for key, value in sample.metadata["capture"].items()} | sample.metadata
     for key, value in said.items():
         if key in own and own[key] != value:
-            message = f"is {str(own[key])[:80]}, the manifest says {str(value)[:80]}"
+            message = f"is {shown(own[key], 80)}, the manifest says {shown(value, 80)}"
             yield Finding("problem", str(entry.meta), key, message, RECAPTURE)
     towns, town = about.get("towns"), own.get("capture.town")
     if isinstance(towns, int) and isinstance(town, int) and town >= towns:
@@ -64,7 +64,7 @@ def check_events(
     said, found = manifest.metadata.get("events"), sum(events.by_type.values())
     if said is not None and said != found:
         yield Finding(
-            "problem", log, "", f"holds {count(found, 'event')}, the manifest says {str(said)[:40]}", RESTORE
+            "problem", log, "", f"holds {count(found, 'event')}, the manifest says {shown(said, 40)}", RESTORE
         )
     if not isinstance(manifest.metadata.get("capture"), dict):
         return  # the log may be another's

@@ -15,18 +15,20 @@ from typing import NamedTuple
 from townlet_core import io
 from townlet_core.errors import InputError
 from townlet_core.locks import LOCK_NAME
+from townlet_core.telemetry.files import compressed_copies
+from townlet_core.telemetry.segments import GZIP, UNREAD, log_name, segment_files
 
 CONFIG, SOURCES, SCENARIO = "config.yaml", "config.sources.json", "scenario.yaml"
 RUN, LOG, CHECKPOINTS, SAMPLES = "run.json", "telemetry.jsonl", "checkpoints", "samples"
 FIRST_FILES = (LOCK_NAME, CONFIG, SOURCES, SCENARIO)  # then RUN, and the run has begun
-REMOVING = (
-    ".run.removed"  # run.json of a run that is being removed: the next command that locks the folder goes on
-)
+REMOVING = ".run.removed"  # run.json of a run that is being removed: whoever locks the folder next goes on
+_COMPRESSIONS = "|".join(map(re.escape, (GZIP, *UNREAD)))  # of a segment, by a job of its user's
+_LOG_NAMES = rf"{re.escape(LOG)}(\.[0-9]+)?({_COMPRESSIONS})?|\.?{re.escape(LOG)}\.lock"
 # What training writes, and nothing that a user is likely to have named so: paths in the run folder.
 _NAMES = rf"""
     {re.escape(CONFIG)} | {re.escape(SOURCES)} | {re.escape(SCENARIO)} | {re.escape(RUN)}
   | not_finite\.(npz|json)
-  | {re.escape(LOG)}(\.[0-9]+)?(\.gz)? | \.?{re.escape(LOG)}\.lock
+  | {_LOG_NAMES}
   | {CHECKPOINTS}/(latest|best)\.json
   | {CHECKPOINTS}/(g[0-9]{{6,18}}|\.g[0-9]{{6,18}}\.tmp)/
     ((model|optimizer)\.pt|(state|files)\.json|towns\.npz)
@@ -65,8 +67,10 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Pat
         return folder
     free = _was_killed_at_once(output)
     is_ours = free or is_run(output) or _is_being_removed(output)
-    if force and not is_ours and io.list_folder(output):
-        raise InputError(f"{output}: holds something else than a run", "choose another --output")
+    if not is_ours and io.kind_of(output) == "folder" and io.list_folder(output):
+        raise InputError(
+            f"{output}: already exists, and holds something else than a run", "choose another --output"
+        )
     io.refuse_existing(output, force=force or free)
     return output
 
@@ -80,6 +84,21 @@ def refuse_run(folder: Path) -> None:
     """Raise InputError if a run began in this folder after it was chosen."""
     if is_run(folder):
         raise InputError(f"{folder}: another run has begun here", "choose another --output")
+
+
+def refuse_taken_places(folder: Path, log: Path | None, recordings: Path | None) -> None:
+    """Raise InputError if the log or the recordings are to be written where the run has other files."""
+    for flag, place in (("--ppo-log", log), ("--capture-dir", recordings)):
+        if place is None:
+            continue
+        inside = os.path.relpath(os.path.realpath(place), os.path.realpath(folder))
+        is_named = inside in (".", LOCK_NAME, REMOVING) or OURS.fullmatch(inside)
+        is_in_folder = OUR_FOLDERS.fullmatch(inside.partition("/")[0])
+        own = re.fullmatch(_LOG_NAMES, inside) if log == place else inside.partition("/")[0] == SAMPLES
+        if (is_named or is_in_folder) and not own:
+            raise InputError(
+                f"{flag} {place}: is where the run {folder} keeps other files", f"choose another {flag}"
+            )
 
 
 def check_removable(folder: Path, recordings: Iterable[Path]) -> None:
@@ -118,6 +137,18 @@ def remove_run(folder: Path) -> Removed:
     tops = dict.fromkeys(name.partition("/")[0] for name in found.ours)
     shown = [name for name in tops if not name.startswith(".")]
     return Removed(shown + ([] if RUN in tops else [RUN]), found.others)
+
+
+def log_files(log: Path) -> list[Path]:
+    """Return the files of the log at a path."""
+    files = [*(file for _, file in segment_files(log)), *compressed_copies(log), log_name(log)]
+    return [file for file in files if io.kind_of(file) == "file"]
+
+
+def without(done: Removed, folder: Path, files: Iterable[Path]) -> Removed:
+    """Leave out of what was kept the files that another hand removes."""
+    others = {os.path.realpath(file) for file in files}
+    return done._replace(kept=[name for name in done.kept if os.path.realpath(folder / name) not in others])
 
 
 def finish_removal(folder: Path) -> None:

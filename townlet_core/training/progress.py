@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, shown
 from townlet_core.ppo.checkpoint import STATE, Checkpoint
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.training.warm_start import Cloned
@@ -62,7 +62,7 @@ def read_progress(checkpoint: Checkpoint, warn: Callable[[str], Any] = lambda me
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise InputError(
-            f"{place}.{where}: {first['msg']}, found {str(first['input'])[:40]}", RESTORE
+            f"{place}.{where}: {first['msg']}, found {shown(first['input'], 40)}", RESTORE
         ) from error
 
 

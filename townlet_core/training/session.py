@@ -42,8 +42,11 @@ from townlet_core.training.folder import (
     finish_removal,
     first_missing,
     is_run,
+    log_files,
     refuse_run,
+    refuse_taken_places,
     remove_run,
+    without,
 )
 from townlet_core.training.loop import Reports, Trained, Trainer
 from townlet_core.training.origin import origin_of, read_text
@@ -113,8 +116,10 @@ def train(
         made = first_missing(folder)
         with lock_folder(folder):
             finish_removal(folder)
+            old_log = log_files(settings.ppo_log) if force and settings.ppo_log else []
             if force and is_run(folder):
-                voice.removed(folder, remove_run(folder))
+                voice.removed(folder, without(remove_run(folder), folder, old_log))
+                old_log = [file for file in old_log if io.kind_of(file)]
             refuse_run(folder)
             with (
                 begin_log(settings.ppo_log, force) if settings.ppo_log else nullcontext() as log_lock,
@@ -122,6 +127,8 @@ def train(
             ):
                 begin_run(folder, settings, sources or {}, plan, text)
                 end_removal(folder)
+                if old_log:
+                    voice.note(f"replaced the log {settings.ppo_log}: {', '.join(f.name for f in old_log)}")
                 voice.note(f"writing to {folder}")
                 with note_status_of(folder):
                     with stop.at_once():
@@ -220,6 +227,7 @@ def _check_input(
     settings: TrainingSettings, plan: Scenario | None, folder: Path, force: bool
 ) -> ReplayDataset | None:
     """Refuse what can be refused before a run begins; return the recordings that were given, opened."""
+    refuse_taken_places(folder, settings.ppo_log, settings.capture_dir)
     if settings.ppo_log:
         _check_writable(settings.ppo_log)
         if io.kind_of(settings.ppo_log.parent):
