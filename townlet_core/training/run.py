@@ -212,11 +212,7 @@ def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
         again = f"townlet train --resume {shlex.quote(str(folder))}"
         if isinstance(error, Interrupted):
             error.hint = f"every finished cycle is saved; continue with: {again}"
-        elif (
-            isinstance(error, DiskError)
-            and error.hint == DISK_HINT
-            and os.path.exists(folder / CHECKPOINTS / "latest.json")
-        ):
+        elif isinstance(error, DiskError) and error.hint == DISK_HINT and _is_saved(folder):
             error.hint = f"check free space and permissions, then continue with: {again}"
         raise
     if not goes_on:
@@ -226,6 +222,13 @@ def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
 def note_warm_start(folder: Path, cloned: dict[str, float]) -> None:
     """Write how well the warm start imitates."""
     write_run(folder, read_run(folder).model_copy(update={"warm_start": cloned}))
+
+
+def _is_saved(folder: Path) -> bool:
+    """Whether a run has a checkpoint, so that it can only be resumed."""
+    with suppress(DiskError):
+        return io.kind_of(folder / CHECKPOINTS / "latest.json") == "file"
+    return False
 
 
 def _note_end(folder: Path, status: str, reason: str | None) -> None:
