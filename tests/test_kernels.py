@@ -22,6 +22,11 @@ def run_double(folder):
     return bool(compiled.stats.cache_hits)
 
 
+@pytest.fixture(autouse=True)
+def nothing_was_told(monkeypatch):
+    monkeypatch.setattr(kernels, "_told", set())
+
+
 def test_what_was_compiled_is_not_compiled_again(tmp_path):
     assert not run_double(tmp_path)
     assert run_double(tmp_path)
@@ -45,6 +50,16 @@ def test_a_damaged_file_is_compiled_again_and_replaced(tmp_path, name, damage):
         file.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "flipped": data}[damage])
     assert not run_double(tmp_path)
     assert run_double(tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_told_once_although_numba_changes_filters(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.warns(TownletWarning) as told:
+        for _ in range(3):
+            warnings.filterwarnings("default", category=TownletWarning)  # forgets what was shown
+            kernels.warn_if_unwritable()
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO])

@@ -27,6 +27,7 @@ from townlet_core.errors import TownletWarning
 
 config: Any = numba.config
 _DIGEST_BYTES = sha256().digest_size
+_told: set[str] = set()  # warnings of this process
 
 
 def kept(folder: Path, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -81,13 +82,15 @@ def warn_if_unwritable() -> None:
 
 
 def _warn(error: OSError) -> None:
-    # One place and one text: Python shows it once.
-    warnings.warn(
+    text = (
         f"{cache_home()}: compiled rules can't be kept here ({error.strerror or error}), so every command "
-        "compiles them again, about a minute long; let XDG_CACHE_HOME name a folder that can be written",
-        TownletWarning,
-        stacklevel=1,
+        "compiles them again, about a minute long; let XDG_CACHE_HOME name a folder that can be written"
     )
+    if (
+        text not in _told
+    ):  # Python forgets what it has shown whenever somebody changes a filter, as numba does
+        _told.add(text)
+        warnings.warn(text, TownletWarning, stacklevel=1)
 
 
 class _KernelCache(FunctionCache):

@@ -265,7 +265,9 @@ def what_is_there(here: Path) -> dict[str, Any]:
     }
     generations = dict.fromkeys(re.findall(r"\bg\d{6}\b", " ".join(names)))
     aged = {name: f"g-{len(generations) - place}" for place, name in enumerate(generations)}
-    found["names"] = [re.sub(r"\bg\d{6}\b", lambda match: aged[match.group()], name) for name in names]
+    aging = [re.sub(r"\bg\d{6}\b", lambda match: aged[match.group()], name) for name in names]
+    # The lock of a log that could not be removed, which locks nothing and is taken over by the next writer.
+    found["names"] = [name for name in aging if not re.search(r"/\.[^/]+\.lock$", name)]
     if not (here / "run").exists():
         return found
     last, about = load_checkpoint(here / "run"), io.read_json(here / "run" / "run.json")

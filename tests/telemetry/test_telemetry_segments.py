@@ -165,6 +165,19 @@ def test_the_number_of_a_segment_that_was_moved_away_is_not_given_again(log, mak
         assert min(closed_segments(log)) > closed
 
 
+def test_no_number_is_given_again_where_the_whole_log_was_moved_away(log, make_record):
+    for file in (log, *closed_segments(log).values()):
+        file.unlink()
+    with TelemetryWriter(log, max_records=2) as writer:
+        writer.resume(7)
+        for epoch in (8, 9, 10, 11, 12):
+            writer.write(make_record(epoch))
+    given = list(closed_segments(log))
+    write(log, make_record, [13, 14])
+    assert min(given) > 3
+    assert list(closed_segments(log)) == [given[0], given[0] + 1, given[0] + 2]
+
+
 def test_a_resumed_run_cuts_a_compressed_segment(log, make_record, tmp_path):
     straight = b"".join(line.text for line in read_lines(log))
     compress(log.with_name("log.2"))
@@ -218,7 +231,7 @@ def test_a_run_folder_leads_to_its_log(tmp_path):
     (tmp_path / "config.yaml").write_text("training:\n  ppo_log: /data/ppo.jsonl\n")
     assert str(find_log(tmp_path)) == "/data/ppo.jsonl"
     (tmp_path / "config.yaml").write_text("training: [")
-    with pytest.raises(InputError, match=r"config\.yaml: not YAML"):
+    with pytest.raises(InputError, match=r"config\.yaml:1:12: not YAML"):
         find_log(tmp_path)
 
 

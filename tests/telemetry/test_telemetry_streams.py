@@ -239,3 +239,24 @@ def test_numbers_beyond_2_to_the_53_nan_and_crlf_pass_through_a_pipe(pipe, make_
     records = [record for _, record in reader.read_records(name, lambda line, problem: pytest.fail(problem))]
     assert records[0]["seed"] == 2**63
     assert str(records[1]["lr"]) == "nan"
+
+
+@pytest.mark.parametrize("command", ["watch", "summary", "validate"])
+@pytest.mark.parametrize(
+    "start", [b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"BZh9", b"PK\x03\x04"]
+)
+def test_compressed_data_under_another_name_is_called_so_once(townlet, tmp_path, command, start):
+    path = tmp_path / "old.jsonl"
+    path.write_bytes(start + b"\n\xff\n\x00\n")
+    _, stdout, stderr = townlet("telemetry", command, path)
+    said = stdout + stderr
+    assert ("is compressed data; decompress it" in said) == (command != "summary")
+    assert "not JSON" not in said
+    assert "no record in this log" in said or command == "watch"
+
+
+def test_compressed_data_in_a_pipe_is_called_so(pipe, log):
+    name, feed = pipe
+    feed(gzip.compress(log.read_bytes()))
+    (line,) = read_lines(name, lambda: True)
+    assert line.damage.startswith("is compressed data")

@@ -9,11 +9,13 @@ import orjson
 import pytest
 from small_runs import settings_of, trainer_of
 
+from townlet_core import io
 from townlet_core.errors import DiskError, InputError, Interrupted
 from townlet_core.ppo import checkpoint as checkpoints
 from townlet_core.ppo.backend import torch, versions
 from townlet_core.training import loop
 from townlet_core.training.loop import Reports
+from townlet_core.training.run import note_status_of
 from townlet_core.training.stopping import StopRequest, stop_on_signals
 
 CLOCKS = ("timestamp", "epoch_duration_sec", "steps_per_second", "env_steps_per_second", "run_id")
@@ -92,6 +94,17 @@ def test_a_disk_that_fails_at_any_write_loses_no_finished_cycle(tmp_path, straig
     resumable = (tmp_path / "checkpoints" / "latest.json").exists()
     result = trainer_of(tmp_path, settings_of(), resume=resumable).run()
     assert (result.weights_sha256, told(tmp_path)) == straight
+
+
+@pytest.mark.parametrize(
+    ("saved", "next_move"), [(True, "continue with: townlet train --resume"), (False, "run the")]
+)
+def test_a_disk_that_fails_is_told_with_what_goes_on(tmp_path, saved, next_move):
+    if saved:
+        io.write_json(tmp_path / "checkpoints" / "latest.json", {})
+    with pytest.raises(DiskError) as refused, note_status_of(tmp_path):
+        raise io.disk_error(OSError(28, "No space left on device"), tmp_path / "telemetry.jsonl")
+    assert refused.value.hint.startswith(f"check free space and permissions, then {next_move}")
 
 
 def test_the_first_signal_is_a_request_and_the_second_is_not_caught():

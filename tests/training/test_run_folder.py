@@ -113,6 +113,15 @@ def test_a_folder_in_the_place_of_a_file_of_the_run_is_refused(tmp_path):
         check_removable(tmp_path, [])
 
 
+def test_what_lists_files_goes_before_the_files(tmp_path, monkeypatch):
+    write(tmp_path, *WRITTEN)
+    gone = []
+    monkeypatch.setattr("townlet_core.io.remove", lambda path: gone.append(str(path.relative_to(tmp_path))))
+    remove_run(tmp_path)
+    lists = {"checkpoints/latest.json", "checkpoints/best.json", "samples/rollout_sample_manifest.json"}
+    assert set(gone[:3]) == lists
+
+
 class Killed(BaseException):
     pass
 

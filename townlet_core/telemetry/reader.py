@@ -30,6 +30,16 @@ from townlet_core.telemetry.segments import (
 )
 
 CHUNK_BYTES = 1 << 20
+# How gzip, zstd, xz, bzip2, lz4, zip and compress begin, as no record does.
+COMPRESSED = (
+    b"\x1f\x8b",
+    b"\x28\xb5\x2f\xfd",
+    b"\xfd7zXZ",
+    b"BZh",
+    b"\x04\x22\x4d\x18",
+    b"PK\x03\x04",
+    b"\x1f\x9d",
+)
 MAX_UNBROKEN_BYTES = 64 << 20  # of a pipe without a line end: nothing to wait for
 
 
@@ -142,7 +152,10 @@ class _OpenSegment:
 
     def lines(self) -> Iterator[Line]:
         """Yield the whole lines from here to what is the end now."""
-        while chunk := self.read_chunk():
+        while not self.damage and (chunk := self.read_chunk()):
+            if self.position == len(chunk) and chunk.startswith(COMPRESSED):
+                self.damage = "is compressed data; decompress it, or, of gzip, use a name that ends in .gz"
+                return
             *lines, self.rest = (self.rest + chunk).split(b"\n")
             self.rest = self.rest[: MAX_LINE_BYTES + 1]
             self.last = lines[-1] + b"\n" if lines else self.last
@@ -225,6 +238,7 @@ class _OpenStream(_OpenSegment):
         self.unbroken = len(chunk) - 1 - end + (self.unbroken if end < 0 else 0)
         if self.unbroken > MAX_UNBROKEN_BYTES:
             raise InputError(f"{self.path}: no line end in {MAX_UNBROKEN_BYTES:,} bytes, which is no log")
+        self.position += len(chunk)
         return chunk
 
 

@@ -183,6 +183,8 @@ class TelemetryWriter:
         if due:
             if self._is_full(len(line)):
                 self._rotate()
+            if self._records == 0 and self._closed == 0:
+                self._closed = _number_before(self.path, parse_leniently(line))
             self._append(line)
         self.offset += 1
         return due

@@ -36,6 +36,7 @@ _NAMES = rf"""
   | {SAMPLES}/rollout_sample_scenario\.(yaml|json) | {SAMPLES}/{re.escape(LOCK_NAME)}
   | ({CHECKPOINTS}/|{SAMPLES}/|{CHECKPOINTS}/\.?g[0-9]{{6,18}}(\.tmp)?/)?{io.TEMPORARY.pattern}
 """
+_LISTS = re.compile(r"/(latest|best|rollout_sample_manifest)\.json$")
 OURS = re.compile(_NAMES, re.VERBOSE)
 OUR_FOLDERS = re.compile(rf"{SAMPLES}|{CHECKPOINTS}(/g[0-9]{{6,18}}|/\.g[0-9]{{6,18}}\.tmp)?")
 
@@ -129,7 +130,7 @@ def remove_run(folder: Path) -> Removed:
     if is_run(folder):
         io.rename_file(folder / RUN, folder / REMOVING)
     found = _contents(folder)
-    for name in found.ours:
+    for name in sorted(found.ours, key=lambda name: not _LISTS.search(name)):  # what lists files goes first
         io.remove(folder / name)
     for name in found.folders:
         if not io.list_folder(folder / name):

@@ -19,14 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 
 from townlet_core import io
-from townlet_core.errors import InputError, Interrupted, TownletError
+from townlet_core.errors import DISK_HINT, DiskError, InputError, Interrupted, TownletError
 from townlet_core.ppo.backend import torch, versions
 from townlet_core.scenario.document import path_text
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.scenario.words import show
 from townlet_core.training.feed import recordings_sha256
-from townlet_core.training.folder import CONFIG, RUN, SCENARIO, SOURCES, is_run, name_of
+from townlet_core.training.folder import CHECKPOINTS, CONFIG, RUN, SCENARIO, SOURCES, is_run, name_of
 from townlet_core.training.settings import (
     TrainingSettings,
     config_yaml,
@@ -209,9 +209,11 @@ def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
         if interrupted or not goes_on:
             with suppress(TownletError):  # what ended the run is told, not that this could not be noted
                 _note_end(folder, "interrupted" if interrupted else "failed", reason)
+        again = f"townlet train --resume {shlex.quote(str(folder))}"
         if isinstance(error, Interrupted):
-            again = f"townlet train --resume {shlex.quote(str(folder))}"
             error.hint = f"every finished cycle is saved; continue with: {again}"
+        elif isinstance(error, DiskError) and error.hint == DISK_HINT and _is_saved(folder):
+            error.hint = f"check free space and permissions, then continue with: {again}"
         raise
     if not goes_on:
         _note_end(folder, "finished", None)
@@ -220,6 +222,13 @@ def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
 def note_warm_start(folder: Path, cloned: dict[str, float]) -> None:
     """Write how well the warm start imitates."""
     write_run(folder, read_run(folder).model_copy(update={"warm_start": cloned}))
+
+
+def _is_saved(folder: Path) -> bool:
+    """Whether a run has a checkpoint, so that it can only be resumed."""
+    with suppress(DiskError):
+        return io.kind_of(folder / CHECKPOINTS / "latest.json") == "file"
+    return False
 
 
 def _note_end(folder: Path, status: str, reason: str | None) -> None:
