@@ -23,6 +23,7 @@ REASONS = {
     ("training.settings", "(folder or Path()).absolute"): "fails only in a working folder that is gone",
     ("training.settings", "Path(settings.scenario).absolute"): "the same",
     ("training.folder", "os.path.abspath"): "the same",
+    ("replay.folder", "path.absolute"): "the same",
     ("training.session", "path.absolute"): "the same",
     ("training.session", "os.access"): "takes errors for a no",
     ("simulation.compiled", "_CORE.glob"): "of the package's own files, as an import",

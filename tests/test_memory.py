@@ -38,7 +38,7 @@ def test_where_nobody_knows_what_is_free_nothing_is_refused(machine):
 
 def test_more_frames_than_memory_are_refused_before_they_are_played(machine):
     towns = Towns(load_scenario("observation_baseline"), 1)
-    with pytest.raises(MemoryError, match=r"^9,000,000 ticks of 1 × 1 agents: needs about 1\d\.\d GB"):
+    with pytest.raises(MemoryError, match=r"^9,000,000 ticks of 1 × 1 agent: needs about 1\d\.\d GB"):
         allocate_frames(towns, 9_000_000)
 
 

@@ -118,7 +118,7 @@ def test_who_fainted_can_be_named_and_goes_on_as_the_town_does():
         (np.array([1, 0]), r"expected a bool array of shape \(2,\)"),
         (np.array([False, False]), "with at least one True"),
         (np.array([True] * 3), r"expected a bool array of shape \(2,\)"),
-        (np.array([True, False]), "found 1 rows whose agents are in a town that goes on"),
+        (np.array([True, False]), "found 1 row of a town that goes on"),
     ],
 )
 def test_a_mask_names_rows_that_ended(mask, message):

@@ -73,14 +73,19 @@ def linked(tmp_path):
     return tmp_path / "data"
 
 
+def of_links(report):
+    """The problems but those of folders without a manifest."""
+    return [finding for finding in report.problems if "and no manifest" not in finding.message]
+
+
 def test_a_linked_folder_is_named_and_read_on_request(linked):
     report = validate_path(linked)
-    assert (report.samples, [str(finding) for finding in report.problems]) == (
+    assert (report.samples, [str(finding) for finding in of_links(report)]) == (
         6,
         [f"{linked}/more: is a link that leads out of the folder, to {linked.parent}/disk; not read"],
     )
     followed = validate_path(linked, FOLLOW)
-    assert (followed.samples, followed.findings) == (12, [])
+    assert (followed.samples, of_links(followed)) == (12, [])
 
 
 @pytest.mark.parametrize("target", [".", "..", "../data", "here", "loop", "../disk/there/back"])
@@ -96,7 +101,7 @@ def test_a_link_to_nothing_and_what_is_no_file_are_problems(linked):
     os.symlink("gone", linked / ".#notes")  # how an editor marks a file as open
     os.mkfifo(linked / "pipe.npz")
     report = validate_path(linked)
-    assert [str(finding).removeprefix(f"{linked}/") for finding in report.problems] == [
+    assert [str(finding).removeprefix(f"{linked}/") for finding in of_links(report)] == [
         f"day2: is a link to {linked.parent}/unmounted, where nothing is",
         "pipe.npz: is not a file",
     ]
@@ -107,8 +112,8 @@ def test_metrics_of_a_sample_behind_a_link_are_compared_only_on_request(cache):
     save_metrics(cache, "x", {"s.npz": {"timesteps": 7.0}})
     (problem,) = validate_path(cache / "x_metrics.json").problems
     assert "is a link that leads out" in problem.message
-    (problem,) = validate_path(cache / "x_metrics.json", FOLLOW).problems
-    assert problem.message == "is 7, the arrays say 5"
+    followed = validate_path(cache / "x_metrics.json", FOLLOW).problems
+    assert "is 7, the data says 5" in [problem.message for problem in followed]
 
 
 def test_a_damaged_sample_is_counted_and_told_once(tmp_path):

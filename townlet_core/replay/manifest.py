@@ -190,12 +190,11 @@ def _entry(value: Any, place: str, path: Path, limits: ReadLimits) -> ManifestEn
         raise SampleError(f"{place}: is not a sample; expected a file name or {{'sample': FILE}}")
     name, meta = entry["sample"], entry.get("meta")
     sample = _sample_file(name, ".npz", f"{place}.sample", path, limits)
-    if meta is not None:
-        meta = _sample_file(meta, ".json", f"{place}.meta", path, limits)
+    meta = str(Path(name).with_suffix(".json")) if meta is None else meta
     return ManifestEntry(
         name=name,
         sample=sample,
-        meta=meta or sample.with_suffix(".json"),
+        meta=_sample_file(meta, ".json", f"{place}.meta", path, limits),
         agent_id=_typed(entry, "agent_id", str, place),
         frame_count=_typed(entry, "frame_count", int, place),
         sha256=_digest(entry, "sha256", place),

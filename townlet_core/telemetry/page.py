@@ -84,7 +84,8 @@ def _figure(name: str, points: list[Point], extremes: Extremes) -> str:
         f'<figure title="{escape(BY_NAME[name].meaning)}">'
         f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(caption)}">'
         f"{_line(points, low, high)}</svg>"
-        f'<div class="axis" style="width: {WIDTH}px"><span>{points[0].x:,.0f}</span><span>{points[-1].x:,.0f}</span></div>'
+        f'<div class="axis" style="width: {WIDTH}px">'
+        f"<span>{points[0].x:,.0f}</span><span>{points[-1].x:,.0f}</span></div>"
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
