@@ -126,7 +126,7 @@ def test_a_flipped_bit_falls_back_to_the_generation_before_and_says_so(run, vict
     damage(run / "checkpoints" / "g000003" / victim)
     checkpoint = load_checkpoint(run)
     assert checkpoint.state == {"cycle": 1}
-    assert f"g000003/{victim}: damaged" in checkpoint.warnings[0]
+    assert [f"g000003/{victim}: damaged" in warning for warning in checkpoint.warnings] == [True, False]
     assert checkpoint.warnings[-1].endswith("using generation g000002 instead")
     with pytest.raises(InputError, match="damaged"):
         load_checkpoint(run / "checkpoints" / "g000003")

@@ -198,7 +198,7 @@ def load_named(pointer_path: Path, max_bytes: int) -> Checkpoint:
             warnings.append(str(error))
         else:
             return checkpoint._replace(
-                warnings=[*warnings, f"{checkpoints}: using generation {name} instead"]
+                warnings=[*dict.fromkeys(warnings), f"{checkpoints}: using generation {name} instead"]
             )
     if len(warnings) == 1 and not io.kind_of(pointer_path):
         raise MissingError(f"{checkpoints}: no checkpoint here", HINT)
