@@ -21,7 +21,7 @@ from townlet_core.telemetry.segments import GZIP, UNREAD, log_name, segment_file
 CONFIG, SOURCES, SCENARIO = "config.yaml", "config.sources.json", "scenario.yaml"
 RUN, LOG, CHECKPOINTS, SAMPLES = "run.json", "telemetry.jsonl", "checkpoints", "samples"
 FIRST_FILES = (LOCK_NAME, CONFIG, SOURCES, SCENARIO)  # then RUN, and the run has begun
-REMOVING = ".run.removed"  # run.json of a run that is being removed: whoever locks the folder next goes on
+REMOVING = ".run.removed"  # run.json of a run that is being removed: the next to lock the folder goes on
 _COMPRESSIONS = "|".join(map(re.escape, (GZIP, *UNREAD)))  # of a segment, by a job of its user's
 _LOG_NAMES = rf"{re.escape(LOG)}(\.[0-9]+)?({_COMPRESSIONS})?|\.?{re.escape(LOG)}\.lock"
 # What training writes, and nothing that a user is likely to have named so: paths in the run folder.

@@ -78,7 +78,6 @@ class Trainer:
         dataset: ReplayDataset | None,
         stop: StopRequest,
         reports: Reports,
-        log_lock: FileLock | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -112,7 +111,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
         self.cycle_began = 0.0  # on the clock of time.perf_counter
-        self.log_lock = log_lock  # of the log, if it is held already
+        self.log_lock: FileLock | None = None  # of the log, where the session holds it already
         self.run_id = run_id_of(folder)
         self.generation: Path | None = None  # the checkpoint that the weights were last saved to or read from
 
