@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check soak soak-resume sweep docs pictures results bench
+.PHONY: help setup demo test check explore soak soak-resume sweep docs pictures results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ check: $(READY)  ## format, lint, types, tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python -m pytest $(CORES)
+
+explore: $(READY)  ## test every property with examples that no run has seen: a minute or two
+	$(BIN)/python tests/compile_kernels.py
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest $(CORES) -m hypothesis
 
 soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: about half an hour on two cores
 	$(BIN)/python tests/soak.py

@@ -6,8 +6,15 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
 
 from townlet_cli.main import run
+
+# Whether a change may land is decided by the same examples every time; `make explore` looks for new ones.
+# No deadline: the first call of a compiled function takes seconds.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 # Small networks lose more by waiting for a second thread than they gain, and every core has tests to run.
 # Tests that compare bits over thread counts say how many they want; commands in other processes inherit this.

@@ -66,7 +66,7 @@ def test_drop_last_leaves_out_small_batches(capture):
         ReplayDataset(dataclasses.replace(config, batch_size=5))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     lengths=st.lists(st.integers(1, 3), min_size=1, max_size=12),
     size=st.integers(1, 5),

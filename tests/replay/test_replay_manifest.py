@@ -110,7 +110,7 @@ def test_damaged_text_is_an_input_error_with_its_place(tmp_path):
         load_manifest(tmp_path / "none.json")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     text=st.text(st.sampled_from("-[]{}:,'\"&*!|>?@`%#\n \t019.eabnpz_~"), max_size=40),
     data=st.binary(max_size=20),

@@ -117,7 +117,7 @@ mutations = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), mi
 
 
 @pytest.mark.parametrize("compress", [False, True])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(changes=mutations, structural=st.booleans())
 def test_a_mutated_npz_loads_equal_or_is_refused(tmp_path_factory, compress, changes, structural):
     folder = tmp_path_factory.getbasetemp() / f"mutated-{compress}"
@@ -139,7 +139,7 @@ def test_a_mutated_npz_loads_equal_or_is_refused(tmp_path_factory, compress, cha
     assert missing <= SAMPLE.optional.keys()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(changes=mutations, cut=st.integers(0, 1 << 20))
 def test_mutated_metadata_loads_or_is_refused(tmp_path_factory, changes, cut):
     folder = tmp_path_factory.getbasetemp() / "mutated-json"
@@ -163,7 +163,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(key=st.sampled_from([*SAMPLE.metadata, "sample_id"]), value=json_values, older=st.booleans())
 def test_metadata_of_the_wrong_type_is_refused_or_harmless(tmp_path_factory, key, value, older):
     folder = tmp_path_factory.getbasetemp() / "typed-json"

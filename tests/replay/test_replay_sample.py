@@ -23,7 +23,7 @@ def with_arrays(sample, **arrays):
     return dataclasses.replace(sample, **training, optional=sample.optional | optional)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(ticks=st.integers(1, 30), seed=st.integers(0, 1000), compress=st.booleans())
 def test_a_saved_sample_loads_equal(tmp_path_factory, ticks, seed, compress):
     folder, sample = tmp_path_factory.mktemp("s"), make_sample(ticks, seed=seed)

@@ -258,7 +258,7 @@ def random_values():
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=st.dictionaries(st.sampled_from(list(Scenario.model_fields)), random_values()))
 def test_any_document_of_the_right_keys_loads_or_raises_a_scenario_error(tmp_path_factory, value):
     path = tmp_path_factory.mktemp("any") / "s.yaml"
@@ -268,7 +268,7 @@ def test_any_document_of_the_right_keys_loads_or_raises_a_scenario_error(tmp_pat
     assert all("\n" not in mistake.text("s.yaml") for mistake in mistakes)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 8))
 def test_a_file_with_any_bytes_changed_loads_or_raises_a_scenario_error(tmp_path_factory, seed, count):
     chance, data = random.Random(seed), bytearray(GOOD.encode())
@@ -284,7 +284,7 @@ def test_a_file_with_any_bytes_changed_loads_or_raises_a_scenario_error(tmp_path
     assert (scenario is None) == bool(mistakes)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text(alphabet="abc:-?[]{}&*!|>'\"%@`#,\n\t \\~<0.", max_size=40))
 def test_any_text_of_yaml_marks_loads_or_raises_a_scenario_error(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("text") / "s.yaml"
@@ -292,7 +292,7 @@ def test_any_text_of_yaml_marks_loads_or_raises_a_scenario_error(tmp_path_factor
     assert read_scenario(path)[1]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_every_field_of_a_valid_scenario_survives_being_written_and_read(tmp_path_factory, data):
     scenario = load_scenario(data.draw(st.sampled_from(SMALL)))

@@ -303,7 +303,7 @@ shown = st.sampled_from([*CURVES[:4], *PLACES])
 lines = st.dictionaries(shown, values).map(json.dumps) | st.just('{"lr": NaN, "run_id": "\\ud800"}')
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(lines, min_size=1, max_size=5))
 def test_no_record_however_odd_makes_watch_or_summary_fail(texts):
     with tempfile.TemporaryDirectory() as folder:

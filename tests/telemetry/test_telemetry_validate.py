@@ -5,11 +5,12 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from townlet_core.errors import InputError
 from townlet_core.telemetry.drift import load_baseline, measure_drift
+from townlet_core.telemetry.reader import COMPRESSED
 from townlet_core.telemetry.statistics import Statistics
 from townlet_core.telemetry.validate import LogCheck
 
@@ -221,8 +222,9 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(DAMAGE, max_size=6), st.booleans())
+@example([b"\x04\"M\x18", b"", b""], False)
 def test_no_bytes_make_the_check_fail_and_every_bad_line_is_reported(lines, ended):
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
@@ -230,12 +232,14 @@ def test_no_bytes_make_the_check_fail_and_every_bad_line_is_reported(lines, ende
         baseline = Statistics()
         baseline.add({"lr": 1.0})
         problems = list(LogCheck(log, baseline, 0.1).problems())
-        count = log.read_bytes().count(b"\n")
+        written = log.read_bytes()
+    # A file that begins as compressed data does is told of once: it holds no lines.
+    count = 1 if written.startswith(COMPRESSED) else written.count(b"\n")
     assert {problem.line for problem in problems} >= set(range(1, count + 1))
     orjson.dumps([problem._asdict() for problem in problems])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_value_in_any_field_makes_the_check_fail(make_record, data):
     record = {**make_record(), "telemetry_version": 1.1, "log_stream_offset": 1}

@@ -238,7 +238,7 @@ VALUES = {
 DRAWN = sorted(BY_NAME.keys() - {"epoch", "data_mode", "rollout_ticks", "run_id"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_is_written_reads_back_equal_and_validates(make_record, data):
     written = []
