@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-OLDER = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "townlet" / "captures"
+OLDER = Path(__file__).resolve().parents[1] / "data" / "reference" / "captures"
 
 
 @pytest.fixture
@@ -101,8 +101,6 @@ def test_what_is_not_there_exits_3(townlet, tmp_path):
 
 
 def test_the_older_generation_is_shown_as_its_agent_saw_it(townlet, tmp_path):
-    if not OLDER.is_dir():
-        pytest.skip(f"the reference captures are not here ({OLDER})")
     for folder in ("queue_conflict", "employment_punctuality", "rivalry_decay", "observation_baseline"):
         target = tmp_path / f"{folder}.html"
         code, out, err = townlet("replay", "render", OLDER / folder, "--output", target)

@@ -9,7 +9,7 @@ from townlet_core.render.recording import load_recording
 from townlet_core.render.replayed import play_again, scenario_of
 from townlet_core.scenario.load import load_scenario
 
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "townlet" / "captures"
+REFERENCE = Path(__file__).resolve().parents[1] / "data" / "reference" / "captures"
 
 # Two before an empty fridge: both faint, and newcomers come.
 HUNGRY = """

@@ -224,7 +224,7 @@ json_values = st.recursive(
 
 @settings(max_examples=150)
 @given(st.lists(DAMAGE, max_size=6), st.booleans())
-@example([b"\x04\"M\x18", b"", b""], False)
+@example([b'\x04"M\x18', b"", b""], False)
 def test_no_bytes_make_the_check_fail_and_every_bad_line_is_reported(lines, ended):
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"

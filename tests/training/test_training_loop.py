@@ -25,7 +25,7 @@ from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.loop import Reports
 from townlet_core.vocab import ACTION_COUNT, RELEASE, WAIT
 
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "townlet" / "captures"
+REFERENCE = Path(__file__).resolve().parents[1] / "data" / "reference" / "captures"
 
 
 def read_log(folder: Path) -> list[dict]:
@@ -221,10 +221,7 @@ def test_recordings_that_do_not_fit_the_scenario_are_refused_by_name(tmp_path):
 
 @pytest.mark.parametrize("capture", ["queue_conflict", "two_step", "observation_baseline"])
 def test_captures_of_the_older_generation_train_in_replay_mode(tmp_path, capture):
-    folder = REFERENCE / capture
-    if not folder.is_dir():
-        pytest.skip("the reference captures are not here")
-    (manifest,) = folder.glob("*manifest.json")
+    (manifest,) = (REFERENCE / capture).glob("*manifest.json")
     run_small(tmp_path, source="replay", cycles=2, replay_manifest=(manifest,))
     assert list(LogCheck(tmp_path / "telemetry.jsonl").problems()) == []
     assert read_log(tmp_path)[-1]["skipped_updates"] == 0
