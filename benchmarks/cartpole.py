@@ -51,7 +51,7 @@ def train(seed: int, steps: int) -> ActorCritic:
     cycles = max(1, steps // (POLES * TICKS))
     for cycle in range(cycles):
         batch, poles = play(envs, network, poles, generator(seed, DRAWS, cycle).random((TICKS, POLES)))
-        network.take_in_returns(batch.returns)
+        network.update_return_stats(batch.returns)
         rate = learning_rate_at(PPO, cycle / cycles)
         update_policy(network, optimizer, batch, PPO, (seed, UPDATES, cycle), rate)
     envs.close()

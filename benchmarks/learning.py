@@ -29,11 +29,11 @@ from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.model import Scenario
-from townlet_core.training.feed import PREFIX, open_dataset, record_script
 from townlet_core.training.loop import Reports, Trainer
+from townlet_core.training.recordings import PREFIX, open_dataset, record_script
 from townlet_core.training.rollout import LONGEST_DEFAULT
 from townlet_core.training.settings import TrainingSettings
-from townlet_core.training.stopping import StopRequest
+from townlet_core.training.signals import StopRequest
 
 EVALUATION_SEED = 1000
 SB3 = "Stable-Baselines3"

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.figures import Effort, Figure, Measure, in_turn, rate
 from benchmarks.town import make_town, player
 from townlet_core.scenario.load import load_scenario
-from townlet_core.simulation import compiled
+from townlet_core.simulation import numba_support
 from townlet_core.simulation.towns import Towns
 
 SMALL, DAY = "queue_conflict", "town_day"
@@ -60,9 +60,9 @@ def empty_calls(towns: Towns, observed: bool, seconds: float) -> Measure:
     seen = towns.empty_observations(np.uint8)
 
     def call() -> None:
-        compiled.call(_do_nothing, towns.state, towns.rules, towns._boards, actions, 1)
+        numba_support.call(_do_nothing, towns.state, towns.params, towns._boards, actions, 1)
         if observed:
-            compiled.call(_see_nothing, towns.state, towns.rules, towns._sight, *seen)
+            numba_support.call(_see_nothing, towns.state, towns.params, towns._sight, *seen)
 
     return lambda: 1e6 / rate(call, 1, seconds)
 

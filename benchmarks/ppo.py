@@ -18,10 +18,10 @@ from townlet_core.ppo.config import NetworkConfig, PPOConfig, Precision
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
-from townlet_core.training.batches import rollout_batch
+from townlet_core.training.advantage_targets import rollout_batch
 from townlet_core.training.rollout import Rollout
 from townlet_core.training.settings import TrainingSettings
-from townlet_core.training.stopping import StopRequest
+from townlet_core.training.signals import StopRequest
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 FEATURES = 64

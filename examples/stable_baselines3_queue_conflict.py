@@ -12,7 +12,7 @@ import argparse
 
 from stable_baselines3 import PPO
 
-from townlet_core.capture.frames import Policy
+from townlet_core.capture.rollout import Policy
 from townlet_core.envs.stable_baselines3 import ModelPolicy, TownVecEnv
 from townlet_core.evaluate import evaluate
 from townlet_core.policy.scripted import ScriptedPolicy

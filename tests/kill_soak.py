@@ -31,8 +31,8 @@ from dying import die_at_disk_call
 
 from townlet_cli.main import run
 from townlet_core import io
-from townlet_core.ppo.backend import torch
 from townlet_core.ppo.checkpoint import load_checkpoint
+from townlet_core.ppo.device import torch
 from townlet_core.telemetry.reader import read_records
 
 CLOCKS = ("timestamp", "epoch_duration_sec", "steps_per_second", "env_steps_per_second", "run_id")

@@ -20,17 +20,17 @@ PLURAL = re.compile(rf" (?:[a-z-]+ )?(?:{'|'.join(NOUNS)})e?s\b")
 NEVER_ONE = {
     ("townlet_cli/render.py", "stride"),
     ("townlet_cli/train.py", "batch.transitions"),
-    ("townlet_core/envs/lives.py", "sum(lives)"),
-    ("townlet_core/render/film.py", "last - first"),
+    ("townlet_core/envs/newcomer_names.py", "sum(lives)"),
+    ("townlet_core/render/animation.py", "last - first"),
     ("townlet_core/render/poster.py", "len(shown)"),
     ("townlet_core/render/poster.py", "stride_for(film)"),
     ("townlet_core/replay/dataset.py", "least"),
     ("townlet_core/replay/manifest.py", "len(found)"),
     ("townlet_core/replay/manifest.py", "len(listed)"),
     ("townlet_core/replay/npz.py", "count"),
-    ("townlet_core/scenario/check.py", "drawn"),
+    ("townlet_core/scenario/validate.py", "drawn"),
     ("townlet_core/simulation/towns.py", "num_towns"),
-    ("townlet_core/telemetry/rules.py", "rule.mode"),  # no number
+    ("townlet_core/telemetry/alerts.py", "rule.mode"),  # no number
     ("townlet_core/telemetry/watch.py", "self.damaged"),
 }
 

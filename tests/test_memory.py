@@ -3,7 +3,7 @@
 import pytest
 
 from townlet_core import memory
-from townlet_core.capture.frames import allocate_frames
+from townlet_core.capture.rollout import allocate_frames
 from townlet_core.errors import InputError
 from townlet_core.ppo.checkpoint import MAX_FILE_BYTES
 from townlet_core.ppo.config import MAX_PARAMETERS, network_config

@@ -10,7 +10,7 @@ from townlet_core import io
 from townlet_core.errors import InputError, MissingError
 
 if TYPE_CHECKING:
-    from townlet_core.capture.frames import Policy
+    from townlet_core.capture.rollout import Policy
     from townlet_core.ppo.network import ActorCritic
     from townlet_core.scenario.model import Scenario
 
@@ -44,9 +44,9 @@ def scenario_of_run(name: str) -> str | None:
     """
     if name in SCRIPTS:
         return None
-    from townlet_core.training.folder import is_run
     from townlet_core.training.origin import origin_of
-    from townlet_core.training.run import read_run
+    from townlet_core.training.run_directory import is_run
+    from townlet_core.training.run_file import read_run
 
     for folder in (Path(name), *Path(name).parents[:2]):  # of a run, of its checkpoints, of a generation
         if is_run(folder):

@@ -13,7 +13,7 @@ from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import command, count, next_step, note, out, progress, safe, warn
 
 if TYPE_CHECKING:
-    from townlet_core.render.film import Film, Part
+    from townlet_core.render.animation import Film, Part
     from townlet_core.render.recording import Recording
 
 SHEET = 6  # moments of a picture, unless told
@@ -72,7 +72,7 @@ def render(
 ) -> None:
     """Play a recording again and show it; what cannot be played again is shown as its agent saw it."""
     from townlet_core.io import refuse_existing
-    from townlet_core.render.film import Part
+    from townlet_core.render.animation import Part
     from townlet_core.render.recording import load_recording
     from townlet_core.replay.limits import ReadLimits
 
@@ -119,8 +119,8 @@ def _beside(path: Path, form: Format, town: int | None, episode: int | None) -> 
 
 
 def _film(recording: Recording, scenario: Path | None, part: Part) -> Film:
-    from townlet_core.render.own_view import film_own_view
-    from townlet_core.render.replayed import is_complete, play_again, scenario_of, ticks_of
+    from townlet_core.render.egocentric import film_own_view
+    from townlet_core.render.resimulate import is_complete, play_again, scenario_of, ticks_of
 
     if recording.capture is None:
         why = "its recording is of the older generation, which does not say where it comes from"
@@ -137,7 +137,7 @@ def _film(recording: Recording, scenario: Path | None, part: Part) -> Film:
 
 def _write_page(film: Film, target: Path) -> None:
     from townlet_core.io import write_file
-    from townlet_core.render.page import film_page
+    from townlet_core.render.html import film_page
 
     page = film_page(film)
     write_file(target, page)
@@ -150,7 +150,7 @@ def _write_picture(
 ) -> None:
     from townlet_core.io import write_file
     from townlet_core.render import poster
-    from townlet_core.render.film import key_moments
+    from townlet_core.render.animation import key_moments
 
     if form is Format.apng:
         stride = every or poster.stride_for(film)

@@ -9,10 +9,10 @@ from rich.live import Live
 from rich.text import Text
 
 from townlet_cli.console import out, plain
-from townlet_core.render.film import Film
-from townlet_core.render.look import agent_colour, kind_looks
+from townlet_core.render.animation import Film
 from townlet_core.render.scene import Scene
 from townlet_core.render.text import agent_marks, doing, draw_text, event_text, object_marks
+from townlet_core.render.theme import agent_colour, kind_looks
 
 _BAR = 8  # characters of a need at its best
 

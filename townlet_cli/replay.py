@@ -81,7 +81,7 @@ def inspect(
     json: Json = False,
 ) -> None:
     """Show what is inside: shapes, agents, metrics, actions, rewards."""
-    from townlet_core.replay.describe import describe_path
+    from townlet_core.replay.inspect import describe_path
     from townlet_core.replay.limits import ReadLimits
 
     found = describe_path(path, ReadLimits(follow_links=follow_links), features)

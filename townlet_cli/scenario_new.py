@@ -31,7 +31,7 @@ def new(
     """Write a scenario to start from, and a schema that lets editors check it while you type."""
     from townlet_core import io
     from townlet_core.scenario.catalogue import SUFFIXES, find_scenario
-    from townlet_core.scenario.schema import SCHEMA_FILE, scenario_schema
+    from townlet_core.scenario.json_schema import SCHEMA_FILE, scenario_schema
     from townlet_core.scenario.template import TEMPLATE, new_scenario
 
     name = name.removesuffix(".yaml").removesuffix(".yml")
@@ -59,7 +59,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of scenario files, for editors."""
     from townlet_core import io
-    from townlet_core.scenario.schema import scenario_schema
+    from townlet_core.scenario.json_schema import scenario_schema
 
     text = io.dump_json(scenario_schema())
     if output is None:

@@ -67,7 +67,7 @@ def watch(
 ) -> None:
     """Show a log: a dashboard on a terminal, one line per record in a pipe, NDJSON with --json."""
     from townlet_cli.telemetry_view import print_records, show_dashboard
-    from townlet_core.telemetry.rules import load_rules, parse_rule
+    from townlet_core.telemetry.alerts import load_rules, parse_rule
     from townlet_core.telemetry.segments import is_stream
     from townlet_core.telemetry.watch import Watch
 

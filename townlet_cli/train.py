@@ -15,8 +15,8 @@ from townlet_core.errors import count
 
 if TYPE_CHECKING:
     from townlet_core.replay.batch import ReplayBatch
-    from townlet_core.training.folder import Removed
     from townlet_core.training.loop import Reports
+    from townlet_core.training.run_directory import Removed
     from townlet_core.training.session import Session, Voice
     from townlet_core.training.warm_start import Cloned
 

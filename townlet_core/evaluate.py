@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from townlet_core.capture.frames import Policy
+from townlet_core.capture.rollout import Policy
 from townlet_core.errors import InputError
 from townlet_core.estimates import Estimate, estimate_mean
 from townlet_core.scenario.model import Scenario

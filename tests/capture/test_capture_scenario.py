@@ -64,7 +64,7 @@ def test_a_capture_of_a_bundled_scenario_plays_when_another_version_comes_with_t
     townlet, tmp_path, monkeypatch
 ):
     assert townlet("capture", "observation_baseline", "--output", tmp_path / "c")[0] == 0
-    monkeypatch.setattr("townlet_core.render.replayed.bundled_scenarios", dict)
+    monkeypatch.setattr("townlet_core.render.resimulate.bundled_scenarios", dict)
     assert townlet("replay", "render", tmp_path / "c", "--format", "ansi")[0] == 0
 
 

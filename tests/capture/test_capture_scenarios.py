@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from townlet_core.capture.capture import CaptureSettings, capture
-from townlet_core.capture.frames import allocate_frames, collect
+from townlet_core.capture.rollout import allocate_frames, collect
 from townlet_core.capture.totals import unmet_expectations
-from townlet_core.policy.choice import Choice
+from townlet_core.policy.output import PolicyOutput
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.catalogue import bundled_scenarios
 from townlet_core.scenario.load import load_scenario
@@ -146,12 +146,12 @@ class TakeTurns:
             dirty = [i for i, agent in enumerate(agents) if ready[i] and agent.hygiene < 0.75]
             for i in busy or sorted(dirty, key=lambda i: agents[i].hygiene)[:1]:
                 actions[b, i] = self.wash(towns, agents[i], seen.action_mask[b, i])
-        return Choice(actions, np.float32(0), np.float32(0))
+        return PolicyOutput(actions, np.float32(0), np.float32(0))
 
     def wash(self, towns, agent, mask):
         if mask[START] or mask[REQUEST]:
             return START if mask[START] else REQUEST
-        way = towns.rules.ways_to_kinds[agent.y, agent.x, 0]
+        way = towns.params.ways_to_kinds[agent.y, agent.x, 0]
         move = {(0, -1): NORTH, (1, 0): EAST, (0, 1): SOUTH, (-1, 0): WEST}.get(
             (way.step_x, way.step_y), WAIT
         )

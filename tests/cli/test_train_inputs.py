@@ -12,7 +12,7 @@ from townlet_core.locks import lock_folder
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
 from townlet_core.training import session
-from townlet_core.training.run import reopen_run
+from townlet_core.training.run_file import reopen_run
 
 SMALL = [
     "--cycles",

@@ -11,7 +11,7 @@ import pytest
 from townlet_core import io
 from townlet_core.errors import Interrupted
 from townlet_core.training import loop, rollout, session
-from townlet_core.training.stopping import stop_on_signals
+from townlet_core.training.signals import stop_on_signals
 
 TRAIN = shlex.split(
     "train --cycles 1 --num-towns 2 --hidden-size 8 --rollout-ticks 5 --num-epochs 1 --capture-towns 1 "

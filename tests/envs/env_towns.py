@@ -6,8 +6,8 @@ import numpy as np
 
 from townlet_core.envs import TownParallelEnv, TownVectorEnv
 from townlet_core.envs.stable_baselines3 import TownVecEnv
-from townlet_core.scenario.check import check_scenario
 from townlet_core.scenario.model import Scenario
+from townlet_core.scenario.validate import check_scenario
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import WAIT
 

@@ -1,8 +1,8 @@
 """Small towns for the tests of policies: built from words, nothing decays, nothing is left to chance."""
 
 from townlet_core.policy.scripted import ScriptedPolicy
-from townlet_core.scenario.check import check_scenario
 from townlet_core.scenario.model import Scenario
+from townlet_core.scenario.validate import check_scenario
 from townlet_core.simulation.towns import Towns
 
 CALM = {"hunger_decay": 0, "hygiene_decay": 0, "energy_decay": 0}

@@ -14,13 +14,13 @@ import torch
 from dying import die_at_disk_call
 
 from townlet_core.errors import DiskError, InputError, MissingError
-from townlet_core.ppo.backend import threads
 from townlet_core.ppo.checkpoint import load_checkpoint, restore_network, restore_optimizer, save_checkpoint
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
+from townlet_core.ppo.device import threads
 from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
-from townlet_core.ppo.weights import weights_sha256
 
 SHAPE = NetworkConfig(map_shape=(1, 2, 2), feature_count=3, action_count=3, hidden_size=8)
 CPU = torch.device("cpu")

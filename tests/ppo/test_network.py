@@ -13,10 +13,10 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
 from townlet_core.errors import InputError, MissingError
-from townlet_core.ppo.backend import resolve_device, threads
 from townlet_core.ppo.config import NetworkConfig, PPOConfig, learning_rate_at
+from townlet_core.ppo.device import resolve_device, threads
 from townlet_core.ppo.network import ActorCritic, act, draw_actions, masked_log_probs, score_actions
-from townlet_core.ppo.weights import weights_sha256
+from townlet_core.ppo.serialization import weights_sha256
 
 SMALL = NetworkConfig(map_shape=(2, 3, 3), feature_count=4, action_count=5, hidden_size=16)
 EDGES = [0.0, 0.5, 1 - 2**-53, 1.0]  # 1.0 is what float32 makes of the third

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from townlet_core.ppo.backend import threads
 from townlet_core.ppo.checkpoint import load_checkpoint, restore_network, save_checkpoint
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
+from townlet_core.ppo.device import threads
 from townlet_core.ppo.network import ActorCritic, score_actions
 from townlet_core.ppo.normalisers import LONGEST, RunningStatistics
+from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
-from townlet_core.ppo.weights import weights_sha256
 
 SMALL = NetworkConfig(map_shape=(1, 1, 1), feature_count=4, action_count=3, hidden_size=16)
 
@@ -70,11 +70,11 @@ def test_normalised_features_have_mean_0_and_deviation_1_and_a_constant_becomes_
 
 def test_new_statistics_leave_the_policy_and_every_value_as_they_were():
     network, seen = both(), features_of(50)
-    network.take_in_observations(features_of(200))
-    network.take_in_returns(np.linspace(-3, 1, 200, dtype=np.float32))
+    network.update_observation_stats(features_of(200))
+    network.update_return_stats(np.linspace(-3, 1, 200, dtype=np.float32))
     logits, values = outputs(network, seen)
-    network.take_in_observations(2 * features_of(300, seed=1))
-    network.take_in_returns(np.linspace(50, 90, 300, dtype=np.float32))
+    network.update_observation_stats(2 * features_of(300, seed=1))
+    network.update_return_stats(np.linspace(50, 90, 300, dtype=np.float32))
     new_logits, new_values = outputs(network, seen)
     assert torch.allclose(new_logits, logits, atol=1e-5)
     assert torch.allclose(new_values, values, atol=1e-3)
@@ -83,9 +83,9 @@ def test_new_statistics_leave_the_policy_and_every_value_as_they_were():
 def test_a_critic_learns_returns_of_any_size_as_fast_as_small_ones():
     def taught(size):
         network, features = both(), features_of(256)
-        network.take_in_observations(features)
+        network.update_observation_stats(features)
         returns = (size * (features[:, 0] - 5)).astype(np.float32)
-        network.take_in_returns(returns)
+        network.update_return_stats(returns)
         nothing = np.zeros(256, np.float32)
         mask, maps = np.ones((256, 3), bool), np.zeros((256, 1, 1, 1), np.float32)
         optimizer = make_optimizer(network, 1e-3)
@@ -103,7 +103,7 @@ def test_a_critic_learns_returns_of_any_size_as_fast_as_small_ones():
 def test_statistics_are_part_of_the_checkpoint_and_of_the_digest(tmp_path):
     network = both()
     before = weights_sha256(network)
-    network.take_in_observations(features_of(20))
+    network.update_observation_stats(features_of(20))
     assert weights_sha256(network) != before
     save_checkpoint(tmp_path, network, make_optimizer(network, 1e-3), {})
     restored = restore_network(load_checkpoint(tmp_path))
@@ -118,6 +118,6 @@ def test_a_checkpoint_without_statistics_still_loads(tmp_path):
     restored = restore_network(load_checkpoint(tmp_path))
     assert restored.observations is None
     assert restored.returns is None
-    restored.take_in_observations(features_of(5))  # nothing to keep them in
-    restored.take_in_returns(np.ones(5, np.float32))
+    restored.update_observation_stats(features_of(5))  # nothing to keep them in
+    restored.update_return_stats(np.ones(5, np.float32))
     assert weights_sha256(restored) == weights_sha256(network)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from townlet_core.errors import InputError, ShapeError
-from townlet_core.ppo.backend import threads
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
+from townlet_core.ppo.device import threads
 from townlet_core.ppo.network import ActorCritic, act, score_actions
+from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.statistics import EpochStats, TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
-from townlet_core.ppo.weights import weights_sha256
 
 SMALL = NetworkConfig(map_shape=(2, 3, 3), feature_count=4, action_count=3, hidden_size=16)
 RATE = 1e-2

@@ -78,7 +78,7 @@ class Watch:
 
     def lines_move_on(self) -> dict[str, np.ndarray]:
         """No object is contested for ever: whoever stays in line is offered it in bounded time."""
-        state, rules = self.towns.state, self.towns.rules
+        state, rules = self.towns.state, self.towns.params
         ghost_step_after = rules.constants[0]["ghost_step_after"]
         kinds = rules.kinds[rules.objects["kind"]]
         objects, before, place = state.objects, self.objects, places_in_line(state)
@@ -109,7 +109,7 @@ class Watch:
     def head_start(self, place: np.ndarray) -> np.ndarray:
         """Bound how often agents of longer waiting go before each who is in line: (B, O, A)."""
         state = self.towns.state
-        if self.towns.rules.constants[0]["age_priority_weight"] == 0:
+        if self.towns.params.constants[0]["age_priority_weight"] == 0:
             return np.zeros(place.shape, int)
         ticks = state.agents["ticks_waited"].astype(int)
         concerned = place >= 0
@@ -122,7 +122,7 @@ class Watch:
 
     def events_are_true(self) -> dict[str, np.ndarray]:
         """Each event is there once, is counted, and names people who were in town."""
-        state, rules = self.towns.state, self.towns.rules
+        state, rules = self.towns.state, self.towns.params
         b, row = (np.arange(state.events.shape[1]) < state.towns["event_count"][:, None]).nonzero()
         events = state.events[b, row]
         kind, actor, rival, thing = (events[name] for name in ("type", "actor", "rival", "object"))
@@ -172,7 +172,7 @@ def places_in_line(state: TownState) -> np.ndarray:
 
 
 def who_stands_where(towns: Towns) -> dict[str, np.ndarray]:
-    state, floor = towns.state, towns.rules.floor
+    state, floor = towns.state, towns.params.floor
     b, i = state.agents["alive"].nonzero()
     y, x = state.agents["y"][b, i] + BORDER, state.agents["x"][b, i] + BORDER
     cell = np.repeat(floor[None], len(state.towns), axis=0)
@@ -186,7 +186,7 @@ def who_stands_where(towns: Towns) -> dict[str, np.ndarray]:
 
 def numbers_in_range(towns: Towns) -> dict[str, np.ndarray]:
     agents, objects, legal = towns.state.agents, towns.state.objects, towns.state.agents["legal"]
-    counted = towns.rules.objects["stock"] != -1
+    counted = towns.params.objects["stock"] != -1
     order = np.sort(towns.state.order, axis=1)
     return {
         **{f"{need} is in range": (agents[need] >= 0) & (agents[need] <= 1) for need in NEEDS},
@@ -198,7 +198,7 @@ def numbers_in_range(towns: Towns) -> dict[str, np.ndarray]:
         "there are nine actions": legal < 1 << ACTION_COUNT,
         "everybody is served once": order == np.arange(agents.shape[1]),
         "episodes end": towns.state.towns["over"]
-        | (towns.state.towns["tick"] < towns.rules.constants[0]["ticks"]),
+        | (towns.state.towns["tick"] < towns.params.constants[0]["ticks"]),
     }
 
 
@@ -222,7 +222,7 @@ def one_role_each(state: TownState) -> dict[str, np.ndarray]:
 
 
 def bonds_in_range(towns: Towns) -> dict[str, np.ndarray]:
-    state, most = towns.state, towns.rules.constants[0]["max_edges"]
+    state, most = towns.state, towns.params.constants[0]["max_edges"]
     found = {
         "rivalry is not negative": state.rivalry >= 0,
         "rivals are few": (state.rivalry > 0).sum(axis=2) <= most,
@@ -237,7 +237,7 @@ def bonds_in_range(towns: Towns) -> dict[str, np.ndarray]:
 
 
 def rewards_add_up(towns: Towns) -> dict[str, np.ndarray]:
-    agents, clip = towns.state.agents, towns.rules.constants[0]["clip_per_tick"]
+    agents, clip = towns.state.agents, towns.params.constants[0]["clip_per_tick"]
     reward, terms = agents["reward"], agents["terms"]
     return {
         "terms sum to the reward": abs(terms.sum(axis=2) - reward) <= 1e-9 * (1 + abs(terms).sum(axis=2)),

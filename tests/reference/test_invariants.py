@@ -96,7 +96,7 @@ def test_who_is_left_on_a_board_is_noticed(quarrel: tuple[Towns, Watch]) -> None
 
 def test_who_has_waited_too_long_is_noticed(quarrel: tuple[Towns, Watch]) -> None:
     towns, watch = quarrel
-    promised = towns.rules.constants[0]["ghost_step_after"] + towns.rules.kinds[0]["duration_ticks"]
+    promised = towns.params.constants[0]["ghost_step_after"] + towns.params.kinds[0]["duration_ticks"]
     assert watch.patience[0, 0].tolist()[1:] == [2 * promised, promised]  # agent 2 is in front of agent 1
     watch.waited[0, 0, 2] = promised - 1
     with pytest.raises(AssertionError, match="everybody in line has a turn"):
@@ -107,7 +107,7 @@ def test_who_has_waited_longer_may_go_first_as_often_as_the_lead_is_long(
     quarrel: tuple[Towns, Watch],
 ) -> None:
     towns, watch = quarrel
-    towns.rules.constants["age_priority_weight"] = 0.5
+    towns.params.constants["age_priority_weight"] = 0.5
     towns.state.agents["ticks_waited"][0] = (9, 3, 10)
     head_start = watch.head_start(watch.place)[0, 0].tolist()
     assert head_start[1:] == [7, 0]  # agent 2 leads agent 1 by seven ticks; agent 0 uses and is not in line

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from townlet_core.capture.capture import CaptureSettings, capture
 from townlet_core.policy.scripted import ScriptedPolicy
-from townlet_core.render.film import WHOLE
+from townlet_core.render.animation import WHOLE
 from townlet_core.render.recording import load_recording
-from townlet_core.render.replayed import play_again, scenario_of
+from townlet_core.render.resimulate import play_again, scenario_of
 from townlet_core.scenario.load import load_scenario
 
 REFERENCE = Path(__file__).resolve().parents[1] / "data" / "reference" / "captures"

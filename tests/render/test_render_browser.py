@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from render_recordings import film_of
 
-from townlet_core.render.page import film_page
+from townlet_core.render.html import film_page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (

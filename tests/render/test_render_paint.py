@@ -5,7 +5,7 @@ import pytest
 from PIL import ImageColor
 
 from townlet_core.errors import InputError
-from townlet_core.render import look
+from townlet_core.render import theme
 from townlet_core.render.paint import paint
 from townlet_core.render.scene import DrawnConflict, DrawnObject, opening_scene
 from townlet_core.scenario.load import load_scenario
@@ -46,44 +46,44 @@ def test_the_same_scene_is_the_same_picture(scene):
 def test_every_agent_is_a_disc_of_its_own_colour_where_it_stands(scene):
     picture = paint(scene, TILE)
     for i, agent in enumerate(scene.agents):
-        assert has_colour(tile_at(picture, agent.x, agent.y), look.agent_colour(i))
+        assert has_colour(tile_at(picture, agent.x, agent.y), theme.agent_colour(i))
 
 
 def test_who_is_not_in_town_is_not_painted(scene):
     gone = scene._replace(agents=(scene.agents[0]._replace(alive=False), *scene.agents[1:]))
-    assert not has_colour(tile_at(paint(gone, TILE), 2, 1), look.agent_colour(0))
+    assert not has_colour(tile_at(paint(gone, TILE), 2, 1), theme.agent_colour(0))
 
 
 def test_a_user_is_marked_and_so_is_what_it_uses(scene):
     user = scene.agents[0]._replace(x=3, y=1, role=USING, object=0, progress=0.5)
     busy = scene._replace(agents=(user, *scene.agents[1:]), objects=(scene.objects[0]._replace(user=0),))
-    assert not has_colour(paint(scene, TILE), look.BUSY)
-    assert has_colour(tile_at(paint(busy, TILE), 3, 1), look.BUSY)
-    assert has_colour(tile_at(paint(busy, TILE), 4, 1), look.BUSY)
+    assert not has_colour(paint(scene, TILE), theme.BUSY)
+    assert has_colour(tile_at(paint(busy, TILE), 3, 1), theme.BUSY)
+    assert has_colour(tile_at(paint(busy, TILE), 4, 1), theme.BUSY)
 
 
 def test_a_conflict_is_a_red_burst_around_the_object(scene):
     quarrel = scene._replace(conflicts=(DrawnConflict(0, 1, 0, "contention", 1.0),))
-    assert not has_colour(tile_at(paint(scene, TILE), 4, 0), look.QUARREL[0])
-    assert has_colour(tile_at(paint(quarrel, TILE), 4, 0), look.QUARREL[0])
+    assert not has_colour(tile_at(paint(scene, TILE), 4, 0), theme.QUARREL[0])
+    assert has_colour(tile_at(paint(quarrel, TILE), 4, 0), theme.QUARREL[0])
 
 
 def test_what_is_out_of_order_is_crossed_out(scene):
     broken = scene._replace(objects=(scene.objects[0]._replace(out_of_order=True),))
-    assert has_colour(tile_at(paint(broken, TILE), 4, 1), look.QUARREL[0])
+    assert has_colour(tile_at(paint(broken, TILE), 4, 1), theme.QUARREL[0])
 
 
 def test_kinds_of_a_scenario_of_its_own_are_painted_with_a_letter(scene):
     piano = scene._replace(objects=(DrawnObject("upright", "piano", 4, 1),))
     shown = tile_at(paint(piano, TILE), 4, 1)
-    own = look.kind_looks(["piano"])["piano"]
+    own = theme.kind_looks(["piano"])["piano"]
     assert has_colour(shown, own.fill)
     assert has_colour(shown[8:24, 8:24], own.ink, slack=60)
 
 
 def test_every_built_in_kind_has_a_look_of_its_own():
-    assert set(look.KINDS) == set(BUILT_IN_KINDS)
-    assert len({kind.fill for kind in (*look.KINDS.values(), *look.OTHER_KINDS)}) == 10
+    assert set(theme.KINDS) == set(BUILT_IN_KINDS)
+    assert len({kind.fill for kind in (*theme.KINDS.values(), *theme.OTHER_KINDS)}) == 10
 
 
 @pytest.mark.parametrize("tile", [0, 7, 97, -3])

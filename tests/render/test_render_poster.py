@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from render_recordings import film_of
 
 from townlet_core.errors import InputError
-from townlet_core.render.film import key_moments
+from townlet_core.render.animation import key_moments
 from townlet_core.render.poster import MAX_FRAMES, animate, contact_sheet, frames_of, png, poster, stride_for
 
 

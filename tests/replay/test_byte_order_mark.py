@@ -13,9 +13,9 @@ from townlet_core.replay.metrics import load_metrics
 from townlet_core.replay.sample import load_sample, save_sample
 from townlet_core.scenario.catalogue import bundled_scenarios
 from townlet_core.scenario.load import load_scenario
+from townlet_core.telemetry.alerts import load_rules
 from townlet_core.telemetry.drift import load_baseline
 from townlet_core.telemetry.reader import read_records
-from townlet_core.telemetry.rules import load_rules
 from townlet_core.training.settings import resolve_settings
 
 SCENARIO = bundled_scenarios()["queue_conflict"].read_bytes()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from replay_samples import make_sample
 
+from townlet_core.replay.format import ARRAYS
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.metadata import REQUIRED_KEYS
-from townlet_core.replay.schema import ARRAYS
 from townlet_core.vocab import (
     ACTION_LOOKUP,
     ACTIONS,

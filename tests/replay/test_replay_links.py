@@ -14,7 +14,7 @@ from townlet_core.replay.manifest import examine_entry, load_manifest
 from townlet_core.replay.metrics import save_metrics
 from townlet_core.replay.sample import save_sample
 from townlet_core.replay.validate import validate_path
-from townlet_core.training.feed import open_dataset, recordings_sha256
+from townlet_core.training.recordings import open_dataset, recordings_sha256
 from townlet_core.training.settings import TrainingSettings
 
 FOLLOW = ReadLimits(follow_links=True)

@@ -4,7 +4,7 @@ import pytest
 from replay_samples import make_sample
 
 from townlet_core.replay.checks import check_sample
-from townlet_core.replay.schema import problems
+from townlet_core.replay.format import problems
 from townlet_core.vocab import ACTION_LOOKUP
 
 

@@ -11,9 +11,9 @@ from replay_samples import equal, make_sample
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
+from townlet_core.replay.format import REQUIRED_KEYS
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.sample import examine_sample, load_sample, reload_sample, save_sample
-from townlet_core.replay.schema import REQUIRED_KEYS
 
 
 def with_arrays(sample, **arrays):

@@ -11,8 +11,8 @@ from replay_samples import make_sample
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
-from townlet_core.replay.describe import describe_path
 from townlet_core.replay.events import save_events
+from townlet_core.replay.inspect import describe_path
 from townlet_core.replay.manifest import save_manifest
 from townlet_core.replay.metrics import save_metrics
 from townlet_core.replay.sample import save_sample

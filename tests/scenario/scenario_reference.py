@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from townlet_core.scenario.model import Scenario
-from townlet_core.scenario.words import NAME_WORDS, annotation_at, expected
+from townlet_core.scenario.type_text import NAME_WORDS, annotation_at, expected
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "scenarios.md"
 # A heading, perhaps some words without another heading, and the rows of a table of keys.

@@ -6,7 +6,6 @@ import pytest
 from reference.scenarios import random_scenario
 
 from townlet_core.scenario.catalogue import bundled_scenarios
-from townlet_core.scenario.document import parse_document
 from townlet_core.scenario.dump import dump_scenario
 from townlet_core.scenario.load import (
     load_scenario,
@@ -16,6 +15,7 @@ from townlet_core.scenario.load import (
     with_placeholder_agents,
 )
 from townlet_core.scenario.model import Grid, Scenario
+from townlet_core.scenario.yaml_tree import parse_document
 
 
 def read_back(scenario):

@@ -6,8 +6,8 @@ import pytest
 
 from townlet_core.errors import InputError, ScenarioError
 from townlet_core.scenario.catalogue import bundled_scenarios
+from townlet_core.scenario.json_schema import SCHEMA_FILE, scenario_schema
 from townlet_core.scenario.load import load_scenario, scenario_sha256
-from townlet_core.scenario.schema import SCHEMA_FILE, scenario_schema
 from townlet_core.scenario.template import new_scenario
 
 

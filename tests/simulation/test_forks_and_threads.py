@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from townlet_core.simulation.compiled import is_forked, numba_threads
+from townlet_core.simulation.numba_support import is_forked, numba_threads
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -33,8 +33,8 @@ from typing import Any, NamedTuple
 from townlet_cli.main import run
 from townlet_core import io
 from townlet_core.errors import TownletError
-from townlet_core.ppo.backend import torch
 from townlet_core.ppo.checkpoint import load_checkpoint
+from townlet_core.ppo.device import torch
 from townlet_core.replay.manifest import load_manifest
 from townlet_core.telemetry.reader import read_records
 
@@ -185,7 +185,7 @@ def suffer(story: Story, fault: Fault, template: Path, here: Path, expected: dic
     shutil.copytree(template, here)
     old = contents(here)
     ended = townlet(story.command, here, fault)
-    problems = [f"{ended.hit}: {problem}" for problem in judge(ended, fault)]
+    problems = [f"{ended.hit}: {problem}" for problem in fused_loss_and_gradient(ended, fault)]
     problems += [f"{ended.hit}: {problem}" for problem in damage(here, old, expected)]
     after = ended.hit
     if ended.code != DONE:
@@ -212,7 +212,7 @@ def how_again(story: Story, here: Path) -> str:
     return story.command
 
 
-def judge(ended: Ended, fault: Fault) -> Iterator[str]:
+def fused_loss_and_gradient(ended: Ended, fault: Fault) -> Iterator[str]:
     """Tell what is wrong with how the command ended: exit code, and what it said of the file."""
     if not ended.hit:
         return

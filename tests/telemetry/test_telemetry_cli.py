@@ -9,7 +9,7 @@ import pytest
 
 from townlet_cli import telemetry_view
 from townlet_cli.console import out
-from townlet_core.telemetry.rules import parse_rule
+from townlet_core.telemetry.alerts import parse_rule
 from townlet_core.telemetry.watch import Watch
 from townlet_core.telemetry.writer import TelemetryWriter
 

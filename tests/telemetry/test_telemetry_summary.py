@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from townlet_core.errors import InputError
+from townlet_core.telemetry.alerts import parse_rule
 from townlet_core.telemetry.curves import CURVE_POINTS, Point, bars_of, sparkline
 from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.page import summary_page
-from townlet_core.telemetry.rules import parse_rule
 from townlet_core.telemetry.statistics import Statistics
 from townlet_core.telemetry.summary import (
     format_number,

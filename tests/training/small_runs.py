@@ -4,10 +4,10 @@ from pathlib import Path
 
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.scenario.load import load_scenario
-from townlet_core.training.feed import PREFIX, open_dataset, record_script
 from townlet_core.training.loop import Reports, Trained, Trainer
+from townlet_core.training.recordings import PREFIX, open_dataset, record_script
 from townlet_core.training.settings import TrainingSettings
-from townlet_core.training.stopping import StopRequest
+from townlet_core.training.signals import StopRequest
 
 SMALL = {
     "source": "mixed",

@@ -9,15 +9,15 @@ from small_runs import settings_of
 
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.network import score_actions
+from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.update import make_optimizer
-from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.batch import stack_samples
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig
 from townlet_core.replay.episodes import cut_episode, find_episodes
 from townlet_core.replay.sample import save_sample
-from townlet_core.training.batches import first_statistics, replay_batch
-from townlet_core.training.records import describe_replay
-from townlet_core.training.stopping import StopRequest
+from townlet_core.training.advantage_targets import first_statistics, replay_batch
+from townlet_core.training.epoch_record import describe_replay
+from townlet_core.training.signals import StopRequest
 from townlet_core.training.warm_start import clone_epoch
 from townlet_core.vocab import ACTION_COUNT
 
@@ -119,8 +119,8 @@ def test_statistics_begin_the_same_with_one_sample_and_with_its_episodes():
     networks = [network_that_says(), network_that_says()]
     told = [[], []]
     for network, heard, served in zip(networks, told, (one, many), strict=True):
-        network.take_in_observations = heard.append
-        network.take_in_returns = heard.append
+        network.update_observation_stats = heard.append
+        network.update_return_stats = heard.append
         first_statistics(network, served, 0.99)
     assert same(*told)
     # The return of tick 39 is its own reward; nothing of the next episode is in it.

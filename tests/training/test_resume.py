@@ -12,11 +12,11 @@ from small_runs import settings_of, trainer_of
 from townlet_core import io
 from townlet_core.errors import DiskError, InputError, Interrupted
 from townlet_core.ppo import checkpoint as checkpoints
-from townlet_core.ppo.backend import torch, versions
+from townlet_core.ppo.device import torch, versions
 from townlet_core.training import loop
 from townlet_core.training.loop import Reports
-from townlet_core.training.run import note_status_of
-from townlet_core.training.stopping import StopRequest, stop_on_signals
+from townlet_core.training.run_file import note_status_of
+from townlet_core.training.signals import StopRequest, stop_on_signals
 
 CLOCKS = ("timestamp", "epoch_duration_sec", "steps_per_second", "env_steps_per_second", "run_id")
 

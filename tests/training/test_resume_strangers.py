@@ -13,11 +13,11 @@ from townlet_core import io
 from townlet_core.errors import InputError, MissingError
 from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.ppo.checkpoint import load_checkpoint
-from townlet_core.ppo.weights import weights_sha256
+from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.scenario.load import load_scenario
 from townlet_core.simulation.restoring import find_impossible
 from townlet_core.simulation.towns import Towns
-from townlet_core.training.stopping import StopRequest
+from townlet_core.training.signals import StopRequest
 
 FILES = ("model.pt", "optimizer.pt", "state.json", "towns.npz")
 MUTATIONS = 60  # of each file

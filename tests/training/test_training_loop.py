@@ -17,7 +17,7 @@ from townlet_core.policy.learned import RELEASE_ODDS
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.network import masked_log_probs, score_actions
-from townlet_core.ppo.weights import weights_sha256
+from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.replay.events import load_events
 from townlet_core.scenario.load import load_scenario
 from townlet_core.telemetry.fields import OF_BATCH
@@ -210,7 +210,7 @@ def test_numbers_that_are_not_finite_end_the_run_and_keep_the_last_good_checkpoi
 def test_recordings_that_do_not_fit_the_scenario_are_refused_by_name(tmp_path):
     run_small(tmp_path / "a", source="replay", cycles=1)
     settings = settings_of(replay_manifest=(tmp_path / "a" / "samples" / "rollout_sample_manifest.json",))
-    from townlet_core.training.feed import check_agreement, open_dataset
+    from townlet_core.training.recordings import check_agreement, open_dataset
 
     scenario = load_scenario("queue_conflict")
     kind = scenario.all_kinds["bench"]

@@ -8,7 +8,7 @@ from test_resume import StopAfter, told
 from townlet_core import io
 from townlet_core.errors import InputError, Interrupted, RunFailed
 from townlet_core.ppo.checkpoint import load_checkpoint
-from townlet_core.ppo.weights import weights_sha256
+from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.training.loop import Reports
 from townlet_core.training.warm_start import held_out_samples
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from townlet_core import __version__, io
 from townlet_core.capture.folder import Standing, look_at, refuse_other_capture, remove_capture
-from townlet_core.capture.frames import Policy, allocate_frames, collect
+from townlet_core.capture.rollout import Policy, allocate_frames, collect
 from townlet_core.capture.samples import cut_samples
 from townlet_core.errors import InputError, did_you_mean, shown
 from townlet_core.locks import lock_folder

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, shown
+from townlet_core.replay.format import TRAINING_ARRAYS
 from townlet_core.replay.limits import DEFAULT_LIMITS
 from townlet_core.replay.npz import list_members
-from townlet_core.replay.schema import TRAINING_ARRAYS
 
 # Files of a capture that are no samples, in the order of their removal. Samples go after them and are written
 # before them, so that none of them ever stands without samples, wherever a capture is killed.

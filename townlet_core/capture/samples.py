@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from townlet_core.capture.frames import Frames
+from townlet_core.capture.rollout import Frames
 from townlet_core.replay.metadata import sample_metadata
 from townlet_core.replay.metrics import with_metrics
 from townlet_core.replay.sample import ReplaySample

@@ -14,9 +14,9 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
+from townlet_core.envs.arguments import as_map_type, as_render_mode, as_scenario, as_seed
 from townlet_core.envs.drawing import DRAWN, draw
-from townlet_core.envs.inputs import as_map_type, as_render_mode, as_scenario, as_seed
-from townlet_core.envs.lives import Residents, possible_names
+from townlet_core.envs.newcomer_names import Residents, possible_names
 from townlet_core.envs.order import ResetFirst, check_begun, check_open
 from townlet_core.envs.spaces import choice_space, flat, flat_space, mask_space, reward_range, sight_space
 from townlet_core.envs.states import state_names, state_space, town_states

@@ -17,7 +17,7 @@ from townlet_core.envs.order import ResetFirst, check_begun
 from townlet_core.envs.spaces import flat
 from townlet_core.envs.vector import Sight, TownVectorEnv
 from townlet_core.errors import InputError, MissingError
-from townlet_core.policy.choice import Choice
+from townlet_core.policy.output import PolicyOutput
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Observations, Towns
 
@@ -157,7 +157,7 @@ class ModelPolicy:
         self._is_flat = isinstance(model.observation_space, spaces.Box)
         self._takes_masks = "action_masks" in inspect.signature(model.predict).parameters
 
-    def act(self, towns: Towns, seen: Observations) -> Choice:
+    def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
         """Choose for the tick to come, (B, A), all agents at once; what is impossible acts as wait."""
         batch = seen.features.shape[:2]
         rows = Observations(*(array.reshape(-1, *array.shape[2:]) for array in seen))
@@ -165,7 +165,7 @@ class ModelPolicy:
         masks: dict[str, Any] = {"action_masks": rows.action_mask} if self._takes_masks else {}
         actions, _ = self.model.predict(flat(rows.map, rows.features) if self._is_flat else sight, **masks)
         unknown = np.zeros(batch, np.float32)  # evaluate asks neither for log-probabilities nor for values
-        return Choice(actions.reshape(batch), unknown, unknown)
+        return PolicyOutput(actions.reshape(batch), unknown, unknown)
 
     def values(self, seen: Observations) -> np.ndarray:
         """Return zeros, (B, A): nobody asks."""

@@ -12,8 +12,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from townlet_core.envs.drawing import DRAWN, draw
-from townlet_core.envs.inputs import (
+from townlet_core.envs.arguments import (
     as_autoreset_mode,
     as_map_type,
     as_render_mode,
@@ -22,6 +21,7 @@ from townlet_core.envs.inputs import (
     as_seed,
     as_whole,
 )
+from townlet_core.envs.drawing import DRAWN, draw
 from townlet_core.envs.order import ResetFirst, check_begun, check_open
 from townlet_core.envs.spaces import choice_space, flat, flat_space, reward_range, sight_space
 from townlet_core.envs.states import state_names, state_space, town_states

@@ -7,14 +7,14 @@ import math
 import numpy as np
 
 from townlet_core.errors import InputError, count
-from townlet_core.policy.choice import Choice
+from townlet_core.policy.output import PolicyOutput
 from townlet_core.policy.scripted import ScriptedPolicy
-from townlet_core.ppo.backend import torch
 from townlet_core.ppo.config import NetworkConfig, Precision
+from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic, act, score_actions
 from townlet_core.rng import DRAW_POLICY, draw_unit
 from townlet_core.scenario.model import Scenario
-from townlet_core.simulation.compiled import kernel, wrapping
+from townlet_core.simulation.numba_support import kernel, wrapping
 from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Observations, Towns
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, RELEASE
@@ -37,14 +37,14 @@ class LearnedPolicy:
         self.precision = precision
         self.deterministic = deterministic
 
-    def act(self, towns: Towns, seen: Observations) -> Choice:
+    def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
         """Choose for the tick to come, from what every agent sees."""
         batch = seen.features.shape[:2]
         uniforms = None if self.deterministic else self._draw(towns, batch)
         actions, log_probs, values = act(self.network, *flatten(seen), uniforms, self.precision)
         if self.deterministic:
             log_probs = np.zeros_like(log_probs)  # this policy takes the action with probability 1
-        return Choice(actions.reshape(batch), log_probs.reshape(batch), values.reshape(batch))
+        return PolicyOutput(actions.reshape(batch), log_probs.reshape(batch), values.reshape(batch))
 
     @staticmethod
     def _draw(towns: Towns, batch: tuple[int, ...]) -> np.ndarray:
@@ -65,7 +65,7 @@ class ScoredPolicy:
         self.policy = policy
         self.network = network
 
-    def act(self, towns: Towns, seen: Observations) -> Choice:
+    def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
         """Choose as the script does."""
         return self.policy.act(towns, seen)._replace(values=self.values(seen))
 

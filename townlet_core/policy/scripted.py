@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.policy.choice import Choice
-from townlet_core.policy.needs import live_by_needs
-from townlet_core.policy.walking import approach, is_legal, step_anywhere, walk
+from townlet_core.policy.navigation import approach, is_legal, step_anywhere, walk
+from townlet_core.policy.needs_driven import live_by_needs
+from townlet_core.policy.output import PolicyOutput
 from townlet_core.rng import DRAW_EXPLORE, DRAW_EXPLORE_ACTION, draw_unit
 from townlet_core.scenario.model import VERBS, Scenario, ScheduleEntry
-from townlet_core.simulation.compiled import call, kernel, rule, wrapping
-from townlet_core.simulation.constants import TownRules, open_floor
-from townlet_core.simulation.paths import distances_to
+from townlet_core.simulation.numba_support import call, kernel, rule, wrapping
+from townlet_core.simulation.params import TownParams, open_floor
+from townlet_core.simulation.pathfinding import distances_to
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState, record
 from townlet_core.simulation.towns import Observations, Towns
 from townlet_core.vocab import ACTION_COUNT, CHAT, EAST, NORTH, RELEASE, SOUTH, START, WAIT, WEST
@@ -60,7 +60,7 @@ class ScriptedPolicy:
         self.script = _write_script(scenario)
         self.memory = np.zeros((0, 0), MEMORY)
 
-    def act(self, towns: Towns, seen: Observations) -> Choice:
+    def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
         """Choose for the tick to come. A script knows the town's state, so it does not look at `seen`."""
         batch = towns.state.agents.shape
         if self.memory.shape != batch:
@@ -68,9 +68,9 @@ class ScriptedPolicy:
         actions = np.zeros(batch, np.int64)
         log_probs = np.zeros(batch, np.float32)
         with wrapping():
-            state, chosen = (towns.state, towns.rules), (actions, log_probs)
+            state, chosen = (towns.state, towns.params), (actions, log_probs)
             call(decide, *state, self.script, self.memory, self.epsilon, *chosen)
-        return Choice(actions, log_probs, self.values(seen))
+        return PolicyOutput(actions, log_probs, self.values(seen))
 
     def values(self, seen: Observations) -> np.ndarray:
         """Return zeros, (B, A): a script has no critic."""
@@ -105,7 +105,7 @@ def _object_named(entry: ScheduleEntry) -> str:
 @kernel()
 def decide(
     state: TownState,
-    rules: TownRules,
+    params: TownParams,
     script: Script,
     memory: np.ndarray,
     epsilon: float,
@@ -121,9 +121,9 @@ def decide(
             if agent.newcomer:
                 memory[b, i].entry = memory[b, i].entry_ticks = memory[b, i].begun = 0
             if script.counts[i] > 0:
-                wanted = _follow_schedule(state, rules, script, memory, b, i)
+                wanted = _follow_schedule(state, params, script, memory, b, i)
             else:
-                wanted = live_by_needs(state, rules, b, i)
+                wanted = live_by_needs(state, params, b, i)
             if not is_legal(agent.legal, wanted):
                 wanted = WAIT
             actions[b, i], log_probs[b, i] = _soften(state, b, i, wanted, epsilon)
@@ -156,31 +156,33 @@ def _soften(state: TownState, b: int, i: int, wanted: int, epsilon: float) -> tu
 
 @rule
 def _follow_schedule(
-    state: TownState, rules: TownRules, script: Script, memory: np.ndarray, b: int, i: int
+    state: TownState, params: TownParams, script: Script, memory: np.ndarray, b: int, i: int
 ) -> int:
     """Pass over what has been achieved or has taken too long, and work on the entry after it."""
     mine = memory[b, i]
     for _ in range(script.counts[i]):
         entry = script.entries[script.first[i] + mine.entry]
         too_long = entry.max_ticks >= 0 and mine.entry_ticks >= entry.max_ticks
-        if not too_long and not _is_achieved(state, rules, script, mine, b, i):
+        if not too_long and not _is_achieved(state, params, script, mine, b, i):
             break
         if entry.verb == START_ENTRY and not too_long:
             mine.begun = mine.entry
         mine.entry = (mine.entry + 1) % script.counts[i]
         mine.entry_ticks = 0
     mine.entry_ticks += 1
-    return _work_on_entry(state, rules, script, mine, b, i)
+    return _work_on_entry(state, params, script, mine, b, i)
 
 
 @rule
-def _is_achieved(state: TownState, rules: TownRules, script: Script, mine: np.record, b: int, i: int) -> bool:
+def _is_achieved(
+    state: TownState, params: TownParams, script: Script, mine: np.record, b: int, i: int
+) -> bool:
     entry = script.entries[script.first[i] + mine.entry]
     agent = state.agents[b, i]
     worked = mine.entry_ticks > 0 and agent.success
     if entry.verb == MOVE_ENTRY:
         if entry.object != NOBODY:
-            return rules.distance[entry.object, agent.y, agent.x] == 1
+            return params.distance[entry.object, agent.y, agent.x] == 1
         return script.fields[entry.field, agent.y, agent.x] == 0
     if entry.verb == REQUEST_ENTRY:
         return agent.object == entry.object
@@ -195,7 +197,7 @@ def _is_achieved(state: TownState, rules: TownRules, script: Script, mine: np.re
 
 @rule
 def _work_on_entry(
-    state: TownState, rules: TownRules, script: Script, mine: np.record, b: int, i: int
+    state: TownState, params: TownParams, script: Script, mine: np.record, b: int, i: int
 ) -> int:
     entry = script.entries[script.first[i] + mine.entry]
     agent = state.agents[b, i]
@@ -212,11 +214,11 @@ def _work_on_entry(
         return walk(state, script.fields[entry.field], b, i)
     if entry.verb != MOVE_ENTRY:
         if agent.role == FREE:
-            return approach(state, rules, b, i, entry.object)
+            return approach(state, params, b, i, entry.object)
         if agent.object != entry.object:
             return RELEASE  # one thing at a time
-    if rules.distance[entry.object, agent.y, agent.x] != 1:
-        return walk(state, rules.distance[entry.object], b, i)
+    if params.distance[entry.object, agent.y, agent.x] != 1:
+        return walk(state, params.distance[entry.object], b, i)
     return START if agent.role == HOLDING else WAIT
 
 

@@ -17,10 +17,10 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, count, shown
-from townlet_core.ppo.backend import torch, versions
 from townlet_core.ppo.config import MAX_PARAMETERS, NetworkConfig
+from townlet_core.ppo.device import torch, versions
 from townlet_core.ppo.network import ActorCritic, tensor_shapes
-from townlet_core.ppo.weights import check_tensors, decode, encode, tensors_sha256, weights_sha256
+from townlet_core.ppo.serialization import check_tensors, decode, encode, tensors_sha256, weights_sha256
 
 CHECKPOINT_VERSION: Literal["1.0"] = "1.0"
 MAX_FILE_BYTES = 8 * MAX_PARAMETERS + (16 << 20)  # Adam's two moments of the largest network, and their names

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from townlet_core.errors import NotFiniteError
-from townlet_core.ppo.backend import torch
 from townlet_core.ppo.config import PPOConfig
+from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import check_batch, gradient_of, on_device, shuffled_rows, step

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from townlet_core.ppo.backend import torch
 from townlet_core.ppo.config import PPOConfig
+from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import masked_log_probs
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from townlet_core.errors import InputError, NotFiniteError, count
 from townlet_core.memory import require_memory
-from townlet_core.ppo.backend import arithmetic, threads, to_tensor, torch
 from townlet_core.ppo.config import NetworkConfig, Precision
+from townlet_core.ppo.device import arithmetic, threads, to_tensor, torch
 from townlet_core.ppo.normalisers import RunningStatistics
 
 MASKED_LOGIT = -1e9  # finite, so that 0 · log 0 is 0 and not NaN; exp of it is exactly 0
@@ -78,7 +78,7 @@ class ActorCritic(torch.nn.Module):
         return logits, values
 
     @torch.no_grad()
-    def take_in_observations(self, features: np.ndarray) -> None:
+    def update_observation_stats(self, features: np.ndarray) -> None:
         """Add features (N, F) to the statistics.
 
         From the second time on the feature layer moves along, so that the policy stays as it is:
@@ -97,7 +97,7 @@ class ActorCritic(torch.nn.Module):
         layer.bias.copy_(layer.bias.double() + weight @ ((new.mean - mean) / new.std))
 
     @torch.no_grad()
-    def take_in_returns(self, returns: np.ndarray) -> None:
+    def update_return_stats(self, returns: np.ndarray) -> None:
         """Add returns (N,) to the statistics.
 
         From the second time on the value head moves along, so that every value stays as it is:

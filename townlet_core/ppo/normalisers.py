@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from townlet_core.ppo.backend import torch
+from townlet_core.ppo.device import torch
 
 SMALLEST_VARIANCE = 1e-8  # below it a number counts as constant and keeps its unit
 LONGEST = 10.0  # standard deviations; a feature that was nearly constant can't drown the others

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from townlet_core.errors import InputError, ShapeError
-from townlet_core.ppo.backend import arithmetic, to_tensor, torch
-from townlet_core.ppo.by_hand import ByHand
 from townlet_core.ppo.config import PPOConfig
+from townlet_core.ppo.cpu.backward import ManualBackward
+from townlet_core.ppo.device import arithmetic, to_tensor, torch
 from townlet_core.ppo.losses import PPOLoss, ppo_loss
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.statistics import (
@@ -91,7 +91,7 @@ def gradient_of(
 ) -> Gradient:
     """Choose how gradients are found: by hand where that is written, by autograd elsewhere."""
     if data[0].is_cpu:
-        return ByHand(network, data, config, imitate=imitate).backpropagate
+        return ManualBackward(network, data, config, imitate=imitate).backpropagate
     return partial(backpropagate, network, data, config, imitate=imitate)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from townlet_core.render import look
-from townlet_core.render.film import Film
+from townlet_core.render import theme
+from townlet_core.render.animation import Film
 from townlet_core.render.scene import DrawnAgent, DrawnObject, Scene
 from townlet_core.render.text import agent_marks, event_text, kind_marks
 from townlet_core.simulation.state import WAITING
@@ -83,7 +83,7 @@ def _object(thing: DrawnObject, kinds: list[str]) -> list[int]:
 
 
 def _head(film: Film, kinds: list[str], most: int) -> dict[str, Any]:
-    """Return what does not change: names, floor plan, events as sentences, and how things look."""
+    """Return what does not change: names, floor plan, events as sentences, and how things theme."""
     scene = film.scenes[0]
     widest = max(film.scenes, key=lambda scene: len(scene.objects))
     marks = kind_marks(kinds)
@@ -103,7 +103,7 @@ def _head(film: Film, kinds: list[str], most: int) -> dict[str, Any]:
         "agents": [{"id": agent.id, "mark": agent_marks(scene)[agent.id].upper()} for agent in scene.agents],
         "objects": [thing.id for thing in widest.objects],
         "kinds": [{"name": kind, "mark": marks[kind]} for kind in kinds],
-        "look": look.for_player(kinds),
+        "look": theme.for_player(kinds),
         "events": [_event(film, event) for event in film.events],
         "columns": {"agent": AGENT_COLUMNS, "object": OBJECT_COLUMNS},
         "steps": {"need": NEED_STEPS, "wallet": WALLET_STEPS, "reward": REWARD_STEPS, "unknown": UNKNOWN},

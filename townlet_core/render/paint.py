@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from townlet_core.errors import InputError
-from townlet_core.render import look
+from townlet_core.render import theme
 from townlet_core.render.scene import DrawnAgent, DrawnConflict, DrawnObject, Scene
 from townlet_core.render.text import agent_marks, object_marks
 from townlet_core.simulation.state import FREE, USING, WAITING
@@ -53,7 +53,7 @@ def _floor(width: int, height: int, walls: frozenset[Tile], grass: frozenset[Til
     draw = ImageDraw.Draw(image)
     for y in range(height):
         for x in range(width):
-            colours = look.GRASS if (x, y) in grass else look.FLOOR
+            colours = theme.GRASS if (x, y) in grass else theme.FLOOR
             corner = (x * size, y * size)
             draw.rectangle((*corner, corner[0] + size - 1, corner[1] + size - 1), colours[(x + y) % 2])
     for x, y in sorted(walls):
@@ -63,9 +63,9 @@ def _floor(width: int, height: int, walls: frozenset[Tile], grass: frozenset[Til
 
 def _wall(draw: ImageDraw.ImageDraw, left: int, top: int, size: int, goes_on: bool) -> None:
     """Paint a block of wall as one sees it from the south: its top, and its side if the wall ends here."""
-    draw.rectangle((left, top, left + size - 1, top + size - 1), look.WALL[0])
+    draw.rectangle((left, top, left + size - 1, top + size - 1), theme.WALL[0])
     if not goes_on:
-        draw.rectangle((left, top + size * 5 // 8, left + size - 1, top + size - 1), look.WALL[1])
+        draw.rectangle((left, top + size * 5 // 8, left + size - 1, top + size - 1), theme.WALL[1])
 
 
 @lru_cache(maxsize=8)
@@ -81,7 +81,7 @@ class _Painter:
         self.draw = ImageDraw.Draw(image)
         self.scene = scene
         self.size = size
-        self.kinds = look.kind_looks([thing.kind for thing in scene.objects])
+        self.kinds = theme.kind_looks([thing.kind for thing in scene.objects])
         self.kind_letters = object_marks(scene)
         self.agent_letters = agent_marks(scene)
 
@@ -105,8 +105,8 @@ class _Painter:
         for i in (conflict.actor, conflict.rival):
             if i >= 0:
                 agent = self.scene.agents[i]
-                self._line((x, y, agent.x + 0.5, agent.y + 0.5), look.QUARREL[0], 0.1)
-        for reach, colour in ((1.0, look.QUARREL[0]), (0.8, look.QUARREL[1])):
+                self._line((x, y, agent.x + 0.5, agent.y + 0.5), theme.QUARREL[0], 0.1)
+        for reach, colour in ((1.0, theme.QUARREL[0]), (0.8, theme.QUARREL[1])):
             points = []
             for n in range(24):
                 angle = math.pi * n / 12
@@ -116,8 +116,8 @@ class _Painter:
 
     def _object(self, thing: DrawnObject) -> None:
         kind = self.kinds[thing.kind]
-        fill, ink = look.BROKEN if thing.out_of_order else (kind.fill, kind.ink)
-        edge = look.BUSY if thing.user >= 0 else ink
+        fill, ink = theme.BROKEN if thing.out_of_order else (kind.fill, kind.ink)
+        edge = theme.BUSY if thing.user >= 0 else ink
         corners = self._pixels((thing.x + 0.06, thing.y + 0.06, thing.x + 0.94, thing.y + 0.94))
         wide = self._width(0.09 if thing.user >= 0 else 0.05)
         self.draw.rounded_rectangle(corners, self.size * 0.18, fill, edge, wide)
@@ -126,11 +126,13 @@ class _Painter:
         if not kind.strokes:
             self._letter(thing.x + 0.5, thing.y + 0.5, self.kind_letters[thing.kind], ink, 0.6)
         if thing.out_of_order:
-            self._line((thing.x + 0.18, thing.y + 0.82, thing.x + 0.82, thing.y + 0.18), look.QUARREL[0], 0.1)
+            self._line(
+                (thing.x + 0.18, thing.y + 0.82, thing.x + 0.82, thing.y + 0.18), theme.QUARREL[0], 0.1
+            )
         if thing.stock >= 0:
             self._badge(thing.x + 0.88, thing.y + 0.88, str(thing.stock), ink)
 
-    def _stroke(self, x: int, y: int, stroke: look.Stroke, ink: str) -> None:
+    def _stroke(self, x: int, y: int, stroke: theme.Stroke, ink: str) -> None:
         shape, numbers = stroke
         if shape in ("line", "box"):
             points = [value + (y if n % 2 else x) for n, value in enumerate(numbers)]
@@ -148,23 +150,23 @@ class _Painter:
         thing = self.scene.objects[agent.object]
         ends = (agent.x + 0.5, agent.y + 0.5, thing.x + 0.5, thing.y + 0.5)
         if agent.role == USING:
-            self._line(ends, look.BUSY, 0.13)
+            self._line(ends, theme.BUSY, 0.13)
         else:
-            self._dashes(ends, look.agent_colour(i))
+            self._dashes(ends, theme.agent_colour(i))
 
     def _agent(self, i: int, agent: DrawnAgent) -> None:
         x, y = agent.x + 0.5, agent.y + 0.5
         # Where tiles are small, people are a little larger than theirs, so that one finds them.
         radius = min(max(9 * SMOOTH / self.size, 0.4), 0.56)
-        self._disc(x, y, radius, look.agent_colour(i), "#ffffff", 0.06)
+        self._disc(x, y, radius, theme.agent_colour(i), "#ffffff", 0.06)
         if agent.role == USING:
             reach = radius + 0.06
             box = self._pixels((x - reach, y - reach, x + reach, y + reach))
-            self.draw.arc(box, -90, -90 + 360 * max(agent.progress, 0.03), look.BUSY, self._width(0.11))
+            self.draw.arc(box, -90, -90 + 360 * max(agent.progress, 0.03), theme.BUSY, self._width(0.11))
         self._letter(x, y, self.agent_letters[agent.id].upper(), "#ffffff", radius * 1.3)
         if agent.role == WAITING:
             place = self.scene.objects[agent.object].line.index(i) + 1
-            self._badge(x + 0.34, y - 0.34, str(place), look.agent_colour(i))
+            self._badge(x + 0.34, y - 0.34, str(place), theme.agent_colour(i))
 
     def _badge(self, x: float, y: float, text: str, ink: str) -> None:
         if self.size < 16 * SMOOTH:

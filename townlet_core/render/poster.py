@@ -11,8 +11,8 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from townlet_core.errors import InputError
-from townlet_core.render import look
-from townlet_core.render.film import Film
+from townlet_core.render import theme
+from townlet_core.render.animation import Film
 from townlet_core.render.paint import SMOOTH, fitting_tile, font, paint_image
 from townlet_core.render.scene import DrawnAgent, Scene
 from townlet_core.render.text import agent_marks, doing, event_text
@@ -146,11 +146,11 @@ def _agent_list(scene: Scene, most: int) -> Image.Image:
     draw = ImageDraw.Draw(image)
     marks = agent_marks(scene)
     for i, agent in enumerate(listed):
-        _agent(draw, agent, marks[agent.id].upper(), look.agent_colour(i), doing(scene, i), i * _ROW)
+        _agent(draw, agent, marks[agent.id].upper(), theme.agent_colour(i), doing(scene, i), i * _ROW)
     if more:
         _text(draw, (0, (len(listed) * _ROW + 2) * SMOOTH), f"and {more} more", SOFT, 13 * SMOOTH)
-    left = _SIDE * SMOOTH - draw.textlength("  ".join(look.NEEDS), font(11 * SMOOTH))
-    for name, colour in look.NEEDS.items():
+    left = _SIDE * SMOOTH - draw.textlength("  ".join(theme.NEEDS), font(11 * SMOOTH))
+    for name, colour in theme.NEEDS.items():
         _text(draw, (left, (len(listed) * _ROW + 2) * SMOOTH), name, colour, 11 * SMOOTH)
         left += draw.textlength(name + "  ", font(11 * SMOOTH))
     return image.reduce(SMOOTH)
@@ -172,7 +172,7 @@ def _agent(
         y = top + 5 + n * 10
         draw.rounded_rectangle(large(196, y, 286, y + 6), 3 * SMOOTH, "#e5e3dc")
         if agent.alive and need > 0.03:
-            colour = tuple(look.NEEDS.values())[n]
+            colour = tuple(theme.NEEDS.values())[n]
             draw.rounded_rectangle(large(196, y, 196 + 90 * need, y + 6), 3 * SMOOTH, colour)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from townlet_core.errors import count
+from townlet_core.replay.format import ARRAYS, RECAPTURE, Finding, problems
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.metadata import check_metadata
-from townlet_core.replay.schema import ARRAYS, RECAPTURE, Finding, problems
 from townlet_core.vocab import CONFLICT_FEATURES, REWARD_TERMS
 
 _LOG_PROB_SLACK = 1e-4  # float32 rounding of a logarithm near 0

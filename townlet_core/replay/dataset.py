@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from townlet_core.errors import InputError, SampleError, count
-from townlet_core.replay.agreement import Agreement, check_conflict_features
 from townlet_core.replay.batch import ReplayBatch, stack_samples
+from townlet_core.replay.compatibility import Agreement, check_conflict_features
 from townlet_core.replay.episodes import cut_episode
 from townlet_core.replay.events import count_events
+from townlet_core.replay.format import Finding, warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import ManifestEntry, examine_entry, load_manifest, unlisted_entry
 from townlet_core.replay.sample import ReplaySample, file_identity, raise_first, reload_sample
-from townlet_core.replay.schema import Finding, warnings
 from townlet_core.replay.selection import Selection
 from townlet_core.rng import generator
 

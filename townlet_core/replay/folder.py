@@ -8,7 +8,7 @@ from pathlib import Path
 
 from townlet_core import io
 from townlet_core.errors import TownletError
-from townlet_core.replay.schema import Finding
+from townlet_core.replay.format import Finding
 
 MANIFEST_ENDINGS = ("manifest.json", "manifest.yaml", "manifest.yml")
 METRICS_ENDING, EVENTS_ENDING = "_metrics.json", "_events.jsonl"

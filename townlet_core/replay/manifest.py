@@ -20,10 +20,10 @@ from townlet_core.replay.folder import (
     leads_out_words,
     where_it_leads,
 )
+from townlet_core.replay.format import RECAPTURE, Finding
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
-from townlet_core.replay.schema import RECAPTURE, Finding
 
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core.errors import count, shown
-from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.schema import (
+from townlet_core.replay.format import (
     ARRAYS,
     RECAPTURE,
     REQUIRED_KEYS,
@@ -20,6 +19,7 @@ from townlet_core.replay.schema import (
     Finding,
     problems,
 )
+from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.vocab import (
     ACTION_COUNT,
     ACTION_LOOKUP,

@@ -13,10 +13,10 @@ import numpy as np
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError, shown
 from townlet_core.replay.checks import check_sample
+from townlet_core.replay.format import ARRAYS, TRAINING_ARRAYS, Finding, problems, warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.metadata import canonical_metadata
 from townlet_core.replay.npz import RESTORE, list_members, pack_npz, read_array
-from townlet_core.replay.schema import ARRAYS, TRAINING_ARRAYS, Finding, problems, warnings
 
 _FOREIGN = {"timeouts": "truncations", "terminals": "terminations"}  # names of others, and ours
 _STEM_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,200}")

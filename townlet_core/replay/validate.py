@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import MissingError, TownletError, count
-from townlet_core.replay.agreement import Agreement, check_conflict_features
+from townlet_core.replay.compatibility import Agreement, check_conflict_features
 from townlet_core.replay.events import load_events
 from townlet_core.replay.folder import (
     EVENTS_ENDING,
@@ -24,6 +24,7 @@ from townlet_core.replay.folder import (
     leads_out_words,
     where_it_leads,
 )
+from townlet_core.replay.format import RECAPTURE, Finding, problems, warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS, REPLAY_TRANSITIONS, ReadLimits
 from townlet_core.replay.manifest import (
     Manifest,
@@ -35,7 +36,6 @@ from townlet_core.replay.manifest import (
 )
 from townlet_core.replay.metrics import TOTAL, load_metrics, sample_metrics
 from townlet_core.replay.sample import ReplaySample, file_identity
-from townlet_core.replay.schema import RECAPTURE, Finding, problems, warnings
 from townlet_core.replay.selection import Selection
 from townlet_core.replay.totals import EventTotals, Part, capture_totals, part_of
 from townlet_core.replay.whole import check_events, check_files, check_origin, compare_metrics

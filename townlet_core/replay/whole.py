@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from townlet_core import io
 from townlet_core.errors import MissingError, count, shown
+from townlet_core.replay.format import RECAPTURE, Finding
 from townlet_core.replay.manifest import ListedFile, Manifest, ManifestEntry
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.sample import ReplaySample
-from townlet_core.replay.schema import RECAPTURE, Finding
 from townlet_core.replay.totals import EventTotals, Part
 
 METRICS_SLACK = 1e-4  # relative; older metrics were summed in float32

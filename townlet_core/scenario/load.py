@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from townlet_core.errors import ScenarioError, printable
 from townlet_core.io import explain_bad_byte, read_file, sha256, without_mark
 from townlet_core.scenario.catalogue import find_scenario
-from townlet_core.scenario.check import check_scenario
-from townlet_core.scenario.document import MAX_MISTAKES, Mistake, Node, Path, parse_document, path_text
-from townlet_core.scenario.mend import mend_keys, unknown_key, without
 from townlet_core.scenario.model import AgentSpec, Scenario
-from townlet_core.scenario.words import NAME_WORDS, annotation_at, expected, known_keys, show
+from townlet_core.scenario.repair import mend_keys, unknown_key, without
+from townlet_core.scenario.type_text import NAME_WORDS, annotation_at, expected, known_keys, show
+from townlet_core.scenario.validate import check_scenario
+from townlet_core.scenario.yaml_tree import MAX_MISTAKES, Mistake, Node, Path, parse_document, path_text
 
 MAX_SCENARIO_BYTES = 512 << 10
 MAX_LISTED = 100  # mistakes in an error; `townlet scenario validate` prints all that were looked for

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from townlet_core.errors import InputError
 from townlet_core.io import decode_text, read_file
-from townlet_core.scenario.document import parse_document, quoted
+from townlet_core.scenario.json_schema import SCHEMA_FILE
 from townlet_core.scenario.load import MAX_SCENARIO_BYTES, load_scenario, parse_scenario
-from townlet_core.scenario.schema import SCHEMA_FILE
-from townlet_core.scenario.words import NAME_WORDS
+from townlet_core.scenario.type_text import NAME_WORDS
+from townlet_core.scenario.yaml_tree import parse_document, quoted
 from townlet_core.vocab import NAME_PATTERN
 
 TEMPLATE = Path(__file__).parent / "new_town.yaml"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from townlet_core.simulation.compiled import rule
-from townlet_core.simulation.constants import TownRules
+from townlet_core.simulation.numba_support import rule
+from townlet_core.simulation.params import TownParams
 from townlet_core.simulation.state import NOBODY, TownState
 from townlet_core.vocab import CONFLICT_REASONS, CONTENTION, EVENTS, GHOST_STEP
 
@@ -47,10 +47,10 @@ def emit(state: TownState, b: int, event_type: int, obj: int, actor: int, rival:
 
 @rule
 def emit_conflict(
-    state: TownState, rules: TownRules, b: int, reason: int, obj: int, actor: int, rival: int
+    state: TownState, params: TownParams, b: int, reason: int, obj: int, actor: int, rival: int
 ) -> None:
     """Add a queue conflict, with the intensity of docs/rules.md#queues, shared half and half."""
-    constants = rules.constants[0]
+    constants = params.constants[0]
     waiting = state.objects[b, obj].line_length
     boost = constants.boost_impatience
     if reason == GHOST_STEP:

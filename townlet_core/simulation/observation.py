@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.simulation.compiled import rule
-from townlet_core.simulation.constants import WINDOW_BYTES, TownRules
-from townlet_core.simulation.employment import own_shift_is_on
-from townlet_core.simulation.meetings import next_meeting, ticks_to_meeting
+from townlet_core.simulation.numba_support import rule
+from townlet_core.simulation.params import WINDOW_BYTES, TownParams
+from townlet_core.simulation.rules.employment import own_shift_is_on
+from townlet_core.simulation.rules.meetings import next_meeting, ticks_to_meeting
 from townlet_core.simulation.state import HOLDING, NOBODY, USING, WAITING, TownState, record
 from townlet_core.vocab import (
     ACTION_COUNT,
@@ -81,7 +81,7 @@ def empty_sight(towns: int, agents: int, objects: int) -> Sight:
 @rule
 def observe_town(
     state: TownState,
-    rules: TownRules,
+    params: TownParams,
     b: int,
     sight: Sight,
     maps: np.ndarray,
@@ -92,11 +92,11 @@ def observe_town(
 
     maps: (A, 484) float32 or uint8. features: (A, F) float32. masks: (A, 9) bool.
     """
-    angle = 2.0 * math.pi * state.towns[b].clock / rules.constants[0].ticks_per_day
+    angle = 2.0 * math.pi * state.towns[b].clock / params.constants[0].ticks_per_day
     time_sin, time_cos = math.sin(angle), math.cos(angle)
-    progress = state.towns[b].tick / rules.constants[0].ticks
-    prices_at = KINDS_AT + rules.kinds.shape[0] * PER_KIND + NEIGHBOURS * PER_NEIGHBOUR
-    _place_everybody(state, rules, b, sight.crowd[b])
+    progress = state.towns[b].tick / params.constants[0].ticks
+    prices_at = KINDS_AT + params.kinds.shape[0] * PER_KIND + NEIGHBOURS * PER_NEIGHBOUR
+    _place_everybody(state, params, b, sight.crowd[b])
     _show_things(state, b, sight.things[b])
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
@@ -105,31 +105,31 @@ def observe_town(
         features[i, :] = 0.0
         maps[i, :] = 0
         if agent.alive:
-            _see_things(rules, agent.x, agent.y, maps[i])
-            _see_others(state, rules, b, i, sight.crowd[b], maps[i], features[i])
-            _feel_base(state, rules, b, i, features[i])
+            _see_things(params, agent.x, agent.y, maps[i])
+            _see_others(state, params, b, i, sight.crowd[b], maps[i], features[i])
+            _feel_base(state, params, b, i, features[i])
             features[i, TIME_AT], features[i, TIME_AT + 1] = time_sin, time_cos
             features[i, PROGRESS_AT] = progress
-            _feel_state(state, rules, b, i, features[i])
-            _feel_work(state, rules, b, i, features[i])
-            _feel_kinds(state, rules, b, i, sight.things[b], features[i])
-            if rules.price_spikes.shape[0] > 0:
-                _feel_prices(state, rules, b, i, features[i], prices_at)
-            if rules.meetings.shape[0] > 0:
-                _feel_meeting(state, rules, b, i, features[i])
+            _feel_state(state, params, b, i, features[i])
+            _feel_work(state, params, b, i, features[i])
+            _feel_kinds(state, params, b, i, sight.things[b], features[i])
+            if params.price_spikes.shape[0] > 0:
+                _feel_prices(state, params, b, i, features[i], prices_at)
+            if params.meetings.shape[0] > 0:
+                _feel_meeting(state, params, b, i, features[i])
 
 
 @rule
-def _see_things(rules: TownRules, x: int, y: int, out: np.ndarray) -> None:
+def _see_things(params: TownParams, x: int, y: int, out: np.ndarray) -> None:
     """Copy what never moves around the tile, and mark the middle. Row 0 of the map is north."""
-    window = rules.windows[y, x]
+    window = params.windows[y, x]
     for tile in range(WINDOW_BYTES):  # the zeros at its end fall into the channel after it, still empty
         out[OBJECTS_AT + tile] = window[tile]
     out[CENTRE] = 1
 
 
 @rule
-def _place_everybody(state: TownState, rules: TownRules, b: int, crowd: np.ndarray) -> None:
+def _place_everybody(state: TownState, params: TownParams, b: int, crowd: np.ndarray) -> None:
     """Note where everybody stands and what each one holds or uses. crowd: (ceil(A / 8),) CROWD."""
     for j in range(state.agents.shape[1]):
         agent = state.agents[b, j]
@@ -138,8 +138,8 @@ def _place_everybody(state: TownState, rules: TownRules, b: int, crowd: np.ndarr
         block.y[lane] = agent.y
         block.held_x[lane] = FAR
         if agent.role >= HOLDING:
-            block.held_x[lane] = rules.objects[agent.object].x
-            block.held_y[lane] = rules.objects[agent.object].y
+            block.held_x[lane] = params.objects[agent.object].x
+            block.held_y[lane] = params.objects[agent.object].y
 
 
 @rule
@@ -155,7 +155,7 @@ def _show_things(state: TownState, b: int, things: np.ndarray) -> None:
 
 @rule
 def _see_others(
-    state: TownState, rules: TownRules, b: int, i: int, crowd: np.ndarray, seen: np.ndarray, out: np.ndarray
+    state: TownState, params: TownParams, b: int, i: int, crowd: np.ndarray, seen: np.ndarray, out: np.ndarray
 ) -> None:
     """Mark where the others are and what is held or used, and find the nearest three.
 
@@ -177,7 +177,7 @@ def _see_others(
             first = min(first, rank)
             second, passed = min(second, passed), max(second, passed)
             third = min(third, passed)
-    at = KINDS_AT + rules.kinds.shape[0] * PER_KIND
+    at = KINDS_AT + params.kinds.shape[0] * PER_KIND
     _feel_neighbour(state, b, i, crowd, first, out, at)
     _feel_neighbour(state, b, i, crowd, second, out, at + PER_NEIGHBOUR)
     _feel_neighbour(state, b, i, crowd, third, out, at + 2 * PER_NEIGHBOUR)
@@ -218,8 +218,8 @@ def _feel_neighbour(
 
 
 @rule
-def _feel_base(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray) -> None:
-    constants = rules.constants[0]
+def _feel_base(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
+    constants = params.constants[0]
     agent = state.agents[b, i]
     out[0] = agent.hunger
     out[1] = agent.hygiene
@@ -227,11 +227,11 @@ def _feel_base(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarr
     out[3] = agent.wallet / (agent.wallet + 10.0)
     if agent.late_ticks > 0:
         out[4] = min(agent.late_ticks / constants.absent_cutoff, 1.0)
-    out[5] = own_shift_is_on(state, rules, b, i)
+    out[5] = own_shift_is_on(state, params, b, i)
     out[8] = _attendance_ratio(state, b, i)
     if agent.wages_withheld > 0.0:
         out[9] = agent.wages_withheld / (agent.wages_withheld + 1.0)
-    if rules.agents[i].job != NOBODY:
+    if params.agents[i].job != NOBODY:
         out[SHIFT_AT + agent.shift_state] = 1.0
     at = SHIFT_AT + len(SHIFT_STATES)
     out[at] = i / state.agents.shape[1]
@@ -259,8 +259,8 @@ def _attendance_ratio(state: TownState, b: int, i: int) -> float:
 
 
 @rule
-def _feel_state(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray) -> None:
-    constants = rules.constants[0]
+def _feel_state(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
+    constants = params.constants[0]
     agent = state.agents[b, i]
     if agent.role == WAITING:
         place = 0
@@ -270,9 +270,9 @@ def _feel_state(state: TownState, rules: TownRules, b: int, i: int, out: np.ndar
         out[STATE_AT + 1] = 1.0 / (1.0 + place)
     out[STATE_AT + 2] = agent.role == HOLDING
     if agent.role == USING:
-        duration = rules.kinds[rules.objects[agent.object].kind].duration_ticks
-        if rules.kinds[rules.objects[agent.object].kind].is_work:
-            job = rules.jobs[rules.agents[i].job]
+        duration = params.kinds[params.objects[agent.object].kind].duration_ticks
+        if params.kinds[params.objects[agent.object].kind].is_work:
+            job = params.jobs[params.agents[i].job]
             duration = job.end_tick - job.start_tick
         out[STATE_AT + 3] = min(agent.progress / duration, 1.0)
     if agent.cooldown_until > state.towns[b].tick:
@@ -283,14 +283,14 @@ def _feel_state(state: TownState, rules: TownRules, b: int, i: int, out: np.ndar
 
 
 @rule
-def _feel_work(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray) -> None:
-    if rules.agents[i].job == NOBODY:
+def _feel_work(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
+    if params.agents[i].job == NOBODY:
         return
     agent = state.agents[b, i]
-    job = rules.jobs[rules.agents[i].job]
-    _feel_way(rules.ways_to_work[rules.agents[i].job, agent.y, agent.x], out, WORK_AT)
-    if not own_shift_is_on(state, rules, b, i):
-        day = rules.constants[0].ticks_per_day
+    job = params.jobs[params.agents[i].job]
+    _feel_way(params.ways_to_work[params.agents[i].job, agent.y, agent.x], out, WORK_AT)
+    if not own_shift_is_on(state, params, b, i):
+        day = params.constants[0].ticks_per_day
         ticks = job.start_tick - state.towns[b].clock
         out[WORK_AT + 3] = (ticks if ticks >= 0 else ticks + day) / day
 
@@ -304,10 +304,10 @@ def _feel_way(way: np.record, out: np.ndarray, at: int) -> None:
 
 @rule
 def _feel_kinds(
-    state: TownState, rules: TownRules, b: int, i: int, things: np.ndarray, out: np.ndarray
+    state: TownState, params: TownParams, b: int, i: int, things: np.ndarray, out: np.ndarray
 ) -> None:
     agent = state.agents[b, i]
-    ways = rules.ways_to_kinds[agent.y, agent.x]
+    ways = params.ways_to_kinds[agent.y, agent.x]
     for k in range(ways.shape[0]):
         way = ways[k]
         if way.object == NOBODY:
@@ -326,9 +326,9 @@ def _feel_kinds(
 
 
 @rule
-def _feel_prices(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray, at: int) -> None:
+def _feel_prices(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray, at: int) -> None:
     agent = state.agents[b, i]
-    ways = rules.ways_to_kinds[agent.y, agent.x]
+    ways = params.ways_to_kinds[agent.y, agent.x]
     for k in range(ways.shape[0]):
         if ways[k].object != NOBODY:
             price = state.objects[b, ways[k].object].price
@@ -336,14 +336,14 @@ def _feel_prices(state: TownState, rules: TownRules, b: int, i: int, out: np.nda
 
 
 @rule
-def _feel_meeting(state: TownState, rules: TownRules, b: int, i: int, out: np.ndarray) -> None:
+def _feel_meeting(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
     """Describe the next meeting that agent i is invited to, in the last columns."""
-    m = next_meeting(state, rules, b, i)
+    m = next_meeting(state, params, b, i)
     if m == NOBODY:
         return
     agent = state.agents[b, i]
     at = out.shape[0] - len(MEETING_FEATURES)
-    _feel_way(rules.ways_to_meetings[m, agent.y, agent.x], out, at)
-    left = ticks_to_meeting(state, rules, b, m)
+    _feel_way(params.ways_to_meetings[m, agent.y, agent.x], out, at)
+    left = ticks_to_meeting(state, params, b, m)
     out[at + 3] = left == 0
-    out[at + 4] = min(left / rules.constants[0].ticks_per_day, 1.0)
+    out[at + 4] = min(left / params.constants[0].ticks_per_day, 1.0)

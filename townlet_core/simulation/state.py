@@ -157,7 +157,7 @@ def events_per_tick(agents: int, perturbations: int) -> int:
 
 
 def allocate(towns: int, agents: int, objects: int, perturbations: int) -> TownState:
-    """Make zeroed arrays for a batch; ends.restart_town fills them."""
+    """Make zeroed arrays for a batch; rules.episodes.restart_town fills them."""
     shape = (towns, agents, agents)
     return TownState(
         np.zeros(towns, TOWN),

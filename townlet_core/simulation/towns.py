@@ -14,10 +14,17 @@ import numpy as np
 from townlet_core.errors import InputError, ShapeError
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation import tick
-from townlet_core.simulation.compiled import call, config, is_compiled, is_forked, numba_threads, wrapping
-from townlet_core.simulation.constants import TownRules, found
 from townlet_core.simulation.events import describe_events
+from townlet_core.simulation.numba_support import (
+    call,
+    config,
+    is_compiled,
+    is_forked,
+    numba_threads,
+    wrapping,
+)
 from townlet_core.simulation.observation import empty_sight
+from townlet_core.simulation.params import TownParams, compile_params
 from townlet_core.simulation.state import TownState, allocate
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
@@ -78,7 +85,7 @@ class Towns:
         self.agent_ids = [agent.id for agent in scenario.agents]
         self.object_ids = [thing.id for thing in scenario.objects]
         self.feature_names = scenario.feature_names
-        self.rules = found(scenario)
+        self.params = compile_params(scenario)
         perturbations = len(scenario.outages) + len(scenario.price_spikes) + len(scenario.meetings)
         self.state: TownState = allocate(num_towns, len(self.agent_ids), len(self.object_ids), perturbations)
         self.state.towns["town"] = np.arange(first_town, first_town + num_towns)
@@ -92,7 +99,9 @@ class Towns:
         num_towns = self._shape[0]
         self._sight = empty_sight(num_towns, len(self.agent_ids), len(self.object_ids))
         threads = min(num_towns, config.NUMBA_NUM_THREADS)
-        self._boards = np.repeat(self.rules.floor[None], threads, axis=0)  # with nobody on them between ticks
+        self._boards = np.repeat(
+            self.params.floor[None], threads, axis=0
+        )  # with nobody on them between ticks
         self._observations = self._written = self.empty_observations()
 
     def restart(self, chosen: np.ndarray | None = None) -> None:
@@ -100,7 +109,7 @@ class Towns:
         if chosen is None:
             chosen = np.ones(len(self.state.towns), bool)
         with wrapping():
-            tick.restart_towns(self.state, self.rules, self._boards, chosen, np.uint64(self.seed))
+            tick.restart_towns(self.state, self.params, self._boards, chosen, np.uint64(self.seed))
         self.over_count = int(self.state.towns["over"].sum())
 
     def step(self, actions: np.ndarray, chosen: np.ndarray | None = None) -> None:
@@ -127,9 +136,9 @@ class Towns:
         """Play one tick of these towns and return how many are over."""
         with wrapping(), numba_threads() if len(actions) >= MANY_TOWNS else ALONE as granted:
             if not granted:
-                return call(tick.play_few, state, self.rules, self._boards, actions, 1)
+                return call(tick.play_few, state, self.params, self._boards, actions, 1)
             shares = min(numba.get_num_threads(), len(self._boards))
-            return call(tick.play_many, state, self.rules, self._boards, actions, shares)
+            return call(tick.play_many, state, self.params, self._boards, actions, shares)
 
     def observe(self, into: Observations | None = None) -> Observations:
         """Write what everybody sees into the caller's buffers, or the batch's own, and return them.
@@ -144,7 +153,7 @@ class Towns:
         seen = (maps, into.features, into.action_mask)
         with numba_threads() if self._shape[0] >= MANY_TOWNS else ALONE as granted:
             observe = tick.observe_many if granted else tick.observe_few
-            call(observe, self.state, self.rules, self._sight, *seen, kind=maps.dtype)
+            call(observe, self.state, self.params, self._sight, *seen, kind=maps.dtype)
         return into
 
     def empty_observations(self, map_type: type = np.float32) -> Observations:
@@ -182,7 +191,7 @@ class Towns:
         """Take the state, into arrays that kernels may write: some stores hand out read-only ones."""
         self.__dict__.update(kept)
         self.state = TownState(*map(writeable, self.state))
-        self.rules = TownRules(*map(writeable, self.rules))
+        self.params = TownParams(*map(writeable, self.params))
         self._make_work_space()
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from townlet_core.telemetry.alerts import Alarm, Alert, Rule
 from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.reader import Line, read_records
 from townlet_core.telemetry.records import Record
-from townlet_core.telemetry.rules import Alarm, Alert, Rule
 from townlet_core.telemetry.summary import format_number, one_line
 
 

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from townlet_core import io
 from townlet_core.errors import did_you_mean
-from townlet_core.scenario.document import MAX_VALUES, Mistake, Node, parse_document, path_text, quoted
-from townlet_core.scenario.mend import SURE
-from townlet_core.scenario.words import show
+from townlet_core.scenario.repair import SURE
+from townlet_core.scenario.type_text import show
+from townlet_core.scenario.yaml_tree import MAX_VALUES, Mistake, Node, parse_document, path_text, quoted
 from townlet_core.training.wording import explain
 
 MAX_CONFIG_BYTES = 512 << 10

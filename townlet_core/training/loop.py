@@ -11,7 +11,6 @@ from townlet_core.errors import NotFiniteError, RunFailed, count
 from townlet_core.locks import FileLock
 from townlet_core.memory import require_memory
 from townlet_core.policy.learned import LearnedPolicy, hold_on, network_for
-from townlet_core.ppo.backend import resolve_device, settle_threads, torch, versions
 from townlet_core.ppo.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -21,29 +20,30 @@ from townlet_core.ppo.checkpoint import (
     save_checkpoint,
 )
 from townlet_core.ppo.config import NetworkConfig, learning_rate_at, network_config
+from townlet_core.ppo.device import resolve_device, settle_threads, torch, versions
 from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.statistics import EpochStats, SkippedUpdate, TrainBatch
 from townlet_core.ppo.update import SKIPS_THAT_END_A_RUN, make_optimizer, update_policy
-from townlet_core.ppo.weights import weights_sha256
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import TelemetryWriter, take_up_log
-from townlet_core.training.batches import first_statistics, replay_batch, rollout_batch
-from townlet_core.training.failure import ABOUT, save_minibatch
-from townlet_core.training.feed import (
+from townlet_core.training.advantage_targets import first_statistics, replay_batch, rollout_batch
+from townlet_core.training.epoch_record import describe_replay, epoch_record
+from townlet_core.training.nan_dump import ABOUT, save_minibatch
+from townlet_core.training.progress import Progress, read_progress, refuse_other_network
+from townlet_core.training.recordings import (
     ReplayFeed,
     check_agreement,
     count_logged_events,
     warn_of_scenarios,
 )
-from townlet_core.training.folder import LOG
-from townlet_core.training.progress import Progress, read_progress, refuse_other_network
-from townlet_core.training.records import describe_replay, epoch_record
 from townlet_core.training.rollout import STATE_FILE, Rollout
-from townlet_core.training.run import now, run_id_of
+from townlet_core.training.run_directory import LOG
+from townlet_core.training.run_file import now, run_id_of
 from townlet_core.training.settings import TrainingSettings
-from townlet_core.training.stopping import StopRequest
+from townlet_core.training.signals import StopRequest
 from townlet_core.training.warm_start import Cloned, clone_epoch
 
 REPLAY_HALF, ROLLOUT_HALF = 0, 1  # coordinates of chance: the two updates of a cycle shuffle apart
@@ -174,7 +174,7 @@ class Trainer:
             if self.progress.cycle == 0:
                 if self.progress.cloned is None:
                     self._save(log)
-                    self._look_around(log)
+                    self._initialise_normalisers(log)
                 self._warm_up(log)
             while self.progress.cycle < settings.cycles:
                 try:
@@ -186,7 +186,7 @@ class Trainer:
                 self._finish_cycle(log, about)
         return Trained(self.progress, weights_sha256(self.network), rewards)
 
-    def _look_around(self, log: TelemetryWriter) -> None:
+    def _initialise_normalisers(self, log: TelemetryWriter) -> None:
         """Begin statistics before anything is learned: from recordings, or a rollout that is taken back.
 
         They are kept in a checkpoint: the network that acts first is one of those that best.json can name.
@@ -269,9 +269,9 @@ class Trainer:
         progress, settings = self.progress, self.settings
         config = settings.ppo
         skips: list[SkippedUpdate] = []
-        self.network.take_in_observations(batch.features)
+        self.network.update_observation_stats(batch.features)
         if half == ROLLOUT_HALF:  # what recordings returned has been taken in at the start
-            self.network.take_in_returns(batch.returns)
+            self.network.update_return_stats(batch.returns)
         else:  # replay_batch has scaled the advantages already
             config = config.model_copy(update={"advantage_normalization": False})
         history = update_policy(

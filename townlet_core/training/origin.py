@@ -10,8 +10,8 @@ from townlet_core.errors import InputError, MissingError
 from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.load import MAX_SCENARIO_BYTES, load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
-from townlet_core.training.folder import SCENARIO
-from townlet_core.training.run import RunFile
+from townlet_core.training.run_directory import SCENARIO
+from townlet_core.training.run_file import RunFile
 
 
 class Origin(NamedTuple):

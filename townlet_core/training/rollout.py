@@ -6,7 +6,7 @@ import io as memory
 
 import numpy as np
 
-from townlet_core.capture.frames import Frames, Policy, allocate_frames, collect
+from townlet_core.capture.rollout import Frames, Policy, allocate_frames, collect
 from townlet_core.errors import InputError, SampleError, count
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.npz import read_known_arrays
@@ -14,9 +14,9 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.restoring import find_impossible
 from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Towns
-from townlet_core.training.records import Counters, describe_rollout
+from townlet_core.training.epoch_record import Counters, describe_rollout
 from townlet_core.training.settings import TrainingSettings
-from townlet_core.training.stopping import StopRequest
+from townlet_core.training.signals import StopRequest
 
 STATE_FILE = "towns.npz"
 READ_LIMITS = ReadLimits(max_array_bytes=1 << 40)  # bounded by what the towns take, array by array

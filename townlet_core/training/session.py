@@ -15,14 +15,17 @@ from typing import Any, NamedTuple
 from townlet_core import io
 from townlet_core.errors import DiskError, InputError, MissingError, count
 from townlet_core.locks import lock_folder
-from townlet_core.ppo.backend import resolve_device
 from townlet_core.ppo.checkpoint import Checkpoint, load_checkpoint
 from townlet_core.ppo.config import learning_rate_at
+from townlet_core.ppo.device import resolve_device
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.load import load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import begin_log, claim_log, take_up_log
-from townlet_core.training.feed import (
+from townlet_core.training.loop import Reports, Trained, Trainer
+from townlet_core.training.origin import origin_of, read_text
+from townlet_core.training.progress import Progress, read_progress
+from townlet_core.training.recordings import (
     PREFIX,
     check_agreement,
     check_own_recordings,
@@ -30,7 +33,7 @@ from townlet_core.training.feed import (
     record_script,
     refuse_other_recordings,
 )
-from townlet_core.training.folder import (
+from townlet_core.training.run_directory import (
     CHECKPOINTS,
     LOG,
     SAMPLES,
@@ -48,10 +51,7 @@ from townlet_core.training.folder import (
     remove_run,
     without,
 )
-from townlet_core.training.loop import Reports, Trained, Trainer
-from townlet_core.training.origin import origin_of, read_text
-from townlet_core.training.progress import Progress, read_progress
-from townlet_core.training.run import (
+from townlet_core.training.run_file import (
     RunFile,
     begin_run,
     note_resumed,
@@ -62,7 +62,7 @@ from townlet_core.training.run import (
     reopen_run,
 )
 from townlet_core.training.settings import TrainingSettings, with_absolute_paths
-from townlet_core.training.stopping import StopRequest, stop_on_signals
+from townlet_core.training.signals import StopRequest, stop_on_signals
 from townlet_core.training.warm_start import Cloned
 
 

@@ -1,4 +1,4 @@
-"""A warm start: imitate recordings, all but a few that are held out to judge it, before PPO begins."""
+"""Warm start: clone the behaviour in recordings before PPO begins; measure accuracy on held-out samples."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.ppo.backend import torch
 from townlet_core.ppo.cloning import CloneLoss, clone_batch
 from townlet_core.ppo.config import Precision
+from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic, act
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.rng import generator
-from townlet_core.training.batches import replay_batch
+from townlet_core.training.advantage_targets import replay_batch
 from townlet_core.training.settings import TrainingSettings
-from townlet_core.training.stopping import StopRequest
+from townlet_core.training.signals import StopRequest
 
 HELD_OUT = 0.1  # share of the samples, at least one
 SPLIT, PASS = 0xC10E, 0xC10F  # coordinates of chance: who is held out, how an epoch is shuffled

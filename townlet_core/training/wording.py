@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from townlet_core.errors import did_you_mean
-from townlet_core.scenario.document import Path
-from townlet_core.scenario.words import child, expected, show
+from townlet_core.scenario.type_text import child, expected, show
+from townlet_core.scenario.yaml_tree import Path
 
 
 def explain(model: type[BaseModel], item: Any) -> tuple[Path, str]:

@@ -1,0 +1,164 @@
+"""The gradient of the PPO loss written out by hand: what autograd finds, without its copies and its graph.
+
+`update.backpropagate` says the same in few lines, and is what this is tested against.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from townlet_core.ppo.config import PPOConfig
+from townlet_core.ppo.cpu.forward import Weights, pass_forward, read_weights
+from townlet_core.ppo.cpu.fused_loss import fused_loss_and_gradient
+from townlet_core.ppo.cpu.sparse_maps import SparseMaps, add_rows, find_one_positions, pick
+from townlet_core.ppo.device import torch
+from townlet_core.ppo.losses import PPOLoss
+from townlet_core.ppo.network import ActorCritic
+
+PIECE = 2048  # rows that pass the network together: what they need stays near the processor
+
+
+class ManualBackward:
+    """Gradients for one update on the CPU; what does not change in it is made once.
+
+    The map layer adds up rows of its weights where maps are zeros and ones, and multiplies otherwise.
+    With `imitate`, the policy's loss is −mean log π · advantage.
+    """
+
+    def __init__(
+        self, network: ActorCritic, data: list[torch.Tensor], config: PPOConfig, imitate: bool = False
+    ) -> None:
+        map, features, mask, actions, old_log_probs, old_values, _, returns = data
+        self.network, self.config, self.imitate = network, config, imitate
+        self.maps = map.flatten(1)
+        self.ones = find_one_positions(map.numpy())
+        if network.observations is not None:
+            features = network.observations.normalise(features)
+        self.kind = torch.bfloat16 if config.precision == "bf16" else torch.float32
+        self.features = features.to(self.kind)
+        self.value_shift = 0.0
+        if network.returns is not None:  # then the critic's numbers count in standard deviations
+            std, mean = network.returns.std.float(), network.returns.mean.float()
+            old_values, returns, self.value_shift = old_values / std, returns / std, (mean / std).item()
+        self.judged = (mask, actions, old_log_probs, old_values, returns)
+        self.size = min(config.micro_batch or PIECE, PIECE, len(map))
+        self.buffers = torch.empty(4, self.size, network.config.hidden_size, dtype=self.kind)
+        self.gradients = Weights(*(torch.empty_like(part) for part in read_weights(network)))
+        share_gradients(network, self.gradients)
+
+    @torch.no_grad()
+    def backpropagate(self, rows: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
+        """Make the parameters' gradients those of a minibatch; returns its losses, one for each of PPOLoss.
+
+        rows: (n,) of the batch. advantages: (n,), ready for use.
+        """
+        weights = read_weights(self.network, self.kind)
+        sums = np.zeros(len(PPOLoss._fields))
+        for gradient in self.gradients:
+            gradient.zero_()
+        for start in range(0, len(rows), self.size):
+            piece = slice(start, start + self.size)
+            self._add_piece(weights, rows[piece], advantages[piece], len(rows), sums)
+        self.network.map_layer.weight.grad = self.gradients.map.t().contiguous()
+        return torch.from_numpy(sums / len(rows))
+
+    def _add_piece(
+        self, weights: Weights, rows: torch.Tensor, advantages: torch.Tensor, count: int, sums: np.ndarray
+    ) -> None:
+        """Add what some rows of a minibatch of `count` have of its gradient, and of its losses to `sums`."""
+        gradients, width = self.gradients, self.network.config.hidden_size
+        of_map, of_features = slice(width), slice(width, None)  # halves of what enters the trunk
+        features, maps = self.features.index_select(0, rows), self._maps(rows)
+        seen, felt, hidden, hidden_grad = self.buffers[:, : len(rows)]
+        outputs = pass_forward(weights, maps, features, seen, felt, hidden)
+
+        grad = self._judge(outputs, rows, advantages, count, sums).to(self.kind)
+        add_products(gradients.heads, gradients.heads_bias, grad, hidden)
+        grad = grad_at_inputs(weights.heads.to(self.kind), grad, hidden, hidden_grad)
+        add_products(gradients.trunk[:, of_features], gradients.trunk_bias, grad, felt)
+        add_products(gradients.trunk[:, of_map], None, grad, seen)
+        # The buffer `hidden` is free now, and takes the gradients at felt and then at seen.
+        felt_grad = grad_at_inputs(weights.trunk[:, of_features], grad, felt, hidden)
+        add_products(gradients.feature, gradients.feature_bias, felt_grad, features)
+        seen_grad = grad_at_inputs(weights.trunk[:, of_map], grad, seen, hidden)
+        if isinstance(maps, SparseMaps):
+            gradients.map.add_(add_rows(seen_grad, maps.maps, maps.tile_starts))
+            gradients.map_bias.add_(seen_grad.sum(0, dtype=torch.float32))
+        else:
+            add_products(gradients.map.t(), gradients.map_bias, seen_grad, maps)
+
+    def _maps(self, rows: torch.Tensor) -> SparseMaps | torch.Tensor:
+        if self.ones is not None:
+            return pick(self.ones, rows.numpy(), self.maps.shape[1])
+        return self.maps.index_select(0, rows).to(self.kind)
+
+    def _judge(
+        self,
+        outputs: torch.Tensor,
+        rows: torch.Tensor,
+        advantages: torch.Tensor,
+        count: int,
+        sums: np.ndarray,
+    ) -> torch.Tensor:
+        """Add the losses to `sums` and return the gradient at the outputs, (n, A + 1) float32."""
+        config, gradient = self.config, torch.empty_like(outputs)
+        mask, actions, old_log_probs, old_values, returns = (
+            column.index_select(0, rows).numpy() for column in self.judged
+        )
+        fused_loss_and_gradient(
+            outputs.numpy(),
+            mask,
+            actions,
+            old_log_probs,
+            old_values,
+            returns,
+            advantages.numpy(),
+            self.value_shift,
+            config.clip_param,
+            math.inf if config.value_clip is None else config.value_clip,
+            config.value_loss_coef,
+            config.entropy_coef,
+            self.imitate,
+            count,
+            gradient.numpy(),
+            sums,
+        )
+        return gradient
+
+
+def add_products(
+    weight_gradient: torch.Tensor,
+    bias_gradient: torch.Tensor | None,
+    grad: torch.Tensor,
+    inputs: torch.Tensor,
+) -> None:
+    """Add a layer's gradient, given the one at its outputs: gradᵀ · inputs, and the sum over the rows."""
+    if grad.dtype == weight_gradient.dtype:
+        weight_gradient.addmm_(grad.t(), inputs)
+    else:
+        weight_gradient.add_(grad.t() @ inputs)
+    if bias_gradient is not None:
+        bias_gradient.add_(grad.sum(0, dtype=torch.float32))
+
+
+def grad_at_inputs(
+    weight: torch.Tensor, grad: torch.Tensor, inputs: torch.Tensor, out: torch.Tensor
+) -> torch.Tensor:
+    """Return the gradient at a layer's inputs, which are outputs of a ReLU: none where that is at 0."""
+    torch.mm(grad, weight, out=out)
+    return torch.ops.aten.threshold_backward.grad_input(out, inputs, 0, grad_input=out)
+
+
+def share_gradients(network: ActorCritic, gradients: Weights) -> None:
+    """Make the parameters' gradients parts of these; that of the map layer is copied when it is whole."""
+    heads = (network.config.action_count, 1)
+    network.feature_layer.weight.grad, network.feature_layer.bias.grad = (
+        gradients.feature,
+        gradients.feature_bias,
+    )
+    network.trunk.weight.grad, network.trunk.bias.grad = gradients.trunk, gradients.trunk_bias
+    network.map_layer.bias.grad = gradients.map_bias
+    network.policy_head.weight.grad, network.value_head.weight.grad = gradients.heads.split(heads)
+    network.policy_head.bias.grad, network.value_head.bias.grad = gradients.heads_bias.split(heads)

@@ -1,0 +1,128 @@
+"""A recording, played again: the town is a function of its scenario, its seed and what was done in it.
+
+Samples hold what each agent saw; the town itself comes from the simulator, which is given the recorded
+actions. What it pays and shows on the way is held to what was recorded, so a film is of what really was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from townlet_core.errors import InputError, shown
+from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.render.animation import WHOLE, Film, Part
+from townlet_core.render.recorded_actions import NOBODY_SAYS, Book
+from townlet_core.render.recording import Recording
+from townlet_core.render.scene import Scene, scene_of
+from townlet_core.scenario.catalogue import bundled_scenarios
+from townlet_core.scenario.load import load_scenario, scenario_sha256, with_placeholder_agents
+from townlet_core.scenario.model import Scenario
+from townlet_core.simulation.towns import Towns
+
+
+def scenario_of(recording: Recording, given: Path | None) -> Scenario:
+    """Return the scenario that was recorded: the given file, else the capture's own, else the bundled one.
+
+    Raises InputError if there is none, or if it is not the same any more; ScenarioError, MissingError.
+    """
+    capture = recording.capture or {}
+    name, digest = str(capture.get("scenario"))[:80], capture.get("scenario_sha256")
+    path = given or recording.scenario or bundled_scenarios().get(name)
+    if path is None:
+        raise InputError(
+            f"{recording.path}: was recorded in the scenario {shown(name)}, which does not come with Townlet",
+            "name its file with --scenario FILE",
+        )
+    scenario = load_scenario(path)
+    if not scenario.agents and digest != scenario_sha256(scenario):
+        scenario = with_placeholder_agents(scenario)
+    if digest != scenario_sha256(scenario):
+        raise InputError(
+            f"{recording.path}: was recorded in another version of the scenario {shown(name)} "
+            f"(sha256 {str(digest)[:12]}…, {path} has {scenario_sha256(scenario)[:12]}…)",
+            "name the file it was recorded in with --scenario FILE, or capture it again",
+        )
+    return scenario
+
+
+def is_complete(recording: Recording, scenario: Scenario) -> bool:
+    """Whether the town can be played again: everybody was recorded, or a script decides for the others."""
+    recorded = {sample.agent_id for sample in recording.samples}
+    return _script(recording, scenario) is not None or recorded >= {agent.id for agent in scenario.agents}
+
+
+def play_again(
+    recording: Recording,
+    scenario: Scenario,
+    part: Part = WHOLE,
+    after_tick: Callable[[], Any] = lambda: None,
+) -> Film:
+    """Play a recorded episode again and look at it after every tick of the part that is asked for.
+
+    Raises SampleError if what the town shows or pays is not what was recorded, InputError for a part that
+    was not.
+    """
+    book = Book(recording, scenario)
+    first, last = part.of(0, book.ticks)
+    towns = _town_of(recording, scenario)
+    script = _script(recording, scenario)
+    scenes: list[Scene] = [scene_of(towns)] if first == 0 else []
+    rewards = np.full((last - first + 1, len(scenario.agents)), np.nan, np.float32)
+    events: list[dict[str, Any]] = []
+    for tick in range(last):
+        was_alive = towns.state.agents["alive"][0].copy()
+        actions = book.actions[tick].copy()
+        seen = towns.observe()
+        book.check_sight(tick, was_alive, seen.features[0])
+        if script is not None:
+            actions = np.where(actions == NOBODY_SAYS, script.act(towns, seen).actions[0], actions)
+        book.check_actions(tick, was_alive, actions)
+        towns.step(actions[None])
+        book.check_rewards(tick, towns.state.agents["reward"][0])
+        if tick + 1 >= first:
+            scenes.append(scene_of(towns))
+        if tick + 1 > first:
+            moment = tick + 1 - first
+            rewards[moment] = np.where(was_alive, towns.state.agents["reward"][0], np.nan)
+            events += [{"moment": moment, **event} for event in towns.new_events()]
+        after_tick()
+    focus = towns.agent_ids.index(recording.focus) if recording.focus else -1
+    facts = _facts(recording)
+    return Film(scenario.name, scenario.description.strip(), facts, "", scenes, rewards, events, focus)
+
+
+def ticks_of(recording: Recording, scenario: Scenario) -> int:
+    """Return how many ticks of the episode were recorded."""
+    return Book(recording, scenario).ticks
+
+
+def _town_of(recording: Recording, scenario: Scenario) -> Towns:
+    """Open the recorded town at the beginning of the recorded episode."""
+    capture = recording.capture or {}
+    towns = Towns(scenario, 1, capture["seed"], first_town=capture["town"])
+    if capture["episode"] > 0:
+        towns.state.towns["episode"] = capture["episode"] - 1
+        towns.restart()
+    return towns
+
+
+def _script(recording: Recording, scenario: Scenario) -> ScriptedPolicy | None:
+    """Return the script that decided for everybody, or None if a network did."""
+    behaviour = recording.samples[0].metadata["behaviour"]
+    epsilon = (recording.capture or {}).get("epsilon")
+    if behaviour == "random":
+        return ScriptedPolicy(scenario, 1.0)
+    if behaviour != "scripted" or not isinstance(epsilon, int | float | None):
+        return None
+    return ScriptedPolicy(scenario, epsilon)
+
+
+def _facts(recording: Recording) -> dict[str, str]:
+    capture = recording.capture or {}
+    behaviour = str(recording.samples[0].metadata["behaviour"])
+    acting = behaviour if behaviour in ("scripted", "random") else f"network {behaviour[:12]}"
+    return {"policy": acting, **{name: str(capture[name]) for name in ("seed", "town", "episode")}}

@@ -1,0 +1,42 @@
+"""Rule: Rewards (docs/rules.md#rewards). What an agent is paid for, term by term."""
+
+from __future__ import annotations
+
+from townlet_core.simulation.numba_support import rule
+from townlet_core.simulation.params import TownParams
+from townlet_core.simulation.state import TownState
+from townlet_core.vocab import REWARD_TERMS
+
+SURVIVAL, WAGES, PUNCTUALITY, SATISFACTION, DEFICIT, CONFLICT, FAINT, CLIPPED = range(len(REWARD_TERMS))
+
+
+@rule
+def pay_rewards(state: TownState, params: TownParams, b: int) -> None:
+    """Write every agent's reward and its terms; zero for those out of town."""
+    constants = params.constants[0]
+    for i in range(state.agents.shape[1]):
+        agent = state.agents[b, i]
+        if not agent.alive:
+            agent.reward = 0.0
+            agent.terms[:] = 0.0
+            continue
+        terms = agent.terms
+        hunger, hygiene, energy = 1.0 - agent.hunger, 1.0 - agent.hygiene, 1.0 - agent.energy
+        terms[SURVIVAL] = 0.0 if agent.fainted else constants.survival
+        terms[WAGES] = constants.wages * agent.earned
+        terms[PUNCTUALITY] = -constants.lateness * agent.late_penalty
+        if agent.was_punctual:
+            terms[PUNCTUALITY] += constants.punctuality_bonus
+        terms[SATISFACTION] = constants.satisfaction * agent.gained
+        terms[DEFICIT] = (
+            -constants.hunger_deficit * (hunger * hunger)
+            - constants.hygiene_deficit * (hygiene * hygiene)
+            - constants.energy_deficit * (energy * energy)
+        )
+        terms[CONFLICT] = -constants.conflict_penalty * (2.0 * agent.conflict_intensity)
+        terms[FAINT] = -constants.faint_penalty if agent.fainted else 0.0
+        total = 0.0
+        for t in range(CLIPPED):
+            total += terms[t]
+        agent.reward = min(max(total, -constants.clip_per_tick), constants.clip_per_tick)
+        terms[CLIPPED] = agent.reward - total

@@ -1,0 +1,216 @@
+"""Where recordings come from, and which of them a cycle learns from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from townlet_core import io
+from townlet_core.capture.capture import Capture, CaptureSettings, capture
+from townlet_core.errors import DiskError, InputError, MissingError, count, shown
+from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.replay.batch import ReplayBatch
+from townlet_core.replay.compatibility import spell_scenario
+from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, check_trainable
+from townlet_core.replay.limits import ReadLimits
+from townlet_core.replay.manifest import load_manifest, unlisted_entry
+from townlet_core.scenario.load import scenario_sha256
+from townlet_core.scenario.model import Scenario
+from townlet_core.training.settings import TrainingSettings
+from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
+
+PREFIX = "rollout_sample"
+ENOUGH_TRANSITIONS = 4096  # what the scripted policy records if nobody says how many towns
+
+
+def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) -> Capture:
+    """Let the scripted policy make the recordings that nobody gave."""
+    return capture(scenario, ScriptedPolicy(scenario), _settings_of(scenario, settings), folder)
+
+
+def check_own_recordings(scenario: Scenario, settings: TrainingSettings) -> None:
+    """Raise InputError if what record_script is going to make could not be learned from, before it does."""
+    _check_length(scenario.name, _settings_of(scenario, settings).ticks, settings)
+    if settings.capture_dir:
+        refuse_other_recordings(settings.capture_dir, scenario, settings)
+
+
+def refuse_other_recordings(folder: Path, scenario: Scenario, settings: TrainingSettings) -> None:
+    """Raise InputError if recordings that are in a folder already are not what record_script would make."""
+    path = folder / f"{PREFIX}_manifest.json"
+    if io.kind_of(path) is None:
+        return
+    manifest, wanted = load_manifest(path), _settings_of(scenario, settings)
+    said = manifest.metadata.get("capture")
+    found = {
+        **(said if isinstance(said, dict) else {}),
+        "behaviour": manifest.metadata.get("behaviour"),
+        "agents": sorted({entry.agent_id or "" for entry in manifest.entries}),
+    }
+    expected = {
+        "scenario_sha256": scenario_sha256(scenario),
+        "behaviour": wanted.behaviour,
+        "epsilon": wanted.epsilon,
+        "seed": wanted.seed,
+        "ticks": wanted.ticks,
+        "towns": wanted.num_towns,
+        "agents": sorted(agent.id for agent in scenario.agents),
+    }
+    for name, value in expected.items():
+        if found.get(name, value) != value:
+            raise InputError(
+                f"{path}: holds other recordings than this run would make: {name} is {shown(found[name])}, "
+                f"expected {shown(value)}",
+                "choose another --capture-dir, or learn from these with --replay-manifest",
+            )
+
+
+def _settings_of(scenario: Scenario, settings: TrainingSettings) -> CaptureSettings:
+    per_town = scenario.ticks * max(len(scenario.agents), 1)
+    return CaptureSettings(
+        ticks=scenario.ticks,
+        num_towns=settings.capture_towns or -(-ENOUGH_TRANSITIONS // per_town),
+        seed=settings.seed,
+        epsilon=scenario.rules.epsilon,
+        prefix=PREFIX,
+    )
+
+
+def recordings_sha256(settings: TrainingSettings) -> str | None:
+    """Digest the recordings that were given: manifests, and samples whose digest no manifest holds."""
+    limits = ReadLimits(follow_links=settings.follow_links)
+    entries = [unlisted_entry(path) for path in settings.replay_sample]
+    for path in settings.replay_manifest:
+        entries += [entry for entry in load_manifest(path, limits).entries if entry.sha256 is None]
+    files = [*settings.replay_manifest, *(file for entry in entries for file in (entry.sample, entry.meta))]
+    digests = [io.sha256(io.read_file(path, limits.max_sample_bytes)) for path in files]
+    return io.sha256("".join(digests).encode()) if files else None
+
+
+def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> ReplayDataset:
+    """Open all recordings, with the event logs beside their manifests, and check that they teach conflict.
+
+    Raises InputError also for an episode that is longer than a cycle may learn from.
+    """
+    dataset = ReplayDataset(
+        ReplayDatasetConfig(
+            manifests=manifests,
+            samples=settings.replay_sample,
+            seed=settings.seed,
+            streaming=settings.streaming,
+            for_training=True,
+            bootstrap_truncations=settings.bootstrap_truncations,
+            limits=ReadLimits(follow_links=settings.follow_links),
+        )
+    )
+    check_trainable(dataset)
+    ticks, name = dataset.selection.longest
+    _check_length(name, ticks, settings)
+    if settings.warm_start == "bc":
+        check_cloneable(dataset)
+    dataset.config = dataclasses.replace(dataset.config, events=_event_logs(dataset, manifests))
+    return dataset
+
+
+def _event_logs(dataset: ReplayDataset, manifests: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Find the event logs if they tell of the dataset: of all of it, and of nothing else."""
+    logs = [path.with_name(path.name.replace("_manifest.json", "_events.jsonl")) for path in manifests]
+    limits = dataset.config.limits
+    listed = [entry.sample for path in manifests for entry in load_manifest(path, limits).entries]
+    if dataset.selection.unlearnable or dataset.files != listed:
+        return ()
+    return tuple(logs) if all(log.suffix == ".jsonl" and io.kind_of(log) == "file" for log in logs) else ()
+
+
+def _check_length(name: str, ticks: int, settings: TrainingSettings) -> None:
+    if settings.source != "rollout" and ticks > settings.replay_transitions:  # a warm start reads all
+        raise InputError(
+            f"{name}: an episode of {count(ticks, 'tick')}, and --replay-transitions lets a cycle learn from "
+            f"{settings.replay_transitions:,} at most",
+            f"give --replay-transitions {ticks} or more",
+        )
+
+
+def count_logged_events(dataset: ReplayDataset, warn: Callable[[str], Any]) -> dict[str, int] | None:
+    """Count the events of the recordings by type; None if there is no log, or none that is sound."""
+    if not dataset.config.events:
+        return None
+    try:
+        return dataset.event_counts()
+    except (InputError, MissingError, DiskError) as error:
+        warn(f"{error}; its events are not counted")
+        return None
+
+
+def check_cloneable(dataset: ReplayDataset) -> None:
+    """Raise InputError if the recordings are too few to imitate some and hold others out."""
+    if dataset.sample_count < 2:
+        raise InputError(
+            "--warm-start bc: found 1 recorded sample, expected at least 2: one to imitate, one to hold out",
+            "capture more towns with --towns, or leave --warm-start out",
+        )
+
+
+def check_agreement(dataset: ReplayDataset, scenario: Scenario) -> None:
+    """Raise InputError if recordings and live towns can't share a network."""
+    name = scenario.name
+    if dataset.action_dim != ACTION_COUNT or dataset.map_shape != MAP_SHAPE:
+        raise InputError(
+            f"the recordings have {count(dataset.action_dim, 'action')} and map {dataset.map_shape}, "
+            f"{name} has {ACTION_COUNT} and {MAP_SHAPE}",
+            "use --mode replay, or capture the scenario anew",
+        )
+    if dataset.feature_names != scenario.feature_names:
+        odd = sorted(set(dataset.feature_names) ^ set(scenario.feature_names))
+        raise InputError(
+            f"the recordings and {name} have different features ({', '.join(odd[:3]) or 'another order'} …)",
+            "use --mode replay, or capture the scenario anew",
+        )
+
+
+def warn_of_scenarios(dataset: ReplayDataset, scenario: Scenario) -> list[str]:
+    """Say where a recording comes from that is learned from beside live towns of another scenario."""
+    own = scenario_sha256(scenario)
+    others = [(digest, *found) for digest, found in dataset.scenarios.items() if digest != own]
+    if not others:
+        return []
+    digest, name, sample = others[0]
+    recorded = f"{sample} was recorded in {spell_scenario(name, digest)}"
+    live = f"the live towns are {spell_scenario(scenario.name, own)}"
+    return [f"{recorded}, and {live}: scenarios that differ may reward the same differently"]
+
+
+class ReplayFeed:
+    """Serve a cycle's recordings: at most a number of transitions, and at most one pass over them.
+
+    position: (epoch, batches served of it, episodes served of the batch after them), which is all that a
+    resumed run needs; an older checkpoint has the first two.
+    """
+
+    def __init__(self, dataset: ReplayDataset, transitions: int, position: tuple[int, ...] = (0, 0)) -> None:
+        self.dataset = dataset
+        self.transitions = transitions
+        self.position = position
+
+    def take(self) -> list[ReplayBatch]:
+        """Return the next batches in the seeded order of the epoch, whole ones, or a part of the first."""
+        epoch, served, part = (*self.position, 0)[:3]
+        if served >= len(self.dataset):  # an older checkpoint, of recordings that held more then
+            epoch, served, part = epoch + 1, 0, 0
+        order = self.dataset.batch_order(epoch)
+        taken: list[ReplayBatch] = []
+        left = self.transitions
+        while served < len(order):
+            members, ticks = order[served][part:], self.dataset.timesteps(order[served][0])
+            if len(members) * ticks > left:
+                if not taken and left >= ticks:
+                    members = members[: left // ticks]
+                    taken, part = [self.dataset.stack(members)], part + len(members)
+                break
+            taken.append(self.dataset.stack(members))
+            left -= len(members) * ticks
+            served, part = served + 1, 0
+        self.position = (epoch + 1, 0, 0) if served == len(order) else (epoch, served, part)
+        return taken

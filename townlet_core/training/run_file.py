@@ -1,0 +1,260 @@
+"""run.json: what a run is, where it began, how it was resumed, and how it ended."""
+
+from __future__ import annotations
+
+import io as memory
+import os
+import platform
+import secrets
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+
+from townlet_core import io
+from townlet_core.errors import DISK_HINT, DiskError, InputError, Interrupted, TownletError
+from townlet_core.ppo.device import torch, versions
+from townlet_core.scenario.load import scenario_sha256
+from townlet_core.scenario.model import Scenario
+from townlet_core.scenario.type_text import show
+from townlet_core.scenario.yaml_tree import path_text
+from townlet_core.training.recordings import recordings_sha256
+from townlet_core.training.run_directory import CHECKPOINTS, CONFIG, RUN, SCENARIO, SOURCES, is_run, name_of
+from townlet_core.training.settings import (
+    TrainingSettings,
+    config_yaml,
+    resolve_settings,
+    with_absolute_paths,
+    within,
+)
+from townlet_core.training.wording import explain
+
+RUN_VERSION = "1.0"  # a change of the first number is one that older versions cannot read
+MAX_SHOWN = 8  # wrong fields in a message
+
+
+class RunFile(BaseModel):
+    """The content of run.json. Fields that a newer version adds are kept and not read."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    run_version: str = RUN_VERSION
+    run_id: str | None = None  # no two runs have the same; runs of 0.1.0 have none
+    status: Literal["running", "finished", "interrupted", "failed"]
+    reason: str | None = None  # why it ended, if it did not finish
+    scenario: str | None = None
+    scenario_source: str | None = None  # a bundled name, or a path
+    scenario_sha256: str | None = None  # of what the scenario says, not of its text
+    recordings_sha256: str | None = None
+    settings: dict[str, dict[str, Any]] | None = None  # as in config.yaml when the run began
+    cycles: int | None = Field(None, ge=1, le=1_000_000)  # last asked for
+    command: list[str] = []
+    versions: dict[str, str] = {}
+    torch_threads: int | None = None
+    git: str | None = None
+    started: str | None = None
+    ended: str | None = None
+    resumed: list[dict[str, Any]] = []
+    warm_start: dict[str, float] | None = None
+
+
+def read_run(folder: Path) -> RunFile:
+    """Read what run.json says. Raises InputError naming every field that is not what it should be."""
+    path = folder / RUN
+    found = io.read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: is not a JSON object", "restore it from a copy")
+    version = found.get("run_version", RUN_VERSION)
+    if isinstance(version, str) and version.partition(".")[0] != RUN_VERSION.partition(".")[0]:
+        raise InputError(
+            f"{path}: was written by a newer Townlet: run_version is {show(version)}, expected {RUN_VERSION}",
+            "update townlet",
+        )
+    try:
+        return RunFile.model_validate(found)
+    except ValidationError as error:
+        wrong = [explain(RunFile, item) for item in error.errors(include_url=False, include_context=False)]
+        raise InputError(
+            f"{path}: " + "; ".join(f"{path_text(place)}: {message}" for place, message in wrong[:MAX_SHOWN]),
+            "restore it from a copy, or start a new run",
+        ) from error
+
+
+def write_run(folder: Path, about: RunFile) -> None:
+    """Write run.json."""
+    io.write_json(folder / RUN, about.model_dump())
+
+
+def begin_run(
+    folder: Path,
+    settings: TrainingSettings,
+    sources: dict[str, str],
+    scenario: Scenario | None,
+    text: bytes | None,
+) -> None:
+    """Write what was asked for, the scenario's own text, and that the run has begun."""
+    own = config_yaml(within(settings, folder))
+    buffer = memory.BytesIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.dump(own, buffer)
+    io.write_file(folder / CONFIG, buffer.getvalue())
+    io.write_json(folder / SOURCES, sources)
+    if text is not None:
+        io.write_file(folder / SCENARIO, text)
+    about = RunFile(
+        run_id=_new_id(folder),
+        status="running",
+        scenario=scenario.name if scenario else None,
+        scenario_source=settings.scenario if scenario else None,
+        scenario_sha256=scenario_sha256(scenario) if scenario else None,
+        recordings_sha256=recordings_sha256(settings),
+        settings=own,
+        cycles=settings.cycles,
+        command=[os.fsencode(word).decode(errors="backslashreplace") for word in sys.argv],
+        git=_git_commit(),
+        started=now(),
+        **_machine(),
+    )
+    write_run(folder, about)
+
+
+def reopen_run(folder: Path, cycles: int | None = None) -> TrainingSettings:
+    """Read back the settings of a run to resume, with as many cycles as it was last asked for, or more now.
+
+    Raises MissingError or InputError if the folder is not a run, or its settings have been changed.
+    """
+    if not is_run(folder):
+        raise InputError(
+            f"{folder}: has no {RUN}, so it is no run that began",
+            "give a run directory of `townlet train`, or give again the command that was to begin this one",
+        )
+    about = read_run(folder)
+    written, _ = resolve_settings({}, folder / CONFIG, environment=False)
+    _refuse_changed_settings(folder, about, written)
+    wanted = about.cycles if cycles is None else cycles
+    flags = {} if wanted is None else {"cycles": wanted}
+    settings, _ = resolve_settings(flags, folder / CONFIG, environment=False)
+    return with_absolute_paths(settings, folder)
+
+
+def _refuse_changed_settings(folder: Path, about: RunFile, settings: TrainingSettings) -> None:
+    """Raise InputError naming each setting of config.yaml that is not what the run began with."""
+    here = config_yaml(settings)
+    changes = [
+        f"{section}.{name} is {show(here[section][name])}, was {show(value)}"
+        for section, values in (about.settings or {}).items()
+        for name, value in values.items()
+        if name in here.get(section, {}) and here[section][name] != value
+    ]
+    if changes:
+        raise InputError(
+            f"{folder / CONFIG}: was changed since the run began: {'; '.join(changes)}",
+            "change it back: --cycles N is for more cycles, and a new run with --config for other settings",
+        )
+
+
+def run_id_of(folder: Path) -> str | None:
+    """Return the id that tells a run from every other; None for one that began before there were ids."""
+    return read_run(folder).run_id if is_run(folder) else None
+
+
+def _new_id(folder: Path) -> str:
+    """Make an id that no other run has, with the name of the folder for those who read it."""
+    name = os.fsencode(name_of(folder)).decode(errors="backslashreplace")
+    return f"{name}-{secrets.token_hex(4)}"
+
+
+def refuse_other_recordings_than(folder: Path, about: RunFile, settings: TrainingSettings) -> None:
+    """Raise InputError if the recordings that a run was given are not those it began with."""
+    if about.recordings_sha256 not in (None, recordings_sha256(settings)):
+        raise InputError(
+            f"{folder}: the recordings have changed since the run began",
+            "restore the files, or start a new run",
+        )
+
+
+def note_resumed(folder: Path, settings: TrainingSettings, cycle: int) -> None:
+    """Write that the run goes on after a cycle."""
+    about = read_run(folder)
+    resumption = {"at": now(), "after_cycle": cycle, "cycles": settings.cycles, **_machine()}
+    changed = {
+        "cycles": settings.cycles,
+        "resumed": [*about.resumed, resumption],
+        "status": "running",
+        "reason": None,
+        "ended": None,
+    }
+    write_run(folder, about.model_copy(update=changed))
+
+
+@contextmanager
+def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
+    """Write into run.json how the block ended; an interruption says how to go on.
+
+    goes_on: the block only prepares for training; then nothing but an interruption is noted.
+    """
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, Interrupted) or not isinstance(error, Exception)
+        reason = f"{type(error).__name__}: {error}"
+        if interrupted or not goes_on:
+            with suppress(TownletError):  # what ended the run is told, not that this could not be noted
+                _note_end(folder, "interrupted" if interrupted else "failed", reason)
+        again = f"townlet train --resume {shlex.quote(str(folder))}"
+        if isinstance(error, Interrupted):
+            error.hint = f"every finished cycle is saved; continue with: {again}"
+        elif isinstance(error, DiskError) and error.hint == DISK_HINT and _is_saved(folder):
+            error.hint = f"check free space and permissions, then continue with: {again}"
+        raise
+    if not goes_on:
+        _note_end(folder, "finished", None)
+
+
+def note_warm_start(folder: Path, cloned: dict[str, float]) -> None:
+    """Write how well the warm start imitates."""
+    write_run(folder, read_run(folder).model_copy(update={"warm_start": cloned}))
+
+
+def _is_saved(folder: Path) -> bool:
+    """Whether a run has a checkpoint, so that it can only be resumed."""
+    with suppress(DiskError):
+        return io.kind_of(folder / CHECKPOINTS / "latest.json") == "file"
+    return False
+
+
+def _note_end(folder: Path, status: str, reason: str | None) -> None:
+    changed = {"status": status, "reason": reason, "ended": now()}
+    write_run(folder, read_run(folder).model_copy(update=changed))
+
+
+def _machine() -> dict[str, Any]:
+    """What decides, besides settings and seed, whether bits are equal."""
+    return {
+        "versions": {"python": platform.python_version(), **versions()},
+        "torch_threads": torch.get_num_threads(),
+    }
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _git_commit() -> str | None:
+    """The commit checked out where the command was given, if it is a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
