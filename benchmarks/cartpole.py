@@ -1,8 +1,8 @@
-"""A task that nobody here invented: our network, advantages and update on Gymnasium's CartPole-v1.
+"""Test the learner outside Townlet: our network, advantages and update on Gymnasium's CartPole-v1.
 
 python -m benchmarks.cartpole [--seeds 5] [--steps 200000] [--output docs/cartpole.md]
 
-Nothing of the town is in it: the map is one zero, every action is legal. What is tried is the learner.
+Nothing of the town is involved: the map is a single zero and every action is legal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PPO = PPOConfig(learning_rate=1e-3, lr_schedule="linear")
 POLES, TICKS = 16, 128  # at once, and per update
 GOAL = 475.0  # what Gymnasium calls solved
 EPISODES = 100
-DRAWS, UPDATES, TRIALS = 0xCA, 0xCB, 0xCC  # coordinates of chance
+DRAWS, UPDATES, TRIALS = 0xCA, 0xCB, 0xCC  # coordinates of random draws
 
 
 def choose(
@@ -44,7 +44,7 @@ def choose(
 def train(seed: int, steps: int) -> ActorCritic:
     """Learn from `steps` steps of CartPole-v1, 2,048 at a time."""
     envs = make_poles(POLES)
-    # A tick pays 1 and returns are near 100, so the value clip has to count in their deviations.
+    # The reward is 1 per tick and returns are near 100, so the value clip must be in standard deviations.
     network = ActorCritic(NETWORK, seed, normalise_returns=True)
     optimizer = make_optimizer(network, PPO.learning_rate)
     poles, _ = envs.reset(seed=seed)
@@ -66,7 +66,7 @@ def make_poles(count: int) -> gymnasium.vector.VectorEnv:
 def play(
     envs: gymnasium.vector.VectorEnv, network: ActorCritic, poles: np.ndarray, uniforms: np.ndarray
 ) -> tuple[TrainBatch, np.ndarray]:
-    """Play len(uniforms) ticks; returns them with their advantages, and what is seen after them."""
+    """Play len(uniforms) ticks; returns them with their advantages, and the next observations."""
     shape = uniforms.shape
     seen = np.zeros((*shape, 4), np.float32)
     actions, dones = np.zeros(shape, np.int64), np.zeros(shape, bool)
@@ -77,7 +77,7 @@ def play(
         actions[t], log_probs[t], values[t] = choose(network, poles, draws)
         poles, rewards[t], terminated, truncated, info = envs.step(actions[t])
         dones[t] = terminated | truncated
-        if truncated.any():  # a pole that stood to the end would have gone on standing
+        if truncated.any():  # bootstrap at time-limit truncation
             finals[t, truncated] = choose(network, np.stack(info["final_obs"][truncated]), None)[2]
     values[-1] = choose(network, poles, None)[2]
     estimates = advantages(rewards, values, dones, PPO.gamma, PPO.gae_lambda, finals)
@@ -88,7 +88,7 @@ def play(
 
 
 def evaluate(network: ActorCritic, seed: int, episodes: int = EPISODES) -> np.ndarray:
-    """Return the returns of whole episodes, one per pole, each with the likeliest action."""
+    """Return the returns of whole episodes, one per pole, with the most probable action."""
     envs = make_poles(episodes)
     poles, _ = envs.reset(seed=int(generator(seed, TRIALS).integers(2**31)))
     returns, standing = np.zeros(episodes), np.ones(episodes, bool)
@@ -101,17 +101,18 @@ def evaluate(network: ActorCritic, seed: int, episodes: int = EPISODES) -> np.nd
 
 
 def page(seeds: int, steps: int) -> list[str]:
-    """Train and try each seed; returns the lines of docs/cartpole.md."""
+    """Train and evaluate each seed; returns the lines of docs/cartpole.md."""
     lines = [
-        "# A task that nobody here invented",
+        "# CartPole-v1",
         "",
-        f"Written by `python -m benchmarks.cartpole --seeds {seeds} --steps {steps}`, Townlet {__version__}:",
-        "the network, the advantages and the update of `townlet train`, with running statistics of the",
-        f"returns, on Gymnasium's CartPole-v1, {steps:,} steps from nothing, then {EPISODES} "
-        "episodes with the",
-        f"likeliest action. An episode pays at most 500; {GOAL:.0f} counts as solved.",
+        f"Written by `python -m benchmarks.cartpole --seeds {seeds} --steps {steps}`, Townlet {__version__}.",
         "",
-        "| seed | mean return | worst episode |",
+        "This page tests the learner on a task outside Townlet: Gymnasium's CartPole-v1. The network, the",
+        "advantages and the update are those of `townlet train`, with running statistics of the returns.",
+        f"Each seed trains from scratch for {steps:,} environment steps, then plays {EPISODES} episodes with",
+        f"the most probable action. The maximum return is 500; a mean of {GOAL:.0f} counts as solved.",
+        "",
+        "| seed | mean return | minimum return |",
         "| --- | --- | --- |",
     ]
     means = []
@@ -127,7 +128,7 @@ def page(seeds: int, steps: int) -> list[str]:
     return [
         *lines,
         "",
-        f"Mean over {seeds} seeds and its 95 % Student's t interval: {interval}: {verdict}.",
+        f"Mean over {seeds} seeds with its 95 % Student's t interval: {interval}, {verdict}.",
         "",
     ]
 

@@ -1,4 +1,4 @@
-"""The page that says whether training works: tables, verdicts and learning curves."""
+"""The results page: tables, verdicts and learning curves."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from townlet_core import __version__, io
 from townlet_core.estimates import Estimate, estimate_mean
 
 SHOWN = ("return", "return_min", "return_range", "conflicts", "intensity", "late_ticks", "wages", "faints")
-NEARLY = 0.9  # of the way from the random to the scripted policy: what counts as having learned
+NEARLY = 0.9  # fraction of the way from the random to the scripted policy that counts as learned
 
 
 class Run(NamedTuple):
-    """What one training gave."""
+    """The result of one training run."""
 
     rewards: list[float]  # mean reward per environment step of each cycle's rollout, before its update
     steps_per_cycle: int  # environment steps
@@ -40,7 +40,7 @@ class Found(NamedTuple):
 
 
 def write_page(page: Path, command: str, seeds: int, episodes: int, found: Sequence[Found]) -> None:
-    """Write the page and, in the folder `pictures` beside it, a picture of curves per plan."""
+    """Write the page, and one picture of curves per plan into the folder `pictures` beside it."""
     lines = introduction(command, seeds, episodes)
     for plan in found:
         picture = page.parent / "pictures" / f"results_{plan.name}.svg"
@@ -54,24 +54,35 @@ def introduction(command: str, seeds: int, episodes: int) -> list[str]:
     return [
         "# Does it learn?",
         "",
-        f"Written by `{command}`, Townlet {__version__},",
-        f"torch {torch.__version__}. Every run starts from nothing, with the defaults of `townlet train`",
-        "and the flags named. `mixed` alternates between recordings of the scripted policy, learned from",
-        "by self-imitation, and live towns; `rollout` learns from live towns alone; `warm start, rollout`",
-        "begins with behaviour cloning of recordings. `Stable-Baselines3` is that library's PPO with the",
-        "same network, settings and number of environment steps as `rollout`; it has no action mask and no",
-        "return normalisation, and its value clip is off where `--normalise-returns` is on.",
+        f"Written by this command, with Townlet {__version__} and torch {torch.__version__}:",
+        "",
+        "```",
+        command,
+        "```",
+        "",
+        "Every run starts from scratch, with the defaults of `townlet train` and the flags listed.",
+        "",
+        "| learner | trains on |",
+        "| --- | --- |",
+        "| `mixed` | recordings of the scripted policy (self-imitation) and live towns, in turn |",
+        "| `rollout` | live towns only |",
+        "| `warm start, rollout` | live towns, after behaviour cloning of recordings |",
+        "| `Stable-Baselines3` | live towns, with that library's PPO |",
+        "",
+        "`Stable-Baselines3` has the same network, settings and number of environment steps as `rollout`.",
+        "It has no action mask and no return normalisation. Its value clip is off where",
+        "`--normalise-returns` is on.",
         "",
         "An environment step is one agent's place in one tick of one town, as Stable-Baselines3 counts its",
-        "rows. Conflicts and intensity are per 1,000 agent steps; all measures are those of",
+        "rows. Conflicts and intensity are per 1,000 agent steps. All measures are those of",
         "`townlet evaluate`.",
         "",
-        f"Tables: the policy at the end of training, {episodes} episodes for each of {seeds} seeds.",
-        "Intervals are 95 % Student's t intervals: of trained policies over seeds, of `scripted` and",
-        f"`random` over episodes. Curves: mean reward of each rollout over {seeds} seeds, with the interval",
-        "over seeds.",
-        "Seconds are processor time of one thread, median over seeds.",
-        "`observation_baseline`, the control, has a reward of 0 in every tick, so there is nothing to learn.",
+        f"- Tables show the policy at the end of training: {episodes} episodes for each of {seeds} seeds.",
+        "- Intervals are 95 % Student's t intervals: over seeds for trained policies, over episodes for",
+        "  `scripted` and `random`.",
+        f"- Curves show the mean reward of each rollout over {seeds} seeds, with the interval over seeds.",
+        "- Seconds are processor time of one thread, median over seeds.",
+        "- `observation_baseline` is the control. Its reward is 0 in every tick: there is nothing to learn.",
         "",
     ]
 
@@ -119,7 +130,7 @@ def over_seeds(runs: Sequence[Run], measure: str) -> Estimate:
 
 
 def policy_table(plan: Found) -> list[str]:
-    """The policies at the end of training beside the scripted and the random one."""
+    """Compare the trained policies with the scripted and the random one."""
     lines = ["| policy | " + " | ".join(SHOWN) + " |", "| --- |" + " --- |" * len(SHOWN)]
     for mode, runs in plan.runs.items():
         cells = " | ".join(show(over_seeds(runs, name)) for name in SHOWN)
@@ -132,7 +143,7 @@ def policy_table(plan: Found) -> list[str]:
 def verdict(
     mode: str, runs: list[Run], baselines: dict[str, dict[str, Estimate]], levels: dict[str, float]
 ) -> str:
-    """Compare a mode with the scripted baseline, and say after how many steps it was nearly as good."""
+    """Compare a mode with the scripted baseline, with the environment steps until it was nearly as good."""
     own, script = over_seeds(runs, "return"), baselines["scripted"]["return"]
     if own.low > script.high:
         how = "return above the scripted baseline"

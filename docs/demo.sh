@@ -1,6 +1,6 @@
 #!/bin/sh
-# Show the whole way, from a scenario to a policy that is measured: each command, then what it prints.
-# `make demo` runs this; everything is written to ./demo.
+# Run the whole pipeline, from a scenario to an evaluated policy: print each command, then its output.
+# `make demo` runs this and writes everything to ./demo.
 set -eu
 
 run() {

@@ -85,7 +85,7 @@ def test_every_channel_and_every_feature_is_listed_in_order():
 
 
 def test_the_features_of_perturbed_towns_are_listed_in_order():
-    price, *meeting = [row[0].strip("`") for row in rows("## Seeing prices and meetings")]
+    price, *meeting = [row[0].strip("`") for row in rows("## Features of prices and meetings")]
     added = feature_names(has_price_spikes=True, has_meetings=True)[len(feature_names()) :]
     assert added == (*(price.replace("KIND", kind) for kind in OBJECT_KINDS), *meeting)
 
