@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check explore soak soak-resume sweep docs pictures results bench
+.PHONY: help setup demo test format check explore soak soak-resume sweep docs pictures results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,10 +31,15 @@ test: $(READY)  ## run the tests, on all cores
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python -m pytest $(CORES)
 
-check: $(READY)  ## format, lint, types, tests: what CI runs
+format: $(READY)  ## format the code, and fix what the linter can fix
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+check: $(READY)  ## format, lint, types, generated docs, tests: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/python tests/documentation/generate.py --check
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python -m pytest $(CORES)
 
@@ -52,9 +57,8 @@ sweep: $(READY)  ## let the disk die or fail at every operation of every story: 
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python tests/sweep/sweep.py
 
-docs: $(READY)  ## renew the options in docs/cli.md and the keys in docs/scenarios.md
-	$(BIN)/python tests/cli/cli_reference.py
-	$(BIN)/python tests/scenario/scenario_reference.py
+docs: $(READY)  ## renew the generated tables: commands, keys of a scenario, telemetry fields
+	$(BIN)/python tests/documentation/generate.py
 
 pictures: $(READY)  ## play the bundled scenarios and paint docs/pictures
 	@set -e; for file in scenarios/*.yaml; do \
