@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_the_wheel_carries_both_packages_their_types_and_the_scenarios():
 
 @pytest.mark.parametrize(
     "wanted",
-    PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"],
+    [*PROJECT["project"]["dependencies"], *chain(*PROJECT["project"]["optional-dependencies"].values())],
 )
 def test_every_dependency_is_pinned_within_what_is_allowed(wanted):
     requirement = Requirement(wanted)
