@@ -8,7 +8,7 @@ SITE := .venv-site
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format check explore soak soak-resume sweep docs site pictures results bench
+.PHONY: help setup hooks demo test format check explore soak soak-resume sweep docs site pictures results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ $(READY): pyproject.toml constraints.txt
 	@echo "compiling the rules of the town, once"
 	@$(BIN)/python tests/compile_kernels.py
 	@touch $@
+
+hooks: $(READY)  ## install the git hooks: format and lint at a commit, types and generated docs at a push
+	$(BIN)/pre-commit install
 
 demo: $(READY)  ## capture, train, watch and evaluate queue_conflict in ./demo
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh

@@ -44,3 +44,10 @@ def test_every_action_of_the_workflow_is_pinned_to_a_commit():
     used = re.findall(r"uses: (\S+)", (ROOT / ".github" / "workflows" / "ci.yml").read_text())
     assert used
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def test_the_git_hooks_run_the_versions_that_are_pinned():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    installed = re.findall(r"([\w-]+)==([\w.]+)", hooks)
+    assert {name for name, _ in installed} == {"ruff", "pre-commit-hooks"}
+    assert all(PINS[canonicalize_name(name)] == version for name, version in installed)
