@@ -1,5 +1,6 @@
-"""The files that GitHub and citation tools read are in the form that they read."""
+"""The files that GitHub, citation tools and contributors read are in form and up to date."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,14 @@ def test_every_issue_form_is_one_that_github_shows(path):
     for element in form["body"]:
         assert set(element["attributes"]) >= FORM_ELEMENTS[element["type"]]
         assert set(element) <= {"type", "id", "attributes", "validations"}
+
+
+def test_the_contributing_guide_names_only_files_and_make_targets_that_exist():
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z-]+)", guide)) <= set(targets)
+    named = re.findall(
+        r"`((?:\.github|benchmarks|docs|scenarios|tests|townlet_cli|townlet_core)/[\w./]*)`", guide
+    )
+    assert len(named) > 3
+    assert [path for path in named if not (ROOT / path).exists()] == []

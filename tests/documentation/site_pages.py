@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]
 PAGES = ROOT / SITE["docs_dir"]
 # Pages at the top of the repository, by their name on the site.
-TOP = {"index.md": "README.md", "CHANGELOG.md": "CHANGELOG.md"}
+TOP = {"index.md": "README.md"} | {name: name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}
 
 
 def listed(nav):
