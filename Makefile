@@ -4,25 +4,33 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SITE := .venv-site
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check explore soak soak-resume sweep docs pictures results bench
+.PHONY: help setup hooks demo test format check explore soak soak-resume sweep docs site pictures results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv and install townlet into it
 
-# The stamp is written last, so that an installation which was interrupted starts again.
-$(READY): pyproject.toml constraints.txt
+define make_venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: townlet needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(1)
+endef
+
+# The stamp is written last, so that an installation which was interrupted starts again.
+$(READY): pyproject.toml constraints.txt
+	$(call make_venv,$(VENV))
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@echo "compiling the rules of the town, once"
 	@$(BIN)/python tests/compile_kernels.py
 	@touch $@
+
+hooks: $(READY)  ## install the git hooks: format and lint at a commit, types and generated docs at a push
+	$(BIN)/pre-commit install
 
 demo: $(READY)  ## capture, train, watch and evaluate queue_conflict in ./demo
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
@@ -31,10 +39,15 @@ test: $(READY)  ## run the tests, on all cores
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python -m pytest $(CORES)
 
-check: $(READY)  ## format, lint, types, tests: what CI runs
+format: $(READY)  ## format the code, and fix what the linter can fix
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+check: $(READY)  ## format, lint, types, generated docs, tests: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/python tests/documentation/generate.py --check
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python -m pytest $(CORES)
 
@@ -52,9 +65,19 @@ sweep: $(READY)  ## let the disk die or fail at every operation of every story: 
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python tests/sweep/sweep.py
 
-docs: $(READY)  ## renew the options in docs/cli.md and the keys in docs/scenarios.md
-	$(BIN)/python tests/cli/cli_reference.py
-	$(BIN)/python tests/scenario/scenario_reference.py
+docs: $(READY)  ## renew the generated tables: commands, keys of a scenario, telemetry fields
+	$(BIN)/python tests/documentation/generate.py
+
+# The site's tools read docstrings without importing the code: their environment needs neither torch nor numba.
+$(SITE)/.ready: pyproject.toml constraints.txt
+	$(call make_venv,$(SITE))
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $$($(SITE)/bin/python -c \
+		"import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['site'])")
+	@touch $@
+
+site: $(SITE)/.ready  ## build the documentation site in build/site; warnings are errors
+	$(SITE)/bin/python tests/documentation/site_pages.py
+	$(SITE)/bin/zensical build --strict --clean
 
 pictures: $(READY)  ## play the bundled scenarios and paint docs/pictures
 	@set -e; for file in scenarios/*.yaml; do \

@@ -1,4 +1,4 @@
-"""What the tutorial and the README tell people to type works, in an empty folder, in that order."""
+"""What the tutorial tells people to type works, in an empty folder, in that order."""
 
 import re
 import shlex
@@ -41,13 +41,6 @@ def test_the_town_of_the_tutorial_is_drawn_and_its_mistakes_are_reported_as_show
     assert (code, out) == (2, mistakes)
     file.write_text(before + till + wrong.replace("bensh", "bench").replace("[5, 4]", "[6, 4]") + after)
     assert townlet("capture", "my_town.yaml", "--check")[0] == 0
-
-
-def test_the_readme_shows_the_commands_of_the_demo_and_what_they_print():
-    shown = re.findall(r"^\$ (townlet .*)$", (ROOT / "README.md").read_text("utf-8"), flags=re.M)
-    script = (ROOT / "docs" / "demo.sh").read_text("utf-8").replace("\\\n", " ")
-    asked = re.findall(r"^run (townlet .*)$", script, flags=re.M)
-    assert [shlex.split(line) for line in shown] == [shlex.split(line) for line in asked]
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))

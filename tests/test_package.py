@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_the_wheel_carries_both_packages_their_types_and_the_scenarios():
 
 @pytest.mark.parametrize(
     "wanted",
-    PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"],
+    [*PROJECT["project"]["dependencies"], *chain(*PROJECT["project"]["optional-dependencies"].values())],
 )
 def test_every_dependency_is_pinned_within_what_is_allowed(wanted):
     requirement = Requirement(wanted)
@@ -43,3 +44,10 @@ def test_every_action_of_the_workflow_is_pinned_to_a_commit():
     used = re.findall(r"uses: (\S+)", (ROOT / ".github" / "workflows" / "ci.yml").read_text())
     assert used
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def test_the_git_hooks_run_the_versions_that_are_pinned():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    installed = re.findall(r"([\w-]+)==([\w.]+)", hooks)
+    assert {name for name, _ in installed} == {"ruff", "pre-commit-hooks"}
+    assert all(PINS[canonicalize_name(name)] == version for name, version in installed)

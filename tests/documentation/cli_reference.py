@@ -1,7 +1,6 @@
-"""Describe every command as a table, from the app itself; `make docs` renews docs/cli.md with it."""
+"""Describe every command as a table, from the app itself, for docs/cli.md."""
 
 import inspect
-import re
 import typing
 from enum import Enum
 from pathlib import Path
@@ -11,7 +10,6 @@ import typer
 from townlet_cli.main import app
 from townlet_core.training.settings import TrainingSettings
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 BEGIN = "<!-- From here on, the page is made by: make docs -->\n"
 ANYWHERE = """\
 `-q`, `-v` and `--debug` may stand anywhere on the line. `-h` or `--help` after any command explains it."""
@@ -19,14 +17,20 @@ WORDS = {int: "whole number", float: "number", str: "text", Path: "path"}
 BOUNDS = {"gt": ">", "ge": "≥", "le": "≤", "lt": "<"}
 
 
+def with_commands(page):
+    """Return docs/cli.md with its generated part as the app has it now."""
+    kept, begin, _ = page.partition(BEGIN)
+    return kept + begin + reference()
+
+
 def reference():
-    """Return the generated part of docs/cli.md."""
+    """Describe the global options and every command."""
     root = typer.main.get_command(app)
     parts = [f"\n## Global options\n\n{ANYWHERE}\n\n{_table(root, {})}"]
     for words, command in walk(root, ("townlet",)):
         settings = TrainingSettings.model_fields if words[-1] == "train" else {}
         parts.append(f"## {' '.join(words)}\n\n{command.help.strip()}\n\n{_table(command, settings)}")
-    return BEGIN + "\n".join(parts)
+    return "\n".join(parts)
 
 
 def walk(group, words):
@@ -96,13 +100,3 @@ def _default(parameter, field):
     if default is None or default == ():
         return ""
     return f"`{default.value if isinstance(default, Enum) else default}`"
-
-
-def renew():
-    """Write the generated part of docs/cli.md anew."""
-    text = DOCS.read_text()
-    DOCS.write_text(re.sub(re.escape(BEGIN) + ".*", lambda _: reference(), text, flags=re.DOTALL))
-
-
-if __name__ == "__main__":
-    renew()

@@ -1,19 +1,23 @@
-"""Write every key as a table, from the model itself; `make docs` renews docs/scenarios.md with it."""
+"""Write every key of a scenario as a table, from the model itself, for docs/scenarios.md."""
 
 import json
 import re
-from pathlib import Path
 
 from pydantic import BaseModel
 
 from townlet_core.scenario.model import Scenario
 from townlet_core.scenario.type_text import NAME_WORDS, annotation_at, expected
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "scenarios.md"
 # A heading, perhaps some words without another heading, and the rows of a table of keys.
 SECTION = re.compile(
     r"^(### (?P<heading>.+)\n[^#]*?\n\| key .*\n\| ---.*\n)(?P<rows>(?:\|.*\n)+)", re.MULTILINE
 )
+
+
+def with_keys(page):
+    """Return docs/scenarios.md with the rows of its tables of keys as the model has them now."""
+    models = dict(blocks_of())
+    return SECTION.sub(lambda found: found[1] + rows_of(models[found["heading"]]), page)
 
 
 def blocks_of(model=Scenario, heading="The file"):
@@ -47,14 +51,3 @@ def _default(field):
     if field.is_required():
         return "required"
     return "see below" if isinstance(field.default, BaseModel) else f"`{json.dumps(field.default)}`"
-
-
-def renew():
-    """Write the rows of every table in docs/scenarios.md anew."""
-    models = dict(blocks_of())
-    text = DOCS.read_text()
-    DOCS.write_text(SECTION.sub(lambda found: found[1] + rows_of(models[found["heading"]]), text))
-
-
-if __name__ == "__main__":
-    renew()

@@ -1,0 +1,35 @@
+"""Renew the generated parts of the documentation, or name the pages that are out of date (--check)."""
+
+import sys
+from pathlib import Path
+
+from cli_reference import with_commands
+from scenario_reference import with_keys
+from telemetry_reference import with_fields
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+# Each page, and the function that returns its text with the generated part renewed.
+PAGES = {"cli.md": with_commands, "scenarios.md": with_keys, "telemetry.md": with_fields}
+
+
+def outdated(docs=DOCS):
+    """Return the text that each outdated page should have."""
+    texts = {name: (docs / name).read_text("utf-8") for name in PAGES}
+    renewed = {name: renew(texts[name]) for name, renew in PAGES.items()}
+    return {name: text for name, text in renewed.items() if text != texts[name]}
+
+
+def main(arguments, docs=DOCS):
+    """Renew the pages, or check them; return the exit code."""
+    found = outdated(docs)
+    for name, text in found.items():
+        if "--check" in arguments:
+            print(f"docs/{name} is out of date; run: make docs", file=sys.stderr)
+        else:
+            (docs / name).write_text(text, "utf-8")
+            print(f"renewed docs/{name}")
+    return int("--check" in arguments and bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
