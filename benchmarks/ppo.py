@@ -14,8 +14,9 @@ from benchmarks.peers import Ask, peer
 from benchmarks.town import AGENTS, make_town
 from townlet_core.policy.learned import LearnedPolicy, network_for
 from townlet_core.ppo.advantages import advantages
-from townlet_core.ppo.config import NetworkConfig, PPOConfig, Precision
+from townlet_core.ppo.config import NetworkConfig, PPOConfig
 from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.options import Precision
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
 from townlet_core.training.advantage_targets import rollout_batch

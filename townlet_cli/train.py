@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import Verbosity, detail, next_step, note, out, print_json, progress, safe, warn
+from townlet_cli.training_options import takes_training_options
 from townlet_core.errors import count
 
 if TYPE_CHECKING:
@@ -22,21 +23,12 @@ if TYPE_CHECKING:
 
 SHOWN_NAMES = 8  # of what --force kept
 
-# Help texts repeat those of TrainingSettings, so that --help needs no pydantic; a test compares them.
-# Every option of `townlet train` but --mode and --help stands in one of three panels of its help.
-ppo, data, run = (partial(typer.Option, rich_help_panel=panel) for panel in ("PPO", "Data", "Run"))
+run = partial(typer.Option, rich_help_panel="Run")
 
 
+@takes_training_options(after="seed")
 def train(
-    scenario: Annotated[
-        str | None, typer.Argument(help="Name of a bundled scenario, or a YAML file.")
-    ] = None,
-    source: Annotated[
-        Literal["replay", "rollout", "mixed"] | None,
-        typer.Option("--mode", help="Learn from recordings, from live towns, or from both in turn."),
-    ] = None,
-    cycles: Annotated[int | None, run(help="Training cycles; each ends with a checkpoint.")] = None,
-    seed: Annotated[int | None, run(help="Seed of weights, towns, draws and shuffles.")] = None,
+    *,
     output: Annotated[Path | None, run(help="Run folder; by default runs/SCENARIO-sSEED-N.")] = None,
     resume: Annotated[Path | None, run(help="Continue this run, bit for bit.")] = None,
     config: Annotated[Path | None, run(help="YAML file with training: and ppo:.")] = None,
@@ -47,152 +39,14 @@ def train(
         ),
     ] = False,
     as_json: Annotated[bool, run("--json", help="Print one JSON object at the end.")] = False,
-    ppo_log: Annotated[Path | None, run(help="Telemetry file; by default RUN/telemetry.jsonl.")] = None,
-    log_every: Annotated[int | None, run(help="Write every n-th telemetry record.")] = None,
-    log_max_bytes: Annotated[int | None, run(help="Rotate the telemetry file at this size.")] = None,
-    keep_checkpoints: Annotated[
-        int | None, run(help="Newest checkpoint generations kept, beside the best.")
-    ] = None,
-    num_towns: Annotated[int | None, data(help="Towns played at once in a rollout.")] = None,
-    rollout_ticks: Annotated[
-        int | None,
-        data(help="Ticks of each rollout; by default an episode, at most 256."),
-    ] = None,
-    replay_manifest: Annotated[
-        list[Path] | None,
-        data(help="Manifest of recordings; may be repeated."),
-    ] = None,
-    replay_sample: Annotated[list[Path] | None, data(help="One recorded NPZ; may be repeated.")] = None,
-    replay_transitions: Annotated[
-        int | None,
-        data(help="Recorded transitions learned from per cycle, at most."),
-    ] = None,
-    replay_correction: Annotated[
-        Literal["self_imitation", "vtrace"] | None,
-        data(
-            help="How recordings, which another policy made, are learned from.",
-        ),
-    ] = None,
-    streaming: Annotated[
-        bool | None,
-        data(help="Read recordings when they are due, in bounded memory."),
-    ] = None,
-    follow_links: Annotated[bool | None, data(help="Follow links out of the recordings' folder.")] = None,
-    capture_dir: Annotated[
-        Path | None,
-        data(
-            help="Where recordings are made if none are given; by default RUN/samples.",
-        ),
-    ] = None,
-    capture_towns: Annotated[
-        int | None,
-        data(
-            help="Towns recorded if no recordings are given; by default a few.",
-        ),
-    ] = None,
-    warm_start: Annotated[
-        Literal["none", "bc"] | None,
-        data(
-            help="Before PPO, imitate the recordings (behaviour cloning), or do not.",
-        ),
-    ] = None,
-    warm_start_epochs: Annotated[
-        int | None,
-        data(help="Passes over the recordings in a warm start."),
-    ] = None,
-    hidden_size: Annotated[int | None, ppo(help="Width of the network's layers.")] = None,
-    normalise_observations: Annotated[
-        bool | None,
-        ppo(
-            help="Count features in standard deviations from their running mean.",
-        ),
-    ] = None,
-    normalise_returns: Annotated[
-        bool | None,
-        ppo(
-            help="Let the critic predict returns in standard deviations from their running mean.",
-        ),
-    ] = None,
-    learning_rate: Annotated[float | None, ppo(help="Step size of Adam.")] = None,
-    clip_param: Annotated[
-        float | None,
-        ppo(
-            help="How far the probability ratio may move from 1 before the gain is cut.",
-        ),
-    ] = None,
-    value_loss_coef: Annotated[float | None, ppo(help="Weight of the value loss.")] = None,
-    entropy_coef: Annotated[float | None, ppo(help="Weight of the entropy bonus.")] = None,
-    num_epochs: Annotated[
-        int | None,
-        ppo("--num-epochs", "--epochs", help="Passes over each batch."),
-    ] = None,
-    num_mini_batches: Annotated[int | None, ppo(help="Gradient steps per pass over the batch.")] = None,
-    gamma: Annotated[float | None, ppo(help="Discount per tick.")] = None,
-    gae_lambda: Annotated[
-        float | None,
-        ppo(help="Advantage estimation: 0 trusts the critic, 1 the returns."),
-    ] = None,
-    bootstrap_truncations: Annotated[
-        bool | None,
-        ppo(
-            help="Where an episode's time is up, count on what would have followed; no: nothing follows.",
-        ),
-    ] = None,
-    max_grad_norm: Annotated[
-        float | None,
-        ppo(help="Gradients longer than this are shortened to it."),
-    ] = None,
-    value_clip: Annotated[
-        str | None,
-        ppo(
-            help="How far a value may move from the recorded one; null switches the clip off.",
-            metavar="FLOAT|null",
-        ),
-    ] = None,
-    advantage_normalization: Annotated[
-        bool | None,
-        ppo(
-            help="Give the advantages of each minibatch mean 0 and standard deviation 1.",
-        ),
-    ] = None,
-    target_kl: Annotated[
-        float | None,
-        ppo(
-            help="End the update after an epoch whose mean KL divergence exceeds this.",
-        ),
-    ] = None,
-    lr_schedule: Annotated[
-        Literal["constant", "linear"] | None,
-        ppo(
-            help="Keep the learning rate, or lower it linearly to 0 over the run.",
-        ),
-    ] = None,
-    micro_batch: Annotated[
-        int | None,
-        ppo(
-            help="Transitions per backward pass; gradients add up to the whole minibatch's.",
-        ),
-    ] = None,
-    precision: Annotated[
-        Literal["fp32", "bf16"] | None,
-        ppo(
-            help="Arithmetic of the hidden layers while training; bf16 needs a processor that has it.",
-        ),
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"] | None,
-        ppo(help="Where the network trains; auto takes a GPU if there is one."),
-    ] = None,
+    **options: Any,
 ) -> None:
     """Train a policy with PPO; every flag is also TOWNLET_NAME and a key of the config file."""
-    given = {name: value for name, value in locals().items() if value is not None}
-    for name in ("resume", "as_json", *(() if force else ("force",))):
-        given.pop(name, None)
+    given = {name: value for name, value in options.items() if value is not None}
     if resume is not None:
-        _resume(resume, given, as_json)
+        own = {"output": output, "config": config, "force": force or None}
+        _resume(resume, given, [name for name, value in own.items() if value is not None], as_json)
         return
-    for name in ("output", "config", "force"):  # of the command, not of the training
-        given.pop(name, None)
     if given.get("value_clip") == "null":
         given["value_clip"] = None
     from townlet_core.training.session import train as begin
@@ -202,11 +56,11 @@ def train(
     _report(begin(settings, sources, output, force, _reports(), _voice()), as_json)
 
 
-def _resume(folder: Path, given: dict[str, Any], as_json: bool) -> None:
+def _resume(folder: Path, given: dict[str, Any], own: list[str], as_json: bool) -> None:
     from townlet_core.errors import InputError
     from townlet_core.training.session import resume as go_on
 
-    others = sorted(set(given) - {"cycles"})
+    others = sorted({*given, *own} - {"cycles"})
     if others:
         raise InputError(
             f"--resume continues a run as it was; it takes only --cycles, not {', '.join(others)}",

@@ -8,6 +8,9 @@ import typing
 from enum import Enum
 from typing import Annotated, Any, Literal
 
+from townlet_core.ppo.options import options_of
+from townlet_core.training.options import TrainingOptions
+
 
 def explain_usage(error: Any) -> str:
     """Say what an option or argument takes and what was given; other mistakes are told as Typer has them."""
@@ -41,8 +44,6 @@ def _annotation_of(parameter: Any, context: Any) -> Any:
     from pydantic import Field
 
     if context.command.name == "train":
-        from townlet_core.training.settings import TrainingSettings
-
-        return TrainingSettings.model_fields[parameter.name].rebuild_annotation()
+        return options_of(TrainingOptions)[parameter.name]
     limits = {"ge": getattr(parameter, "min", None), "le": getattr(parameter, "max", None)}
     return Annotated[kind, Field(**{name: limit for name, limit in limits.items() if limit is not None})]

@@ -8,7 +8,8 @@ from pathlib import Path
 import typer
 
 from townlet_cli.main import app
-from townlet_core.training.settings import TrainingSettings
+from townlet_core.ppo.options import options_of
+from townlet_core.training.options import TrainingOptions
 
 BEGIN = "<!-- From here on, the page is made by: make docs -->\n"
 ANYWHERE = """\
@@ -28,8 +29,8 @@ def reference():
     root = typer.main.get_command(app)
     parts = [f"\n## Global options\n\n{ANYWHERE}\n\n{_table(root, {})}"]
     for words, command in walk(root, ("townlet",)):
-        settings = TrainingSettings.model_fields if words[-1] == "train" else {}
-        parts.append(f"## {' '.join(words)}\n\n{command.help.strip()}\n\n{_table(command, settings)}")
+        options = options_of(TrainingOptions) if words[-1] == "train" else {}
+        parts.append(f"## {' '.join(words)}\n\n{command.help.strip()}\n\n{_table(command, options)}")
     return "\n".join(parts)
 
 
@@ -42,15 +43,15 @@ def walk(group, words):
             yield (*words, name), command
 
 
-def _table(command, settings):
+def _table(command, options):
     hints = typing.get_type_hints(inspect.unwrap(command.callback))
     rows = ["| | value | default | |", "| --- | --- | --- | --- |"]
     for parameter in command.params:
-        field = settings.get(parameter.name)
+        option = options.get(parameter.name)
         cells = (
             _names(parameter),
-            _value(parameter, hints[parameter.name], field),
-            _default(parameter, field),
+            _value(parameter, hints[parameter.name], option),
+            _default(parameter, option),
             parameter.help,
         )
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
@@ -63,7 +64,7 @@ def _names(parameter):
     return " ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
 
 
-def _value(parameter, hint, field):
+def _value(parameter, hint, option):
     """Say what may be given: choices, or a kind of value with its bounds; nothing for a switch."""
     kind = _without_wrapping(hint)
     if typing.get_origin(kind) is typing.Literal:
@@ -73,8 +74,8 @@ def _value(parameter, hint, field):
     if issubclass(kind, Enum):
         return ", ".join(f"`{choice.value}`" for choice in kind)
     bounds = {"ge": parameter.min, "le": parameter.max}
-    if field is not None:
-        bounds = {n: getattr(limit, n) for limit in field.metadata for n in BOUNDS if hasattr(limit, n)}
+    if option is not None:
+        bounds = {name: getattr(option.__metadata__[0], name) for name in BOUNDS}
     said = [f"{BOUNDS[name]} {_number(bound)}" for name, bound in bounds.items() if bound is not None]
     word = "number or `null`" if parameter.metavar == "FLOAT|null" else WORDS[kind]
     return " ".join([word, ", ".join(said)]).strip()
@@ -91,10 +92,10 @@ def _without_wrapping(hint):
     return hint
 
 
-def _default(parameter, field):
+def _default(parameter, option):
     if parameter.required:
         return "required"
-    default = parameter.default if field is None else field.default
+    default = parameter.default if option is None else getattr(TrainingOptions, parameter.name)
     if isinstance(default, bool):
         return "on" if default else "off" if parameter.secondary_opts else ""
     if default is None or default == ():

@@ -1,6 +1,7 @@
 """The gradient written out by hand is autograd's, whatever the batch, the network and the configuration."""
 
 import itertools
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_random_minibatches_have_the_gradient_of_autograd(seed, count, binary):
 
 
 @pytest.mark.parametrize("normalised", [False, True])
-@pytest.mark.parametrize("config", [PPOConfig(), PPOConfig().model_copy(update=cloning.PLAIN)])
+@pytest.mark.parametrize("config", [PPOConfig(), PPOConfig(**cloning.PLAIN)])
 def test_imitation_has_the_gradient_of_autograd(config, normalised):
     batch = random_batch(100)
     network = random_network(1, normalised, batch)
@@ -127,9 +128,7 @@ def test_bf16_by_hand_is_bf16_by_autograd_but_for_rounding(normalised, binary, i
     # Nothing is clipped: a ratio that rounding moves across the edge would change a gradient by far more.
     config = PPOConfig(precision="bf16", clip_param=10, value_clip=None)
     by_autograd, manual_backward = both_gradients(network, batch, config, imitate=imitate)
-    exact, _ = both_gradients(
-        network, batch, config.model_copy(update={"precision": "fp32"}), imitate=imitate
-    )
+    exact, _ = both_gradients(network, batch, replace(config, precision="fp32"), imitate=imitate)
     assert_equal((by_autograd, manual_backward), 0.02)
     assert_equal((exact, manual_backward), 0.05)
     differ = [not torch.equal(own, other) for own, other in zip(manual_backward[1], exact[1], strict=True)]
@@ -139,7 +138,7 @@ def test_bf16_by_hand_is_bf16_by_autograd_but_for_rounding(normalised, binary, i
 def test_imitation_is_cross_entropy_over_the_legal_actions():
     batch, network = random_batch(30), random_network()
     data, ones = on_device(batch, CPU), torch.ones(30)
-    backpropagate(network, data, PPOConfig().model_copy(update=cloning.PLAIN), torch.arange(30), ones, True)
+    backpropagate(network, data, PPOConfig(**cloning.PLAIN), torch.arange(30), ones, True)
     own = network.policy_head.weight.grad.clone()
     network.zero_grad()
     logits, _ = network(data[0], data[1])

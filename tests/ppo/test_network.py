@@ -16,6 +16,7 @@ from townlet_core.errors import InputError, MissingError
 from townlet_core.ppo.config import NetworkConfig, PPOConfig, learning_rate_at
 from townlet_core.ppo.device import resolve_device, threads
 from townlet_core.ppo.network import ActorCritic, act, draw_actions, masked_log_probs, score_actions
+from townlet_core.ppo.options import options_of
 from townlet_core.ppo.serialization import weights_sha256
 
 SMALL = NetworkConfig(map_shape=(2, 3, 3), feature_count=4, action_count=5, hidden_size=16)
@@ -164,7 +165,7 @@ def test_a_hyperparameter_out_of_bounds_or_unknown_is_refused(wrong):
 
 
 def test_every_hyperparameter_has_a_description():
-    assert all(field.description for field in PPOConfig.model_fields.values())
+    assert all(option.__metadata__[0].help for option in options_of(PPOConfig).values())
 
 
 def test_a_network_too_large_for_memory_is_refused():

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from replay_samples import equal, make_sample
@@ -130,7 +131,7 @@ def test_training_reads_behind_links_when_told(cache):
     settings = TrainingSettings(source="replay", replay_manifest=(cache / "m_manifest.json",))
     with pytest.raises(SampleError, match="leads out of the folder"):
         open_dataset(settings, settings.replay_manifest)
-    told = settings.model_copy(update={"follow_links": True})
+    told = replace(settings, follow_links=True)
     assert open_dataset(told, settings.replay_manifest).sample_count == 1
     assert recordings_sha256(told)
 

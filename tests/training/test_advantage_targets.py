@@ -1,5 +1,7 @@
 """Batches: advantages of fresh frames, and recordings corrected for the policy that learns now."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -78,7 +80,7 @@ def test_recordings_are_judged_in_the_precision_that_learns(trainer):
     trainer.rollout.play(LearnedPolicy(trainer.network, "bf16"), trainer.stop)
     own, ratios = [recorded(trainer.rollout.frames, True)], []
     for precision in ("bf16", "fp32"):
-        config = trainer.settings.ppo.model_copy(update={"precision": precision})
+        config = replace(trainer.settings.ppo, precision=precision)
         ratios.append(replay_batch(own, trainer.network, config)[1])
     assert ratios[0].ess_fraction == pytest.approx(1, abs=1e-8)
     assert ratios[1].ess_fraction < 1 - 1e-7
@@ -87,7 +89,7 @@ def test_recordings_are_judged_in_the_precision_that_learns(trainer):
 def test_on_policy_recordings_get_the_advantages_of_the_rollout(trainer):
     trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
     frames, config = trainer.rollout.frames, trainer.settings.ppo
-    config = config.model_copy(update={"advantage_normalization": False})
+    config = replace(config, advantage_normalization=False)
     corrected, _ = replay_batch([recorded(frames, False)], trainer.network, config, "vtrace")
     # Credit decays by γλ a tick, so early ticks do not feel how the recording ends.
     fresh = rollout_batch(frames, config).advantages.reshape(frames.actions.shape)[:20, 0]
@@ -97,7 +99,7 @@ def test_on_policy_recordings_get_the_advantages_of_the_rollout(trainer):
 def test_self_imitation_keeps_what_went_better_than_expected_and_nothing_else(trainer):
     trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
     frames, config = trainer.rollout.frames, trainer.settings.ppo
-    config = config.model_copy(update={"advantage_normalization": False, "gae_lambda": 1.0})
+    config = replace(config, advantage_normalization=False, gae_lambda=1.0)
     data = [recorded(frames, False)]
     imitated, _ = replay_batch(data, trainer.network, config, "self_imitation")
     corrected, _ = replay_batch(data, trainer.network, config, "vtrace")  # on-policy, so this is plain GAE
@@ -130,7 +132,7 @@ def test_a_time_limit_can_be_the_end_of_everything(trainer):
     frames = trainer.rollout.frames
     assert frames.truncations.any()
     nothing_follows = frames._replace(truncation_values=np.zeros_like(frames.truncation_values))
-    finite = config.model_copy(update={"bootstrap_truncations": False})
+    finite = replace(config, bootstrap_truncations=False)
     assert rollout_batch(frames, finite).returns == pytest.approx(
         rollout_batch(nothing_follows, config).returns
     )

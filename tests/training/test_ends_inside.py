@@ -1,6 +1,7 @@
 """Wherever an episode ends, in the last row of a sample or before, the rule is the same."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_a_termination_in_the_middle_is_worth_nothing_from_then_on():
 def test_time_limits_that_count_as_ends_are_learned_from_wherever_they_are():
     network = network_that_says(10)
     sample = on_policy(network, sample_of(80, truncated=(39, 79), rewards=1))
-    finite = PLAIN.model_copy(update={"bootstrap_truncations": False})
+    finite = replace(PLAIN, bootstrap_truncations=False)
     batch, _ = replay_batch([stacked(sample)], network, finite, "vtrace")
     assert len(batch.actions) == 80
     assert batch.returns[[39, 79]] == pytest.approx([1, 1], abs=1e-5)
@@ -99,7 +100,7 @@ def test_one_sample_of_many_episodes_teaches_what_they_teach_apart(correction, b
     assert ours[1] == theirs[1]
     assert describe_replay(one, None) == describe_replay(many, None)
     # A batch that somebody stacked without cutting holds the same ticks, lane after lane.
-    config = config.model_copy(update={"advantage_normalization": False})
+    config = replace(config, advantage_normalization=False)
     uncut, _ = replay_batch([stacked(sample)], network, config, correction)
     cut, _ = replay_batch(
         [b for e in apart(sample) for b in cut_alone(e, bootstrap)], network, config, correction

@@ -4,6 +4,8 @@ import inspect
 from pathlib import Path
 
 from townlet_cli.train import train
+from townlet_core.ppo.options import options_of
+from townlet_core.training.options import TrainingOptions
 from townlet_core.training.settings import (
     TrainingSettings,
     config_yaml,
@@ -38,9 +40,9 @@ def test_the_written_configuration_reads_back_as_the_same_settings(tmp_path):
 
 def test_every_setting_is_a_flag_with_the_same_help():
     flags = {name: p.annotation for name, p in inspect.signature(train, eval_str=True).parameters.items()}
-    for name, field in TrainingSettings.model_fields.items():
+    for name, option in options_of(TrainingOptions).items():
         help_text = flags[name].__metadata__[0].help
-        assert help_text == field.description, name
+        assert help_text == option.__metadata__[0].help, name
 
 
 def test_paths_in_a_folder_are_told_from_there_and_others_stay_absolute(tmp_path, monkeypatch):

@@ -9,9 +9,10 @@ import numpy as np
 from townlet_core.errors import InputError, count
 from townlet_core.policy.output import PolicyOutput
 from townlet_core.policy.scripted import ScriptedPolicy
-from townlet_core.ppo.config import NetworkConfig, Precision
+from townlet_core.ppo.config import NetworkConfig
 from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic, act, score_actions
+from townlet_core.ppo.options import Precision
 from townlet_core.rng import DRAW_POLICY, draw_unit
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.numba_support import kernel, wrapping

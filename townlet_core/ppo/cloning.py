@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,11 @@ from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import check_batch, gradient_of, on_device, shuffled_rows, step
 
 MINIBATCH = 256  # transitions per step; small, because a few recordings have to give many steps
-PLAIN = {"advantage_normalization": False, "entropy_coef": 0.0, "value_clip": None}  # nothing of PPO's
+PLAIN: dict[str, Any] = {
+    "advantage_normalization": False,
+    "entropy_coef": 0.0,
+    "value_clip": None,
+}  # nothing of PPO's
 
 
 class CloneLoss(NamedTuple):
@@ -38,7 +43,7 @@ def clone_batch(
     batch does not fit the network.
     """
     batch = batch._replace(advantages=np.ones_like(batch.advantages))  # every action counts alike
-    config = config.model_copy(update=PLAIN)
+    config = replace(config, **PLAIN)
     check_batch(batch, network)
     data = on_device(batch, network.value_head.weight.device)
     gradient = gradient_of(network, data, config, imitate=True)

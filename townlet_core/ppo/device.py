@@ -12,7 +12,7 @@ import numpy as np
 
 from townlet_core import __version__
 from townlet_core.errors import MissingError
-from townlet_core.ppo.config import Precision
+from townlet_core.ppo.options import Precision
 
 try:
     import torch

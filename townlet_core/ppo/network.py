@@ -8,9 +8,10 @@ import numpy as np
 
 from townlet_core.errors import InputError, NotFiniteError, count
 from townlet_core.memory import require_memory
-from townlet_core.ppo.config import NetworkConfig, Precision
+from townlet_core.ppo.config import NetworkConfig
 from townlet_core.ppo.device import arithmetic, threads, to_tensor, torch
 from townlet_core.ppo.normalisers import RunningStatistics
+from townlet_core.ppo.options import Precision
 
 MASKED_LOGIT = -1e9  # finite, so that 0 · log 0 is 0 and not NaN; exp of it is exactly 0
 SCORE_ROWS = 8192  # observations per forward pass when many are scored; bounds the memory

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from townlet_core import io
 from townlet_core.errors import did_you_mean
@@ -32,10 +32,11 @@ class _Entry(NamedTuple):
 
 
 def read_config(
-    path: Path, model: type[BaseModel], sections: dict[str, list[str]]
+    path: Path, settings: TypeAdapter, options: dict[str, Any], sections: dict[str, list[str]]
 ) -> tuple[dict[str, Any], list[Mistake]]:
-    """Read a file with these sections; returns the values of the settings of `model`, and the mistakes.
+    """Read a file with these sections; returns the values of the options that it sets, and the mistakes.
 
+    settings: validates the values. options: the type of each, by name.
     Types are those of the file: '5' is not 5. A key in the wrong section, or one that is nearly a setting's
     name, is a mistake, and what it holds is looked at all the same.
     """
@@ -59,7 +60,11 @@ def read_config(
         mistakes += _read_section(section, node, root.keys[section], sections, entries)
     values = {entry.setting: entry.node.plain() for entry in entries}
     # Of a value that could not be read it would be said that it is missing, too.
-    found = [m for m in _check(model, values, entries) if m.path not in unread or "nothing" not in m.message]
+    found = [
+        m
+        for m in _check(settings, options, values, entries)
+        if m.path not in unread or "nothing" not in m.message
+    ]
     return values, sorted({*mistakes, *found})
 
 
@@ -113,15 +118,17 @@ def _as_called(key: str) -> str:
     return f"unknown key {quoted(key)}, it is called {CALLED[key]}; " if key in CALLED else ""
 
 
-def _check(model: type[BaseModel], values: dict[str, Any], entries: list[_Entry]) -> Iterator[Mistake]:
+def _check(
+    settings: TypeAdapter, options: dict[str, Any], values: dict[str, Any], entries: list[_Entry]
+) -> Iterator[Mistake]:
     """Validate every value against its setting; a setting says itself whether it may be null."""
     try:
         # JSON, because strict JSON takes a list for a tuple and text for a path, and refuses '5' for 5.
-        model.model_validate_json(json.dumps(values), strict=True)
+        settings.validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         by_setting = {entry.setting: entry for entry in entries}
         for item in error.errors(include_url=False, include_context=False):
-            place, message = explain(model, item)
+            place, message = explain(options, item)
             entry = by_setting[str(place[0])]
             node = entry.node
             for part in place[1:]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -273,7 +274,7 @@ class Trainer:
         if half == ROLLOUT_HALF:  # what recordings returned has been taken in at the start
             self.network.update_return_stats(batch.returns)
         else:  # replay_batch has scaled the advantages already
-            config = config.model_copy(update={"advantage_normalization": False})
+            config = replace(config, advantage_normalization=False)
         history = update_policy(
             self.network,
             self.optimizer,

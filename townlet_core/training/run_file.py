@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -54,7 +54,7 @@ class RunFile(BaseModel):
     scenario_sha256: str | None = None  # of what the scenario says, not of its text
     recordings_sha256: str | None = None
     settings: dict[str, dict[str, Any]] | None = None  # as in config.yaml when the run began
-    cycles: int | None = Field(None, ge=1, le=1_000_000)  # last asked for
+    cycles: Annotated[int | None, Field(ge=1, le=1_000_000)] = None  # last asked for
     command: list[str] = []
     versions: dict[str, str] = {}
     torch_threads: int | None = None
@@ -63,6 +63,9 @@ class RunFile(BaseModel):
     ended: str | None = None
     resumed: list[dict[str, Any]] = []
     warm_start: dict[str, float] | None = None
+
+
+FIELDS = get_type_hints(RunFile, include_extras=True)
 
 
 def read_run(folder: Path) -> RunFile:
@@ -80,7 +83,7 @@ def read_run(folder: Path) -> RunFile:
     try:
         return RunFile.model_validate(found)
     except ValidationError as error:
-        wrong = [explain(RunFile, item) for item in error.errors(include_url=False, include_context=False)]
+        wrong = [explain(FIELDS, item) for item in error.errors(include_url=False, include_context=False)]
         raise InputError(
             f"{path}: " + "; ".join(f"{path_text(place)}: {message}" for place, message in wrong[:MAX_SHOWN]),
             "restore it from a copy, or start a new run",

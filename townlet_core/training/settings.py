@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from townlet_core import io
 from townlet_core.errors import InputError, SettingsError, did_you_mean
-from townlet_core.ppo.config import PPOConfig
-from townlet_core.replay.limits import REPLAY_TRANSITIONS
+from townlet_core.ppo.config import STRICT, PPOConfig
+from townlet_core.ppo.options import PPOOptions, options_of
 from townlet_core.training.config_file import CALLED, read_config
+from townlet_core.training.options import TrainingOptions
 from townlet_core.training.wording import explain
 
 PREFIX = "TOWNLET_"
@@ -26,54 +29,9 @@ FILES = ("replay_manifest", "replay_sample")  # lists of paths
 PLACES = ("capture_dir", "ppo_log")  # paths
 
 
-class TrainingSettings(PPOConfig):
-    """A training run: PPO's hyperparameters and everything around them."""
-
-    scenario: str = Field("queue_conflict", description="Name of a bundled scenario, or a YAML file.")
-    source: Literal["replay", "rollout", "mixed"] = Field(
-        "mixed", description="Learn from recordings, from live towns, or from both in turn."
-    )
-    cycles: int = Field(10, ge=1, le=1_000_000, description="Training cycles; each ends with a checkpoint.")
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed of weights, towns, draws and shuffles.")
-    num_towns: int = Field(32, ge=1, le=65536, description="Towns played at once in a rollout.")
-    rollout_ticks: int | None = Field(
-        None, ge=1, le=1_000_000, description="Ticks of each rollout; by default an episode, at most 256."
-    )
-    replay_manifest: tuple[Path, ...] = Field((), description="Manifest of recordings; may be repeated.")
-    replay_sample: tuple[Path, ...] = Field((), description="One recorded NPZ; may be repeated.")
-    replay_transitions: int = Field(
-        REPLAY_TRANSITIONS, ge=1, description="Recorded transitions learned from per cycle, at most."
-    )
-    replay_correction: Literal["self_imitation", "vtrace"] = Field(
-        "self_imitation", description="How recordings, which another policy made, are learned from."
-    )
-    warm_start: Literal["none", "bc"] = Field(
-        "none", description="Before PPO, imitate the recordings (behaviour cloning), or do not."
-    )
-    warm_start_epochs: int = Field(
-        20, ge=1, le=100_000, description="Passes over the recordings in a warm start."
-    )
-    streaming: bool = Field(False, description="Read recordings when they are due, in bounded memory.")
-    capture_dir: Path | None = Field(
-        None, description="Where recordings are made if none are given; by default RUN/samples."
-    )
-    follow_links: bool = Field(False, description="Follow links out of the recordings' folder.")
-    capture_towns: int | None = Field(
-        None, ge=1, le=4096, description="Towns recorded if no recordings are given; by default a few."
-    )
-    normalise_observations: bool = Field(
-        False, description="Count features in standard deviations from their running mean."
-    )
-    normalise_returns: bool = Field(
-        False, description="Let the critic predict returns in standard deviations from their running mean."
-    )
-    hidden_size: int = Field(256, ge=1, le=8192, description="Width of the network's layers.")
-    ppo_log: Path | None = Field(None, description="Telemetry file; by default RUN/telemetry.jsonl.")
-    log_every: int = Field(1, ge=1, description="Write every n-th telemetry record.")
-    log_max_bytes: int | None = Field(None, ge=1024, description="Rotate the telemetry file at this size.")
-    keep_checkpoints: int = Field(
-        2, ge=1, le=1000, description="Newest checkpoint generations kept, beside the best."
-    )
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TrainingSettings(TrainingOptions):
+    """A training run: PPO's hyperparameters and everything around them, validated."""
 
     @property
     def uses_recordings(self) -> bool:
@@ -83,7 +41,15 @@ class TrainingSettings(PPOConfig):
     @property
     def ppo(self) -> PPOConfig:
         """The hyperparameters alone."""
-        return PPOConfig(**self.model_dump(include=set(PPOConfig.model_fields)))
+        return PPOConfig(**{name: getattr(self, name) for name in SECTIONS["ppo"]})
+
+
+SETTINGS = TypeAdapter(TrainingSettings)
+OPTIONS = options_of(TrainingOptions)
+SECTIONS = {
+    "training": [name for name in OPTIONS if name not in options_of(PPOOptions)],
+    "ppo": list(options_of(PPOOptions)),
+}
 
 
 def resolve_settings(
@@ -96,13 +62,13 @@ def resolve_settings(
     """
     variables, mistakes = _environment() if environment else ({}, [])
     mistakes = [*_wrong(flags, _flag), *mistakes, *_wrong(variables, _variable)]
-    written, found = read_config(config, TrainingSettings, SECTIONS) if config else ({}, [])
+    written, found = read_config(config, SETTINGS, OPTIONS, SECTIONS) if config else ({}, [])
     mistakes += [mistake.text(str(config)) for mistake in found]
     if mistakes:
         shown = mistakes[:MAX_MISTAKES]
         raise SettingsError("\n".join(shown), "docs/cli.md lists every setting with its range")
     merged: dict[str, Any] = {}
-    sources = dict.fromkeys(TrainingSettings.model_fields, "default")
+    sources = dict.fromkeys(OPTIONS, "default")
     for source, values in ((str(config), written), ("environment", variables), ("flag", flags)):
         merged |= values
         sources |= dict.fromkeys(values, source)
@@ -120,7 +86,7 @@ def with_absolute_paths(settings: TrainingSettings, folder: Path | None = None) 
     changes: dict[str, Any] = _each_path(settings, lambda path: base / path)
     if folder is None and io.kind_of(Path(settings.scenario)) == "file":
         changes["scenario"] = str(Path(settings.scenario).absolute())
-    return settings.model_copy(update=changes)
+    return replace(settings, **changes)
 
 
 def within(settings: TrainingSettings, folder: Path) -> TrainingSettings:
@@ -131,7 +97,7 @@ def within(settings: TrainingSettings, folder: Path) -> TrainingSettings:
         real = os.path.join(os.path.realpath(path.parent), path.name)
         return Path(os.path.relpath(real, root)) if Path(real).is_relative_to(root) else path
 
-    return settings.model_copy(update=_each_path(settings, inside))
+    return replace(settings, **_each_path(settings, inside))
 
 
 def _each_path(settings: TrainingSettings, change: Callable[[Path], Path]) -> dict[str, Any]:
@@ -161,7 +127,7 @@ def _wrong(values: dict[str, Any], spell: Callable[[str], str]) -> list[str]:
         TrainingSettings(**values)
         return []
     except ValidationError as error:
-        found = [explain(TrainingSettings, item) for item in error.errors(include_url=False)]
+        found = [explain(OPTIONS, item) for item in error.errors(include_url=False)]
         return list(dict.fromkeys(f"{spell(str(place[0]))}: {message}" for place, message in found))
 
 
@@ -175,7 +141,7 @@ def _variable(name: str) -> str:
 
 def _environment() -> tuple[dict[str, Any], list[str]]:
     """Read the variables that are settings; also says which begin like one and are none."""
-    names = {_variable(name): name for name in TrainingSettings.model_fields}
+    names = {_variable(name): name for name in OPTIONS}
     found, mistakes = {}, []
     for variable in sorted(name for name in os.environ if name.startswith(PREFIX)):
         if variable in names:
@@ -196,11 +162,5 @@ def _parse_variable(name: str, text: str) -> Any:
 
 def config_yaml(settings: TrainingSettings) -> dict[str, Any]:
     """Lay the settings out as a configuration file has them."""
-    values = settings.model_dump(mode="json")
+    values = SETTINGS.dump_python(settings, mode="json")
     return {section: {name: values[name] for name in names} for section, names in SECTIONS.items()}
-
-
-SECTIONS = {
-    "training": [name for name in TrainingSettings.model_fields if name not in PPOConfig.model_fields],
-    "ppo": list(PPOConfig.model_fields),
-}

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from townlet_core.ppo.cloning import CloneLoss, clone_batch
-from townlet_core.ppo.config import Precision
 from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic, act
+from townlet_core.ppo.options import Precision
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.rng import generator

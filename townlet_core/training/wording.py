@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
-
-from pydantic import BaseModel
 
 from townlet_core.errors import did_you_mean
 from townlet_core.scenario.type_text import child, expected, show
 from townlet_core.scenario.yaml_tree import Path
 
 
-def explain(model: type[BaseModel], item: Any) -> tuple[Path, str]:
-    """Return where pydantic found something wrong, as a path, and what: found and expected."""
-    annotation: Any = model
+def explain(fields: Mapping[str, Any], item: Any) -> tuple[Path, str]:
+    """Return where pydantic found something wrong, as a path, and what: found and expected.
+
+    fields: the annotation of each field of the model, by name.
+    """
+    annotation: Any = None
     place: list[str | int] = []
     for part in item["loc"]:
-        inner = child(annotation, part)
+        inner = child(annotation, part) if place else fields.get(part)
         if inner is None:
             break
         annotation = inner

@@ -1,0 +1,91 @@
+"""The options of PPO: name, type, default, range and help of each, stated once.
+
+Nothing here needs pydantic, so that `townlet train --help` can read the table. `PPOConfig` validates it.
+"""
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, get_type_hints
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What stands beside the type of an option: help, range, and how the command line shows it."""
+
+    help: str
+    _: KW_ONLY
+    panel: str | None = None  # of `townlet train --help`
+    flags: tuple[str, ...] = ()  # where they are not --NAME
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        """Hold the value to the range; pydantic calls this for a type that is annotated with an Option."""
+        schema = handler(source)
+        number = schema["schema"] if schema["type"] == "nullable" else schema
+        limits = {name: getattr(self, name) for name in ("gt", "ge", "lt", "le")}
+        number |= {name: limit for name, limit in limits.items() if limit is not None}
+        return schema
+
+
+PPO = partial(Option, panel="PPO")
+HiddenSize = Annotated[int, PPO("Width of the network's layers.", ge=1, le=8192)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOOptions:
+    """Hyperparameters of one PPO update, not validated."""
+
+    learning_rate: Annotated[float, PPO("Step size of Adam.", gt=0, le=1)] = 3e-4
+    clip_param: Annotated[
+        float, PPO("How far the probability ratio may move from 1 before the gain is cut.", gt=0, le=10)
+    ] = 0.2
+    value_loss_coef: Annotated[float, PPO("Weight of the value loss.", ge=0, le=100)] = 0.5
+    entropy_coef: Annotated[float, PPO("Weight of the entropy bonus.", ge=0, le=10)] = 0.01
+    num_epochs: Annotated[
+        int, PPO("Passes over each batch.", flags=("--num-epochs", "--epochs"), ge=1, le=1000)
+    ] = 4
+    num_mini_batches: Annotated[int, PPO("Gradient steps per pass over the batch.", ge=1, le=1 << 20)] = 4
+    gamma: Annotated[float, PPO("Discount per tick.", ge=0, le=1)] = 0.99
+    gae_lambda: Annotated[
+        float, PPO("Advantage estimation: 0 trusts the critic, 1 the returns.", ge=0, le=1)
+    ] = 0.95
+    bootstrap_truncations: Annotated[
+        bool, PPO("Where an episode's time is up, count on what would have followed; no: nothing follows.")
+    ] = True
+    max_grad_norm: Annotated[float, PPO("Gradients longer than this are shortened to it.", gt=0)] = 0.5
+    value_clip: Annotated[
+        float | None,
+        PPO("How far a value may move from the recorded one; null switches the clip off.", gt=0),
+    ] = 0.2
+    advantage_normalization: Annotated[
+        bool, PPO("Give the advantages of each minibatch mean 0 and standard deviation 1.")
+    ] = True
+    target_kl: Annotated[
+        float | None, PPO("End the update after an epoch whose mean KL divergence exceeds this.", gt=0)
+    ] = None
+    lr_schedule: Annotated[
+        Literal["constant", "linear"],
+        PPO("Keep the learning rate, or lower it linearly to 0 over the run."),
+    ] = "constant"
+    micro_batch: Annotated[
+        int | None,
+        PPO("Transitions per backward pass; gradients add up to the whole minibatch's.", ge=1),
+    ] = None
+    precision: Annotated[
+        Precision,
+        PPO("Arithmetic of the hidden layers while training; bf16 needs a processor that has it."),
+    ] = "fp32"
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], PPO("Where the network trains; auto takes a GPU if there is one.")
+    ] = "auto"
+
+
+def options_of(table: type) -> dict[str, Any]:
+    """Return Annotated[type, Option] of every field of a table, by name, in order."""
+    return get_type_hints(table, include_extras=True)
