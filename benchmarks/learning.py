@@ -27,13 +27,13 @@ from townlet_core.estimates import Estimate
 from townlet_core.evaluate import evaluate
 from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.ppo.checkpoint import load_checkpoint, restore_network
 from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.model import Scenario
-from townlet_core.training.loop import Reports, Trainer
-from townlet_core.training.recordings import PREFIX, open_dataset, record_script
+from townlet_core.training.loop import Reports
 from townlet_core.training.rollout import LONGEST_DEFAULT
+from townlet_core.training.session import train
 from townlet_core.training.settings import TrainingSettings
-from townlet_core.training.signals import StopRequest
 
 EVALUATION_SEED = 1000
 SB3 = "Stable-Baselines3"
@@ -93,7 +93,7 @@ PLANS = {
 }
 
 
-def train(name: str, mode: str, seed: int, episodes: int) -> Run:
+def train_and_evaluate(name: str, mode: str, seed: int, episodes: int) -> Run:
     """Train once, in a folder that is thrown away, and evaluate."""
     torch.set_num_threads(1)
     plan = PLANS[name]
@@ -126,14 +126,8 @@ def train_ours(
             rewards.append(record["baseline_reward_sum"] / steps)  # an empty place has a reward of 0
 
     with tempfile.TemporaryDirectory() as folder:
-        dataset = None
-        if settings.uses_recordings:
-            samples = Path(folder) / "samples"
-            record_script(scenario, settings, samples)
-            dataset = open_dataset(settings, (samples / f"{PREFIX}_manifest.json",))
-        trainer = Trainer(settings, Path(folder), scenario, dataset, StopRequest(), Reports(record=note))
-        trainer.run()
-    return rewards, LearnedPolicy(trainer.network)
+        run = train(settings, folder, reports=Reports(record=note)).folder
+        return rewards, LearnedPolicy(restore_network(load_checkpoint(run)))
 
 
 def find(name: str, seeds: int, episodes: int, kept: Kept, pool: ProcessPoolExecutor) -> Found:
@@ -141,7 +135,7 @@ def find(name: str, seeds: int, episodes: int, kept: Kept, pool: ProcessPoolExec
     plan = PLANS[name]
     scenario = load_scenario(plan.scenario)
     jobs = {
-        (mode, seed): pool.submit(train, name, mode, seed, episodes)
+        (mode, seed): pool.submit(train_and_evaluate, name, mode, seed, episodes)
         for mode in plan.modes
         for seed in range(seeds)
         if kept.find(name, mode, seed) is None

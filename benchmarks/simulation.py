@@ -42,7 +42,7 @@ def measure(effort: Effort) -> list[Figure]:
 
 def _peers_that_work(asks: dict[str, Ask | None]) -> dict[str, Ask]:
     """Start every peer once; one that fails is named, and missing from then on."""
-    working = {}
+    working: dict[str, Ask] = {}
     for name, (worker, environment) in PEERS.items():
         ask = asks[worker]
         if ask is None:

@@ -24,6 +24,8 @@ RECORDS = 200_000
 WRITTEN_AT_ONCE = 20_000  # records of one measurement of writing
 ROUNDS = 3  # each takes long enough by itself
 
+Work = Mapping[str, Callable[[Path], Any]]  # ours, the peer and the limit, in this order
+
 
 def measure(effort: Effort) -> list[Figure]:
     """Write a log, then measure what is done with it."""
@@ -32,9 +34,17 @@ def measure(effort: Effort) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         log, scratch = Path(folder) / "log.jsonl", Path(folder) / "scratch.jsonl"
         write(log, records)
-        check_them = {"validate": validate, "json.loads and checks": plain_checks, "orjson.loads": parse}
-        sum_them_up = {"summary": summarise, "json.loads and extremes": plain_summary, "orjson.loads": parse}
-        write_them = {
+        check_them: Work = {
+            "validate": validate,
+            "json.loads and checks": plain_checks,
+            "orjson.loads": parse,
+        }
+        sum_them_up: Work = {
+            "summary": summarise,
+            "json.loads and extremes": plain_summary,
+            "orjson.loads": parse,
+        }
+        write_them: Work = {
             "write": partial(write, count=at_once),
             "json.dumps and a flush each": partial(plain_write, count=at_once),
             "orjson.dumps and a write each": partial(bare_write, count=at_once),
@@ -46,7 +56,7 @@ def measure(effort: Effort) -> list[Figure]:
         ]
 
 
-def _figure(log: Path, records: int, work: Mapping[str, Callable[[Path], Any]], rounds: int) -> Figure:
+def _figure(log: Path, records: int, work: Work, rounds: int) -> Figure:
     """Measure ours, the peer and the limit, in this order, on one log."""
     measures = {name: partial(rate, partial(step, log), records, 0) for name, step in work.items()}
     medians = in_turn(rounds, measures)

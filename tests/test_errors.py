@@ -1,25 +1,131 @@
 """Errors carry the documented exit codes, point at the nearest word, and show any value in one short line."""
 
+import ast
+import builtins
+import copy
+import errno
+import pickle
+from pathlib import Path
+
 import pytest
 
-from townlet_core import errors
+from townlet_core import errors, io
+from townlet_core.locks import lock_folder
+
+# Class, the class of ours and of Python that it extends, exit code.
+TREE = [
+    ("CheckFailed", "TownletError", None, 1),
+    ("InputError", "TownletError", ValueError, 2),
+    ("ScenarioError", "InputError", ValueError, 2),
+    ("SettingsError", "InputError", ValueError, 2),
+    ("SampleError", "InputError", ValueError, 2),
+    ("ShapeError", "InputError", ValueError, 2),
+    ("NotFiniteError", "InputError", ValueError, 2),
+    ("MissingError", "TownletError", None, 3),
+    ("MissingFileError", "MissingError", FileNotFoundError, 3),
+    ("MissingLibraryError", "MissingError", ImportError, 3),
+    ("RunFailed", "TownletError", RuntimeError, 4),
+    ("DiskError", "TownletError", OSError, 5),
+    ("BusyError", "TownletError", BlockingIOError, 73),
+    ("Interrupted", "TownletError", None, 143),
+]
+BUILT_IN = (
+    ValueError,
+    OSError,
+    FileNotFoundError,
+    BlockingIOError,
+    ImportError,
+    RuntimeError,
+    KeyboardInterrupt,
+)
 
 
-def test_exit_codes_are_the_documented_ones():
-    codes = {
-        error.__name__: error.exit_code
-        for error in errors.TownletError.__subclasses__()
-        if error.__name__ != "Interrupted"
-    }
-    assert codes == {
-        "CheckFailed": 1,
-        "InputError": 2,
-        "MissingError": 3,
-        "RunFailed": 4,
-        "DiskError": 5,
-        "BusyError": 73,
-    }
-    assert errors.Interrupted(15, "stopped").exit_code == 143
+def example_of(name):
+    kind = getattr(errors, name)
+    return (
+        kind(15, "a.npz: odd", "look closer") if name == "Interrupted" else kind("a.npz: odd", "look closer")
+    )
+
+
+@pytest.mark.parametrize(("name", "ours", "python", "code"), TREE)
+def test_each_error_is_one_of_ours_and_one_of_pythons_with_its_exit_code(name, ours, python, code):
+    error = example_of(name)
+    assert (ours in [base.__name__ for base in type(error).__bases__], error.exit_code) == (True, code)
+    bases = {kind for kind in BUILT_IN if isinstance(error, kind)}
+    assert bases == {kind for kind in BUILT_IN if python and issubclass(python, kind)}
+
+
+def test_the_tree_lists_every_error():
+    defined = {name for name, value in vars(errors).items() if str(value).startswith("<class 'townlet_core")}
+    assert defined == {name for name, *_ in TREE} | {"TownletError", "TownletWarning"}
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+@pytest.mark.parametrize("name", [name for name, *_ in TREE])
+def test_an_error_travels_between_processes_as_it_is(name, again):
+    error = example_of(name)
+    other = again(error)
+    assert type(other) is type(error)
+    assert str(other) == str(error) == "a.npz: odd"
+    assert (other.hint, other.exit_code) == (error.hint, error.exit_code)
+
+
+def test_a_disk_error_has_the_number_and_the_file_of_the_oserror_behind_it():
+    error = io.disk_error(OSError(errno.ENOSPC, "No space left on device"), "runs/a")
+    for same in (error, pickle.loads(pickle.dumps(error))):
+        assert (same.errno, same.filename, same.strerror) == (
+            errno.ENOSPC,
+            "runs/a",
+            "No space left on device",
+        )
+        assert str(same) == "runs/a: No space left on device"
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def raised_in(body):
+    """Yield the errors of ours that these statements raise themselves, with their line."""
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                kind = getattr(errors, ast.unparse(node.exc.func), None)
+                if kind:
+                    yield kind, node.lineno
+
+
+def caught_by(handler):
+    """Return the classes a handler catches, as far as they are Python's or ours."""
+    names = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    known = (getattr(errors, ast.unparse(n), getattr(builtins, ast.unparse(n), None)) for n in names)
+    return tuple(kind for kind in known if kind)
+
+
+def lets_through(handler):
+    """Whether a handler asks for an error of ours, or raises again whatever it caught."""
+    asked = any(issubclass(kind, errors.TownletError) for kind in caught_by(handler))
+    return asked or ast.unparse(handler.body[-1]) == "raise"
+
+
+def test_no_handler_of_pythons_errors_catches_one_of_ours():
+    swallowed = []
+    for path in sorted(ROOT.glob("townlet_c*/**/*.py")):
+        for block in ast.walk(ast.parse(path.read_text())):
+            handlers = block.handlers if isinstance(block, ast.Try) else []
+            for kind, line in raised_in(block.body if handlers else []):
+                first = next((h for h in handlers if issubclass(kind, caught_by(h))), None)
+                if first and not lets_through(first):
+                    swallowed.append(f"{path.relative_to(ROOT)}:{line}")
+    assert swallowed == []
+
+
+def test_user_code_catches_what_python_would_raise(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        io.read_file(tmp_path / "nothing.json")
+    with pytest.raises(ValueError, match="not JSON"):
+        io.parse_json(b"{", "a.json")
+    with lock_folder(tmp_path), pytest.raises(OSError, match="another process"), lock_folder(tmp_path):
+        pass
 
 
 def test_a_near_miss_is_suggested_and_nonsense_is_not():

@@ -21,9 +21,9 @@ def test_a_long_list_is_sent_to_json_before_it_is_parsed(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("- &a [x, x]\n- [*a, *a]\n", "uses YAML aliases"),
+        ("- &a [x, x]\n- [*a, *a]\n", r"a\.yaml: uses YAML aliases"),
         ("- {k: 1}\n- {k: [x], k: [x]}\n", r":2:12: not YAML: a key is there twice in one block"),
-        ("- [" + "[" * 20, "nests brackets 17 deep"),
+        ("- [" + "[" * 20, r"a\.yaml: nests brackets 17 deep"),
         ("- " * 5000, "not YAML we can read"),
         ("- 0x" + "f" * 5000, "not YAML we can read"),
         ("- a\n- b: c: d\n", ":2:7: not YAML"),

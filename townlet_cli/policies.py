@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from townlet_cli.console import command, warn
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError
+from townlet_core.errors import InputError, MissingFileError
 
 if TYPE_CHECKING:
     from townlet_core.capture.rollout import Policy
@@ -67,7 +67,7 @@ def is_same_scenario(name: str, scenario: Scenario) -> bool:
 def open_network(name: str, scenario: Scenario, source: str, seed: int = 0) -> tuple[ActorCritic, str]:
     """Load a checkpoint's network, or make a `fresh` one; return it and how it is marked."""
     if name != "fresh" and io.kind_of(Path(name)) is None:
-        raise MissingError(
+        raise MissingFileError(
             f"{name}: no such checkpoint", "give `scripted`, `random`, or a run directory of `townlet train`"
         )
     from townlet_core.policy.learned import check_fits, hold_on, network_for

@@ -8,7 +8,7 @@ import typer
 
 from townlet_cli.console import count, next_step, out, print_json, safe, table, warn
 from townlet_cli.scenario_new import new, schema
-from townlet_core.errors import MissingError, ScenarioError, TownletError
+from townlet_core.errors import MissingFileError, ScenarioError, TownletError
 
 if TYPE_CHECKING:
     from townlet_core.scenario.model import Meeting, Scenario
@@ -82,7 +82,7 @@ def validate_scenarios(
         try:
             reports.append(_validate(file))
         except TownletError as error:  # this file cannot be opened; the others are still checked
-            missing += isinstance(error, MissingError)
+            missing += isinstance(error, MissingFileError)
             reports.append({"file": file, "valid": False, "mistakes": [_whole_file(error)]})
     bad = sum(not report["valid"] for report in reports)
     if json:
@@ -95,7 +95,7 @@ def validate_scenarios(
             f"{bad} of {count(len(files), 'scenario file')} not usable, {count(mistakes, 'mistake')} in all"
         )
         hint = "the keys and their ranges are in docs/scenarios.md"
-        raise (MissingError if bad == missing else ScenarioError)(message, hint)
+        raise (MissingFileError if bad == missing else ScenarioError)(message, hint)
 
 
 scenario_app.command()(new)

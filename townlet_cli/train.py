@@ -53,7 +53,8 @@ def train(
     from townlet_core.training.settings import resolve_settings
 
     settings, sources = resolve_settings(given, config)
-    _report(begin(settings, sources, output, force, _reports(), _voice()), as_json)
+    session = begin(settings, output, force=force, sources=sources, reports=_reports(), voice=_voice())
+    _report(session, as_json)
 
 
 def _resume(folder: Path, given: dict[str, Any], own: list[str], as_json: bool) -> None:
@@ -66,7 +67,7 @@ def _resume(folder: Path, given: dict[str, Any], own: list[str], as_json: bool) 
             f"--resume continues a run as it was; it takes only --cycles, not {', '.join(others)}",
             "start a new run for new settings",
         )
-    _report(go_on(folder, given.get("cycles"), _reports(), _voice()), as_json)
+    _report(go_on(folder, given.get("cycles"), reports=_reports(), voice=_voice()), as_json)
 
 
 def _reports() -> Reports:

@@ -1,8 +1,9 @@
-"""Every error a user can cause or meet, each with its exit code (docs/cli.md)."""
+"""Errors that users cause or meet: exit codes (docs/cli.md) and Python base classes (docs/python.md)."""
 
 from __future__ import annotations
 
 import difflib
+import os
 from itertools import islice
 
 MAX_SHOWN = 80  # characters of a value, and of a word compared with known ones
@@ -24,6 +25,9 @@ class TownletError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    def __str__(self) -> str:  # not OSError's, which writes errno and file name around it
+        return str(self.args[0])
+
 
 class CheckFailed(TownletError):
     """A check ran to its end and found problems."""
@@ -31,7 +35,7 @@ class CheckFailed(TownletError):
     exit_code = 1
 
 
-class InputError(TownletError):
+class InputError(TownletError, ValueError):
     """A flag, a configuration, or the content of a file is not usable."""
 
     exit_code = 2
@@ -54,39 +58,63 @@ class ShapeError(InputError):
 
 
 class NotFiniteError(InputError):
-    """A network's output is NaN or infinite: its weights or what it saw are."""
+    """A network's output is NaN or infinite: its weights or its input are."""
 
 
 class MissingError(TownletError):
-    """Something needed is not there: a file, a folder, a library."""
+    """Something required is missing: a file, a library, a GPU."""
 
     exit_code = 3
 
 
-class RunFailed(TownletError):
+class MissingFileError(MissingError, FileNotFoundError):
+    """A file or folder does not exist."""
+
+
+class MissingLibraryError(MissingError, ImportError):
+    """A library is not installed, or its version is too old."""
+
+
+class RunFailed(TownletError, RuntimeError):
     """A training run ended in a known way, such as numbers that are no longer finite."""
 
     exit_code = 4
 
 
-class DiskError(TownletError):
-    """The disk refused: no space, no permission, or an I/O error."""
+class DiskError(TownletError, OSError):
+    """The disk refused: no space, no permission, or an I/O error. `errno` and `filename` as in OSError."""
 
     exit_code = 5
 
+    def __init__(
+        self, message: str, hint: str = "", number: int | None = None, filename: str | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.errno, self.filename = number, filename
+        self.strerror = os.strerror(number) if number else message
 
-class BusyError(TownletError):
+    def __reduce__(self) -> tuple[type[DiskError], tuple[object, ...]]:
+        return type(self), (str(self), self.hint, self.errno, self.filename)
+
+
+class BusyError(TownletError, BlockingIOError):
     """Another process is writing there."""
 
     exit_code = 73
 
 
 class Interrupted(TownletError):
-    """A signal asked us to stop, and everything worth keeping was saved."""
+    """A signal asked us to stop, and everything worth keeping was saved.
+
+    It is no KeyboardInterrupt: SIGTERM and SIGHUP raise it, too, and it says how to resume.
+    """
 
     def __init__(self, signal_number: int, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.exit_code = 128 + signal_number
+
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[object, ...]]:
+        return type(self), (self.exit_code - 128, str(self), self.hint)
 
 
 class TownletWarning(UserWarning):

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import orjson
 
-from townlet_core.errors import DISK_HINT, DiskError, InputError, MissingError
+from townlet_core.errors import DISK_HINT, DiskError, InputError, MissingFileError
 
 MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some kB
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -113,7 +113,7 @@ def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     kind = kind_of(path)
     if kind is None:
         refuse_address(path)
-        raise MissingError(f"{path}: no such file")
+        raise MissingFileError(f"{path}: no such file")
     if kind != "file":
         raise InputError(f"{path}: is a folder or a device, expected a file")
     try:
@@ -123,7 +123,7 @@ def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
             raise InputError(f"{path}: more than {max_bytes:,} bytes, which is the limit here")
         return data
     except FileNotFoundError as error:
-        raise MissingError(f"{path}: no such file") from error
+        raise MissingFileError(f"{path}: no such file") from error
     except OSError as error:
         raise disk_error(error, path) from error
 
@@ -177,7 +177,7 @@ def file_digest(path: Path) -> dict[str, str | int]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return {"sha256": digest, "bytes": file.tell()}
     except FileNotFoundError as error:
-        raise MissingError(f"{path}: no such file") from error
+        raise MissingFileError(f"{path}: no such file") from error
     except OSError as error:
         raise disk_error(error, path) from error
 
@@ -329,4 +329,4 @@ def rename_file(path: Path, free: Path) -> None:
 
 def disk_error(error: OSError, path: Path | str) -> DiskError:
     """Turn an OSError into one sentence and the next move."""
-    return DiskError(f"{path}: {error.strerror or error}", DISK_HINT)
+    return DiskError(f"{path}: {error.strerror or error}", DISK_HINT, error.errno, str(path))

@@ -57,12 +57,14 @@ def _open_lock(path: Path, busy: str, goes_with_holder: bool = False) -> int:
             holder = f"pid {os.getpid()}: {' '.join(sys.argv)}"[:4000]
             io.write_all(descriptor, holder.encode(errors="backslashreplace"))
         except BaseException as error:
-            if goes_with_holder and isinstance(error, OSError):
+            if goes_with_holder and isinstance(error, OSError) and not isinstance(error, BusyError):
                 with contextlib.suppress(OSError):
                     path.unlink()
             os.close(descriptor)
             raise
         return descriptor
+    except BusyError:  # an OSError as well
+        raise
     except OSError as error:
         refusal = io.disk_error(error, path)
         if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):

@@ -44,6 +44,8 @@ def read_yaml(path: Path) -> Any:
     except YAMLError as error:
         said = getattr(error, "problem", None) or error
         raise InputError(f"{path}{_place(error)}: not YAML: {_one_line(said)}") from error
+    except InputError:  # a ValueError as well
+        raise
     # Dates and numbers that are none; endless nesting; keys that are no text.
     except (ValueError, RecursionError, TypeError) as error:
         raise InputError(f"{path}: not YAML we can read: {_one_line(error)}") from error

@@ -25,7 +25,7 @@ class Arrays:
 
     def __init__(self, worlds: int, shape: tuple[int, ...], kind: type) -> None:
         agents = worlds * AGENTS
-        self.observations = np.zeros((agents, *shape), kind)
+        self.observations: np.ndarray = np.zeros((agents, *shape), kind)
         self.actions = np.zeros(agents, np.int32)
         self.rewards = np.zeros(agents, np.float32)
         self.terminals = np.zeros(agents, np.uint8)

@@ -171,7 +171,7 @@ def object_pairs(fast: Towns, b: int, town: ReferenceTown) -> Iterator[tuple]:
 
 
 def facts_of_object(town: ReferenceTown, thing: Thing) -> dict[str, object]:
-    facts = {
+    facts: dict[str, object] = {
         "user": thing.user.index if thing.user else -1,
         "holder": thing.holder.index if thing.holder else -1,
         "line_length": len(thing.line),

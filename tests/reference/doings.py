@@ -37,6 +37,7 @@ def queues(town: ReferenceTown, chosen: list[int], in_order: list[Agent]) -> Non
     for agent in in_order:
         if chosen[agent.index] == REQUEST:
             thing = town.to_join(agent)
+            assert thing is not None  # else the request was impossible
             agent.ticks_waited = 0
             join(town, agent, thing)
     for thing in town.objects:
@@ -163,7 +164,7 @@ def share_meal(town: ReferenceTown, thing: Thing, agent: Agent) -> None:
     agent.last_meal = town.tick
     for other in town.here():
         near = max(abs(other.x - agent.x), abs(other.y - agent.y)) <= rules.meal_radius
-        eats = other.role == USING and other.thing.kind.is_meal
+        eats = other.role == USING and other.taken.kind.is_meal
         ate = other.last_meal is not None and town.tick - other.last_meal <= rules.meal_memory_ticks
         if other is not agent and near and (eats or ate):
             town.emit("shared_meal", object=thing, actor=agent, rival=other)

@@ -93,7 +93,7 @@ class Watch:
         b, o = (objects["user"] != NOBODY).nonzero()
         user = objects["user"][b, o]
         progress_before = np.where(user == before["user"][b, o], self.agents["progress"][b, user], 0)
-        somebody_fainted = state.agents["terminated"].any(axis=1)[:, None]
+        somebody_fainted = state.agents["terminated"].any(axis=1, keepdims=True)
         return {
             "a use goes on": state.agents["progress"][b, user] == progress_before + 1,
             "a holder is not idle for long": (objects["holder"] == NOBODY)

@@ -134,7 +134,7 @@ def reward(town: ReferenceTown, agent: Agent) -> None:
     terms["wages"] = pay.wages * agent.earned
     if agent.came_on_time:
         terms["punctuality"] = pay.punctuality_bonus
-    if agent.late_now:
+    if agent.late_now and agent.job:
         terms["punctuality"] = -(pay.lateness * agent.job.lateness_penalty)
     terms["satisfaction"] = pay.satisfaction * agent.gained
     terms["deficit"] = (

@@ -60,7 +60,7 @@ class Agent:
     agreed_price: float = 0.0  # of what it uses
     cooldown_until: dict[int, int] = field(default_factory=dict)  # object → first tick without
     last_meal: int | None = None  # tick
-    faint_tick: int | None = None
+    faint_tick: int = -1  # of who is gone
     # Employment
     shift_state: str = "pre"
     in_shift: bool = False
@@ -86,6 +86,12 @@ class Agent:
     terms: dict[str, float] = field(default_factory=dict)
     terminated: bool = False
     truncated: bool = False
+
+    @property
+    def taken(self) -> Thing:
+        """What it waits for, holds or uses; for agents that are not FREE."""
+        assert self.thing is not None
+        return self.thing
 
 
 @dataclass(eq=False)

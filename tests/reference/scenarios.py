@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any, Literal
 
 from townlet_core.scenario.model import (
     BUILT_IN_KINDS,
@@ -30,7 +31,11 @@ from townlet_core.scenario.rules import (
 )
 from townlet_core.vocab import UTILITIES
 
-COMPLETIONS = ("affordance_complete", "shower_complete", "sleep_complete")
+COMPLETIONS: tuple[Literal["affordance_complete", "shower_complete", "sleep_complete"], ...] = (
+    "affordance_complete",
+    "shower_complete",
+    "sleep_complete",
+)
 
 
 def random_scenario(seed: int) -> Scenario:
@@ -47,6 +52,9 @@ def random_scenario(seed: int) -> Scenario:
     jobs = random_jobs(chance, {**BUILT_IN_KINDS, **kinds}, objects, day)
     seats = min(chance.choice((3, 6, 12)), len(tiles) - 1)
     agents = [random_agent(chance, n, tiles.pop(), list(jobs)) for n in range(chance.randint(1, seats))]
+    outages, spikes, meetings = random_perturbations(
+        chance, list({**BUILT_IN_KINDS, **kinds}), objects, agents, tiles
+    )
     return Scenario(
         name=f"random-{seed}",
         ticks=chance.randint(5, 60),
@@ -55,7 +63,9 @@ def random_scenario(seed: int) -> Scenario:
         objects=objects,
         jobs=jobs,
         agents=agents,
-        **random_perturbations(chance, list({**BUILT_IN_KINDS, **kinds}), objects, agents, tiles),
+        outages=outages,
+        price_spikes=spikes,
+        meetings=meetings,
         rules=random_rules(chance, day),
         rewards=random_rewards(chance),
     )
@@ -148,10 +158,11 @@ def random_perturbations(
     objects: list[ObjectSpec],
     agents: list[AgentSpec],
     free_tiles: list[tuple[int, int]],
-) -> dict[str, list]:
+) -> tuple[list[Outage], list[PriceSpike], list[Meeting]]:
     """Describe outages, price spikes and meetings, none or several of each, some left to chance."""
     ids, places = [agent.id for agent in agents], [thing.id for thing in objects] + free_tiles
-    cut_off = [{"kind": kind} for kind in kinds] + [{"utility": utility} for utility in UTILITIES * 3]
+    cut_off: list[dict[str, Any]] = [{"kind": kind} for kind in kinds]
+    cut_off += [{"utility": utility} for utility in UTILITIES * 3]
     outages = [Outage(**chance.choice(cut_off), **when) for when in random_times(chance)]
     spikes = [
         PriceSpike(kind=chance.choice(kinds), factor=chance.choice((0.0, 3.0, 5 * chance.random())), **when)
@@ -166,7 +177,7 @@ def random_perturbations(
         )
         for when in random_times(chance)
     ]
-    return {"outages": outages, "price_spikes": spikes, "meetings": meetings}
+    return outages, spikes, meetings
 
 
 def random_times(chance: Random) -> list[dict]:

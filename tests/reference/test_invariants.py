@@ -7,6 +7,7 @@ from reference.invariants import Watch
 
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
+from townlet_core.scenario.rules import Rules
 from townlet_core.simulation.towns import Towns
 
 ALL = slice(None)
@@ -67,7 +68,7 @@ def quarrel() -> tuple[Towns, Watch]:
     return towns, watch
 
 
-def few_rivals(rules):
+def few_rivals(rules: Rules) -> Rules:
     return rules.model_copy(update={"rivalry": rules.rivalry.model_copy(update={"max_edges": 2})})
 
 

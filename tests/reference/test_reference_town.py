@@ -72,7 +72,7 @@ def types(town: ReferenceTown) -> list[str]:
 
 def test_python_integers_draw_what_the_compiled_generator_draws() -> None:
     key = mix(mix(mix(0, 7), 3), 2)
-    assert key == int(town_key(7, 3, 2))
+    assert key == int(town_key(np.uint64(7), 3, 2))
     assert mix(mix(mix(key, 11), 5), 4) == int(draw_bits(np.uint64(key), 11, 5, 4))
 
 
@@ -95,6 +95,7 @@ def test_the_loser_of_a_race_for_a_free_bath_quarrels_with_the_winner() -> None:
     town = bath_town()
     town.step([REQUEST, REQUEST])
     winner, loser = town.objects[0].holder, town.objects[0].line[0]
+    assert winner is not None
     (event,) = town.events
     assert (event["reason"], event["actor"], event["rival"]) == ("contention", loser.index, winner.index)
     assert event["intensity"] == 1.0  # boost 1, nobody waits beyond the first
@@ -180,14 +181,14 @@ def test_a_missing_worker_is_late_then_absent_and_can_be_covered() -> None:
     assert town.trust == {(0, 1): 0.15 + 0.1}
 
 
-def perturbed(town: ReferenceTown, **perturbations: list) -> ReferenceTown:
-    return ReferenceTown(town.scenario.model_copy(update=perturbations), seed=1, town=0)
+def changed(town: ReferenceTown, **changes: object) -> ReferenceTown:
+    return ReferenceTown(town.scenario.model_copy(update=changes), seed=1, town=0)
 
 
 def test_what_needs_water_cannot_be_started_while_there_is_none() -> None:
     wet = {"bath": BATH.model_copy(update={"utility": "water"})}
     outage = Outage(utility="water", start_tick=1, duration_ticks=2)
-    town = perturbed(bath_town(agents=1), kinds=wet, outages=[outage])
+    town = changed(bath_town(agents=1), kinds=wet, outages=[outage])
     town.step([REQUEST])  # tick 0: joins, is offered the bath
     for tick in (1, 2):
         assert not town.agents[0].legal[START]
@@ -198,7 +199,7 @@ def test_what_needs_water_cannot_be_started_while_there_is_none() -> None:
 
 def test_who_starts_during_a_price_spike_pays_its_price_at_the_end() -> None:
     spike = PriceSpike(kind="bath", factor=3.0, start_tick=0, duration_ticks=2)
-    town = perturbed(bath_town(agents=1), price_spikes=[spike])
+    town = changed(bath_town(agents=1), price_spikes=[spike])
     town.step([REQUEST])
     town.step([START])  # tick 1, the last of the spike: .75 instead of .25
     town.step([WAIT])  # tick 2: complete
@@ -208,7 +209,7 @@ def test_who_starts_during_a_price_spike_pays_its_price_at_the_end() -> None:
 
 def test_who_cannot_pay_the_price_of_today_cannot_ask() -> None:
     spike = PriceSpike(kind="bath", factor=5.0, start_tick=1, duration_ticks=1)
-    town = perturbed(bath_town(agents=1), price_spikes=[spike])
+    town = changed(bath_town(agents=1), price_spikes=[spike])
     assert town.agents[0].legal[REQUEST]
     town.step([WAIT])
     assert not town.agents[0].legal[REQUEST]  # 1.25 for one who has 1
@@ -218,7 +219,7 @@ def test_who_cannot_pay_the_price_of_today_cannot_ask() -> None:
 
 def test_those_who_meet_attend_once_and_each_pair_is_introduced_once() -> None:
     meeting = Meeting(place="bath", radius=1, start_tick=1, duration_ticks=9, agents=["agent0", "agent2"])
-    town = perturbed(bath_town(agents=3), meetings=[meeting])
+    town = changed(bath_town(agents=3), meetings=[meeting])
     seen = []
     for _ in range(4):
         town.step([WAIT, WAIT, WAIT])
@@ -229,7 +230,7 @@ def test_those_who_meet_attend_once_and_each_pair_is_introduced_once() -> None:
 
 def test_a_start_left_to_chance_differs_from_episode_to_episode_and_stays_in_its_range() -> None:
     outage = Outage(kind="bath", start_tick=(3, 6), duration_ticks=1, probability=0.5)
-    town = perturbed(bath_town(agents=1), outages=[outage])
+    town = changed(bath_town(agents=1), outages=[outage])
     starts = []
     for _ in range(200):
         starts += [start for _, start in town.outages]
@@ -240,7 +241,7 @@ def test_a_start_left_to_chance_differs_from_episode_to_episode_and_stays_in_its
 
 def test_who_comes_into_a_running_shift_has_the_usual_grace() -> None:
     rules = shift_town().scenario.rules.model_copy(update={"day_start_tick": 7})
-    town = perturbed(shift_town(), rules=rules)  # the shift began at 2, five ticks ago
+    town = changed(shift_town(), rules=rules)  # the shift began at 2, five ticks ago
     seen = []
     for actions in ([REQUEST, WAIT], [START, WAIT]):
         town.step(actions)

@@ -120,9 +120,14 @@ class ReferenceTown:
         return price
 
     def emit(
-        self, type: str, *, object: Thing | None = None, actor: Agent | None = None, **fields: object
+        self,
+        type: str,
+        *,
+        object: Thing | None = None,
+        actor: Agent | None = None,
+        rival: Agent | None = None,
+        **fields: str | float,
     ) -> None:
-        rival = fields.pop("rival", None)
         self.events.append(
             {
                 "tick": self.tick,
@@ -153,15 +158,14 @@ class ReferenceTown:
 
     def leave(self, agent: Agent, politely: bool) -> None:
         """Have the agent out of line, offer or use. Politely: it may have handed the object over."""
-        thing = agent.thing
         if agent.role == WAITING:
-            thing.line.remove(agent)
+            agent.taken.line.remove(agent)
         elif agent.role == HOLDING:
-            thing.holder = None
+            agent.taken.holder = None
         elif agent.role == USING:
-            thing.user = None
+            agent.taken.user = None
         if agent.role in (HOLDING, USING):
-            thing.left_by = agent if politely else None
+            agent.taken.left_by = agent if politely else None
         agent.role, agent.thing, agent.ticks_waited, agent.progress = FREE, None, 0, 0
 
     def is_on_shift(self, agent: Agent) -> bool:
@@ -207,7 +211,7 @@ class ReferenceTown:
         if action == REQUEST:
             return agent.role == FREE and self.to_join(agent) is not None
         if action == START:
-            return agent.role == HOLDING and self.may_start(agent, agent.thing)
+            return agent.role == HOLDING and self.may_start(agent, agent.taken)
         if action == RELEASE:
             return agent.role != FREE
         return agent.role != USING and any(self.agents_around(agent))
@@ -273,8 +277,11 @@ class ReferenceTown:
 
     def gathering(self, meeting: Meeting, start: int) -> Gathering:
         names = [thing.id for thing in self.scenario.objects]
-        thing = self.objects[names.index(meeting.place)] if isinstance(meeting.place, str) else None
-        place = (thing.x, thing.y) if thing else meeting.place
+        if isinstance(meeting.place, str):
+            thing = self.objects[names.index(meeting.place)]
+            place = (thing.x, thing.y)
+        else:
+            thing, place = None, meeting.place
         return Gathering(meeting, thing, place, start, walking_distances(place, self.floor))
 
     def announce(self) -> None:

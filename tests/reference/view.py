@@ -108,7 +108,7 @@ def state(town: ReferenceTown, agent: Agent) -> dict[str, float]:
     remaining = max([0] + [until - town.tick for until in agent.cooldown_until.values()])
     seen = {
         "in_queue": float(waits),
-        "queue_position": 1 / (1 + agent.thing.line.index(agent)) if waits else 0.0,
+        "queue_position": 1 / (1 + agent.taken.line.index(agent)) if waits else 0.0,
         "holds_reservation": float(agent.role == HOLDING),
         "using_progress": using_progress(agent) if agent.role == USING else 0.0,
         "cooldown_left": remaining / cooldown if cooldown else 0.0,
@@ -118,18 +118,20 @@ def state(town: ReferenceTown, agent: Agent) -> dict[str, float]:
         seen[name] = float(agent.last_action == action)
     job, workplace = agent.job, agent.workplace
     distance = workplace.steps.get((agent.x, agent.y), 0) if workplace else 0
-    seen["work_step_x"], seen["work_step_y"] = step_towards(agent, workplace) if distance else (0.0, 0.0)
+    step = step_towards(agent, workplace) if workplace and distance else (0.0, 0.0)
+    seen["work_step_x"], seen["work_step_y"] = step
     seen["work_distance"] = distance / (distance + 8)
     day = town.rules.ticks_per_day
-    away = job and not town.is_on_shift(agent)
-    seen["ticks_to_shift"] = ((job.start_tick - town.time_of_day) % day) / day if away else 0.0
+    seen["ticks_to_shift"] = 0.0
+    if job and not town.is_on_shift(agent):
+        seen["ticks_to_shift"] = ((job.start_tick - town.time_of_day) % day) / day
     return seen
 
 
 def using_progress(agent: Agent) -> float:
-    if agent.thing.kind.is_work:
+    if agent.taken.kind.is_work and agent.job:
         return min(agent.progress / (agent.job.end_tick - agent.job.start_tick), 1.0)
-    return agent.progress / agent.thing.kind.duration_ticks
+    return agent.progress / agent.taken.kind.duration_ticks
 
 
 def step_towards(agent: Agent, thing: Thing) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """A log is all of its segments: compressed, linked to, or missing, which is told."""
 
+import errno
 import gzip
 import os
 import shutil
@@ -7,7 +8,7 @@ import shutil
 import orjson
 import pytest
 
-from townlet_core.errors import InputError
+from townlet_core.errors import DiskError, InputError
 from townlet_core.telemetry import reader
 from townlet_core.telemetry.reader import read_lines, read_records
 from townlet_core.telemetry.segments import closed_segments, find_log, log_name, segment_gaps
@@ -189,6 +190,21 @@ def test_a_resumed_run_cuts_a_compressed_segment(log, make_record, tmp_path):
     assert b"".join(line.text for line in read_lines(log)) == straight
     assert sorted(os.listdir(tmp_path)) == ["log", "log.1", "log.2", "log.3"]
     assert problems(log) == []
+
+
+def test_a_compressed_segment_that_cannot_be_cut_is_told_by_the_name_of_the_file_that_failed(
+    log, monkeypatch
+):
+    compress(log.with_name("log.3"))
+
+    def refuse(*names):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with TelemetryWriter(log, max_records=2) as writer:
+        monkeypatch.setattr(os, "replace", refuse)
+        with pytest.raises(DiskError) as refused:
+            writer.truncate_to(5)
+    assert str(refused.value) == f"{log.with_name('log.3')}: No space left on device"
 
 
 def test_a_resumed_run_does_not_lose_what_it_cannot_read(log):

@@ -5,7 +5,10 @@ from pathlib import Path
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.scenario.load import load_scenario
 from townlet_core.training.loop import Reports, Trained, Trainer
-from townlet_core.training.recordings import PREFIX, open_dataset, record_script
+from townlet_core.training.origin import read_text
+from townlet_core.training.run_directory import is_run
+from townlet_core.training.run_file import begin_run
+from townlet_core.training.session import Voice, prepare_trainer, train
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
 
@@ -28,19 +31,17 @@ def settings_of(**changes) -> TrainingSettings:
 def trainer_of(
     folder: Path, settings: TrainingSettings, stop=None, reports: Reports | None = None, resume: bool = False
 ) -> Trainer:
-    """Build a trainer as the command does, or resume one from its folder."""
+    """Begin a run, if there is none, and return its trainer, for tests that look into it or stop it."""
     scenario = None if settings.replay_manifest else load_scenario(settings.scenario)
-    manifests = settings.replay_manifest
-    if settings.uses_recordings and not manifests:
-        manifests = (folder / "samples" / f"{PREFIX}_manifest.json",)
-        if not manifests[0].exists():
-            record_script(scenario, settings, folder / "samples")
-    dataset = open_dataset(settings, manifests) if settings.uses_recordings else None
-    trainer = Trainer(settings, folder, scenario, dataset, stop or StopRequest(), reports or Reports())
+    if not is_run(folder):
+        begin_run(folder, settings, {}, scenario, read_text(settings.scenario) if scenario else None)
+    trainer = prepare_trainer(
+        settings, folder, scenario, None, stop or StopRequest(), reports or Reports(), Voice()
+    )
     if resume:
         trainer.resume(load_checkpoint(folder))
     return trainer
 
 
 def run_small(folder: Path, **changes) -> Trained:
-    return trainer_of(folder, settings_of(**changes)).run()
+    return train(settings_of(**changes), folder).result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from townlet_core.envs.libraries import check_version
-from townlet_core.errors import MissingError
+from townlet_core.errors import MissingLibraryError
 
 try:
     import gymnasium
@@ -12,7 +12,7 @@ try:
     for library in (gymnasium, pettingzoo):
         check_version(library, "townlet_core.envs")
 except ModuleNotFoundError as error:
-    raise MissingError(
+    raise MissingLibraryError(
         f"{error.name} is not installed, and townlet_core.envs needs it", "pip install gymnasium pettingzoo"
     ) from error
 

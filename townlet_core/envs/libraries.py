@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from types import ModuleType
 
-from townlet_core.errors import MissingError
+from townlet_core.errors import MissingLibraryError
 
 LEAST = {"gymnasium": "1.1", "pettingzoo": "1.24.3", "stable_baselines3": "2.6"}
 
 
 def check_version(library: ModuleType, needed_by: str) -> None:
-    """Raise MissingError for a version that is too old, with the command that renews it."""
+    """Raise MissingLibraryError for a version that is too old, with the command that renews it."""
     name, least = library.__name__, LEAST[library.__name__]
     if _numbers(library.__version__) < _numbers(least):
-        raise MissingError(
+        raise MissingLibraryError(
             f"{name} {library.__version__} is installed, and {needed_by} needs {least} or newer",
             f"pip install --upgrade '{name.replace('_', '-')}>={least}'",
         )

@@ -16,7 +16,7 @@ from townlet_core.envs.libraries import check_version
 from townlet_core.envs.order import ResetFirst, check_begun
 from townlet_core.envs.spaces import flat
 from townlet_core.envs.vector import Sight, TownVectorEnv
-from townlet_core.errors import InputError, MissingError
+from townlet_core.errors import InputError, MissingLibraryError
 from townlet_core.policy.output import PolicyOutput
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Observations, Towns
@@ -29,7 +29,7 @@ try:
     from stable_baselines3.common.vec_env import VecEnv
 except ModuleNotFoundError as error:
     library = (error.name or "").partition(".")[0]
-    raise MissingError(
+    raise MissingLibraryError(
         f"{library} is not installed, and townlet_core.envs.stable_baselines3 needs it",
         "pip install stable-baselines3",
     ) from error

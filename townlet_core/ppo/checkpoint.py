@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError, count, shown
+from townlet_core.errors import InputError, MissingError, MissingFileError, count, shown
 from townlet_core.ppo.config import MAX_PARAMETERS, NetworkConfig
 from townlet_core.ppo.device import torch, versions
 from townlet_core.ppo.network import ActorCritic, tensor_shapes
@@ -201,7 +201,7 @@ def load_named(pointer_path: Path, max_bytes: int) -> Checkpoint:
                 warnings=[*dict.fromkeys(warnings), f"{checkpoints}: using generation {name} instead"]
             )
     if len(warnings) == 1 and not io.kind_of(pointer_path):
-        raise MissingError(f"{checkpoints}: no checkpoint here", HINT)
+        raise MissingFileError(f"{checkpoints}: no checkpoint here", HINT)
     raise InputError(f"{checkpoints}: no generation is whole: " + "; ".join(dict.fromkeys(warnings)), HINT)
 
 
@@ -247,7 +247,7 @@ def read_unverified(folder: Path, max_bytes: int) -> Checkpoint:
 def decode_contents(folder: Path, contents: dict[str, bytes], warnings: list[str]) -> Checkpoint:
     for name in (MODEL, STATE):
         if name not in contents:
-            raise MissingError(f"{folder / name}: no such file, and a checkpoint needs it", HINT)
+            raise MissingFileError(f"{folder / name}: no such file, and a checkpoint needs it", HINT)
     about = parse_state(contents[STATE], folder / STATE)
     optimizer = contents.get(OPTIMIZER)
     return Checkpoint(

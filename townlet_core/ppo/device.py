@@ -11,13 +11,13 @@ import numba
 import numpy as np
 
 from townlet_core import __version__
-from townlet_core.errors import MissingError
+from townlet_core.errors import MissingError, MissingLibraryError
 from townlet_core.ppo.options import Precision
 
 try:
     import torch
 except ModuleNotFoundError as error:
-    raise MissingError("torch is not installed, and learning needs it", "pip install torch") from error
+    raise MissingLibraryError("torch is not installed, and learning needs it", "pip install torch") from error
 
 # A forked process has none of its parent's threads, and torch would wait for them.
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

@@ -88,6 +88,8 @@ def refuse_other_globals(data: bytes, name: str) -> None:
             for code, argument, _ in pickletools.genops(archive.read(entry)):
                 if code.name == "STACK_GLOBAL" or (code.name == "GLOBAL" and argument not in NEEDED_GLOBALS):
                     raise InputError(f"{name}: holds more than tensors and plain values, and is not loaded")
+        except InputError:  # a ValueError as well
+            raise
         except (ValueError, IndexError, OverflowError, zipfile.BadZipFile, EOFError, struct.error) as error:
             raise InputError(f"{name}: damaged: {first_line(error)}") from error
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError, did_you_mean, shown
+from townlet_core.errors import InputError, MissingFileError, did_you_mean, shown
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.vocab import CONFLICT_REASONS, EVENTS
 
@@ -33,7 +33,7 @@ def load_events(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[dic
     """
     path = Path(path)
     if io.kind_of(path) != "file":
-        raise MissingError(f"{path}: no such file")
+        raise MissingFileError(f"{path}: no such file")
     try:
         with open(path, "rb") as file:
             number = 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError, SampleError, shown
+from townlet_core.errors import InputError, MissingFileError, SampleError, shown
 from townlet_core.plain_yaml import read_yaml
 from townlet_core.replay.folder import (
     FOLLOW,
@@ -114,7 +114,7 @@ def sample_or_manifest(path: Path) -> Path:
     path = Path(path)
     kind = io.kind_of(path)
     if kind is None:
-        raise MissingError(f"{path}: no such file or folder")
+        raise MissingFileError(f"{path}: no such file or folder")
     if kind == "folder":
         return _only_manifest(path)
     if path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")):

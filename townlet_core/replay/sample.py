@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError, SampleError, shown
+from townlet_core.errors import InputError, MissingFileError, SampleError, shown
 from townlet_core.replay.checks import check_sample
 from townlet_core.replay.format import ARRAYS, TRAINING_ARRAYS, Finding, problems, warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
@@ -194,7 +194,7 @@ def file_identity(path: Path) -> tuple[int, int, int]:
     try:
         status = os.stat(path)
     except FileNotFoundError as error:
-        raise MissingError(f"{path}: no such file") from error
+        raise MissingFileError(f"{path}: no such file") from error
     except OSError as error:
         raise io.disk_error(error, path) from error
     return status.st_ino, status.st_size, status.st_mtime_ns

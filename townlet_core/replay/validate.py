@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import MissingError, TownletError, count
+from townlet_core.errors import MissingFileError, TownletError, count
 from townlet_core.replay.compatibility import Agreement, check_conflict_features
 from townlet_core.replay.events import load_events
 from townlet_core.replay.folder import (
@@ -90,7 +90,7 @@ def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training:
     path = Path(path)
     kind = io.kind_of(path)
     if kind is None:
-        raise MissingError(f"{path}: no such file or folder")
+        raise MissingFileError(f"{path}: no such file or folder")
     report = Report()
     if kind == "folder":
         _validate_folder(path, report, limits, for_training)

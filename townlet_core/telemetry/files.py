@@ -94,7 +94,8 @@ def _cut(file: Path, keep: int, may_go: bool) -> None:
         io.truncate(file, keep)
     else:
         with open_to_read(file) as compressed:
-            io.write_file(plain, compressed.read(keep))
+            data = compressed.read(keep)
+        io.write_file(plain, data)
     for ending in (GZIP, *UNREAD) if may_go else ():
         io.remove(plain.with_name(plain.name + ending))
 

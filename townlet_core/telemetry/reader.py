@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError
+from townlet_core.errors import InputError, MissingFileError
 from townlet_core.telemetry.continuity import Continuity
 from townlet_core.telemetry.records import MAX_LINE_BYTES, Record, parse_record
 from townlet_core.telemetry.segments import (
@@ -217,7 +217,9 @@ class _OpenStream(_OpenSegment):
             super().__init__(path, FileIO(again))
         except OSError as error:
             if error.errno == errno.EBADF:
-                raise MissingError(f"{path}: nothing is open there", "give a log, or pipe one in") from error
+                raise MissingFileError(
+                    f"{path}: nothing is open there", "give a log, or pipe one in"
+                ) from error
             raise io.disk_error(error, path) from error
         self.wait = wait
         self.unbroken = 0  # bytes since the last line end

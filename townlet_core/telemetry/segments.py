@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingError
+from townlet_core.errors import InputError, MissingFileError
 from townlet_core.plain_yaml import read_yaml
 
 GZIP = ".gz"
@@ -65,7 +65,9 @@ def refuse_missing(path: Path) -> None:
     if kind == "other":
         raise InputError(f"{path}: is a device, expected a log", "a pipe can be read, also as -")
     if not is_there(path):
-        raise MissingError(f"{path}: no such log", "check the path; townlet train writes RUN/telemetry.jsonl")
+        raise MissingFileError(
+            f"{path}: no such log", "check the path; townlet train writes RUN/telemetry.jsonl"
+        )
 
 
 def descriptor_of(path: Path) -> int | None:

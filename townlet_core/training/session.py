@@ -93,16 +93,17 @@ class Session(NamedTuple):
 
 def train(
     settings: TrainingSettings,
-    sources: dict[str, str] | None = None,
-    output: Path | None = None,
+    output: str | Path | None = None,
+    *,
     force: bool = False,
+    sources: dict[str, str] | None = None,
     reports: Reports | None = None,
     voice: Voice | None = None,
 ) -> Session:
     """Begin a run and train to its end.
 
-    sources: where each setting came from, as resolve_settings says. output: the run folder, by default the
-    next free one under runs/. force: replace the run that is there, and a log at settings.ppo_log.
+    output: the run folder, by default the next free one under runs/. force: replace the run that is there,
+    and a log at settings.ppo_log. sources: where each setting came from, as resolve_settings says.
     Raises InputError, MissingError, DiskError or BusyError before anything is touched, or with everything
     taken back that was begun; RunFailed and Interrupted once there is something to resume.
     """
@@ -110,7 +111,8 @@ def train(
     with stop_on_signals() as stop:
         with stop.at_once():
             plan = _scenario_of(settings)
-            folder = choose_folder(output, plan.name if plan else "replay", settings.seed, force)
+            wanted = None if output is None else Path(output)
+            folder = choose_folder(wanted, plan.name if plan else "replay", settings.seed, force)
             dataset = _check_input(settings, plan, folder, force)
         text = read_text(settings.scenario) if plan else None
         made = first_missing(folder)
@@ -132,20 +134,23 @@ def train(
                 voice.note(f"writing to {folder}")
                 with note_status_of(folder):
                     with stop.at_once():
-                        dataset = dataset or _open_recordings(settings, folder, plan, voice)
-                        trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
+                        trainer = prepare_trainer(settings, folder, plan, dataset, stop, reports, voice)
                         trainer.log_lock = log_lock
                     return _run(trainer, plan, voice)
 
 
 def resume(
-    folder: Path, cycles: int | None = None, reports: Reports | None = None, voice: Voice | None = None
+    folder: str | Path,
+    cycles: int | None = None,
+    *,
+    reports: Reports | None = None,
+    voice: Voice | None = None,
 ) -> Session:
     """Continue a run, bit for bit, to as many cycles as it was last asked for, or to `cycles`.
 
     Raises InputError, MissingError, DiskError or BusyError where it cannot go on; the run is then as it was.
     """
-    reports, voice = reports or Reports(), voice or Voice()
+    folder, reports, voice = Path(folder), reports or Reports(), voice or Voice()
     with stop_on_signals() as stop:
         settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
         with lock_folder(folder):
@@ -170,8 +175,7 @@ def resume(
                 return Session(folder, log, plan, settings, result)
             with take_up_log(log, about.run_id, stands.log_offset) as log_lock:
                 with note_status_of(folder, goes_on=True), stop.at_once():
-                    dataset = _open_recordings(settings, folder, plan, voice)
-                    trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
+                    trainer = prepare_trainer(settings, folder, plan, None, stop, reports, voice)
                     trainer.log_lock = log_lock
                     if checkpoint:
                         trainer.resume(checkpoint)
@@ -295,7 +299,7 @@ def _open_recordings(
     return open_dataset(settings, manifests)
 
 
-def _make_trainer(
+def prepare_trainer(
     settings: TrainingSettings,
     folder: Path,
     plan: Scenario | None,
@@ -304,7 +308,11 @@ def _make_trainer(
     reports: Reports,
     voice: Voice,
 ) -> Trainer:
-    """Build the trainer; how well a warm start imitates is written into run.json, too."""
+    """Open the recordings, unless they are open already, and build the trainer of a run that has begun.
+
+    How well a warm start imitates is written into run.json, too.
+    """
+    dataset = dataset or _open_recordings(settings, folder, plan, voice)
     for warning in dataset.warnings if dataset else ():
         reports.warning(warning)
 
