@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Sequence
 from itertools import islice
 
 MAX_SHOWN = 80  # characters of a value, and of a word compared with known ones
@@ -130,6 +131,27 @@ def count(number: int, noun: str) -> str:
     """Say how many: `no problems`, `1 problem`, `2 problems`, `1,234 passes`."""
     plural = "" if number == 1 else "es" if noun.endswith(("s", "x", "ch")) else "s"
     return f"{number:,} {noun}{plural}" if number else f"no {noun}{plural}"
+
+
+def name_list(names: Sequence[str], most: int = 3) -> str:
+    """List the first names, and the number of the others: `a, b, c and 2 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def name_difference(
+    first: Sequence[str], second: Sequence[str], one: str = "the first", other: str = "the second"
+) -> str:
+    """Say how two lists of names differ, calling them `one` and `other`; empty if they are equal."""
+    parts = [
+        f"only {label} has {name_list(only)}"
+        for label, names, others in ((one, first, second), (other, second, first))
+        if (only := [name for name in names if name not in others])
+    ]
+    if parts or tuple(first) == tuple(second):
+        return "; ".join(parts)
+    place = next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    return f"another order: number {place} is {first[place]} in {one}, {second[place]} in {other}"
 
 
 def shown(value: object, most: int = MAX_SHOWN) -> str:

@@ -47,13 +47,13 @@ def test_every_array_is_listed_with_dtype_and_axes():
 
 def test_every_metadata_key_is_listed():
     documented = {key for row in rows("## Sample") if len(row) == 2 for key in re.findall(r"`(\w+)`", row[0])}
-    assert documented == {"schema_version", "value_source", *REQUIRED_KEYS}
+    assert documented == {"schema_version", "reward_terms", "value_source", *REQUIRED_KEYS}
 
 
 def test_actions_and_reward_terms_are_listed_in_order():
     sentence = PAGE.split("The actions are ")[1].split(", in every sample")[0]
     assert {name: int(i) for name, i in re.findall(r"`(\w+)` (\d)", sentence)} == ACTION_LOOKUP
-    sentence = PAGE.split("The reward terms, in the order of the columns, are ")[1].split(";")[0]
+    sentence = PAGE.split("This version records ")[1].split(";")[0]
     assert tuple(re.findall(r"`(\w+)`", sentence)) == REWARD_TERMS
 
 

@@ -5,7 +5,7 @@ from replay_samples import make_sample
 
 from townlet_core.replay.checks import check_sample
 from townlet_core.replay.format import problems
-from townlet_core.vocab import ACTION_LOOKUP
+from townlet_core.vocab import ACTION_LOOKUP, REWARD_TERMS
 
 
 def changed(**changes):
@@ -26,6 +26,8 @@ WRONG_VALUES = [
     ("map_shape", [4.0, 11, 11]),
     ("action_dim", 9.0),
     ("action_lookup", {name: float(i) for i, name in enumerate(ACTION_LOOKUP)}),
+    ("reward_terms", "wages"),
+    ("reward_terms", dict.fromkeys(REWARD_TERMS, 0)),
     ("training_arrays", ["actions", "old_log_probs", "value_preds", "rewards", "dones"]),
     ("training_arrays", [*make_sample(6).metadata["training_arrays"], "dones"]),
     ("behaviour", 7),

@@ -14,6 +14,7 @@ from townlet_core.errors import InputError, MissingError, SampleError
 from townlet_core.replay.format import REQUIRED_KEYS
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.sample import examine_sample, load_sample, reload_sample, save_sample
+from townlet_core.vocab import ACTION_LOOKUP
 
 
 def with_arrays(sample, **arrays):
@@ -114,7 +115,6 @@ RULES = {
     "action_mask has 8 columns, action_dim is 9": lambda s: {"action_mask": s.optional["action_mask"][:, :8]},
     "old_log_probs is 0.5 at tick 1": lambda s: {"old_log_probs": changed(s.old_log_probs, 1, 0.5)},
     "dones at tick 2 is not exactly one": lambda s: {"dones": changed(s.dones, 2, True)},
-    "reward_terms has 7 R, expected 8": lambda s: {"reward_terms": s.optional["reward_terms"][:, :7]},
 }
 
 
@@ -138,7 +138,18 @@ METADATA_RULES = {
     "feature_names is not a list of": {"feature_names": ["a", "a"]},
     "schema_version is '3.0', expected": {"schema_version": "3.0"},
     "variant is 'full', expected 'hybrid'": {"variant": "full"},
-    "action_lookup is not the fixed vocabulary": {"action_lookup": {"wait": 0}},
+    "reward_terms names 2, the array has 8": {"reward_terms": ["wages", "clipped"]},
+    "reward_terms is not a list of": {"reward_terms": ["wages"] * 8},
+    "action_lookup is not the fixed vocabulary: only this version of Townlet has chat": {
+        "action_lookup": {name: i for name, i in ACTION_LOOKUP.items() if name != "chat"}
+    },
+    "action_lookup is not the fixed vocabulary: only the sample has jump": {
+        "action_lookup": ACTION_LOOKUP | {"jump": 9},
+        "action_dim": 10,
+    },
+    "action_lookup is not the fixed vocabulary: another order: number 1 is north in this version of Townlet, "
+    "south in the sample": {"action_lookup": ACTION_LOOKUP | {"north": 3, "south": 1}},
+    "action_dim is 10, expected 9": {"action_dim": 10},
     r"agent_id is '\.\./a b'": {"agent_id": "../a b"},
     "training_arrays lists 'colour'": {"training_arrays": ["colour"]},
     "metrics are not finite numbers": {"metrics": {"reward_sum": None}},

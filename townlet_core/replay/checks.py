@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from townlet_core.errors import count
+from townlet_core.errors import count, name_list
 from townlet_core.replay.format import ARRAYS, RECAPTURE, Finding, problems
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.metadata import check_metadata
+from townlet_core.replay.metadata import check_metadata, reward_terms_of
 from townlet_core.vocab import CONFLICT_FEATURES, REWARD_TERMS
 
 _LOG_PROB_SLACK = 1e-4  # float32 rounding of a logarithm near 0
-_REWARD_SLACK = 1e-3  # float32 rounding of eight terms
+_REWARD_SLACK = 1e-3  # float32 rounding of some terms
 
 
 def check_sample(
@@ -44,7 +45,7 @@ def check_sample(
 def check_shapes(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
     """Every array has its dtype and axes, and axes of one name have one length."""
     found = []
-    lengths = {"R": ("the reward terms", len(REWARD_TERMS))}
+    lengths: dict[str, tuple[str, int]] = {}
     for name, array in arrays.items():
         dtype, axes = ARRAYS[name]
         if array.dtype != dtype or array.ndim != len(axes):
@@ -162,4 +163,17 @@ def _check_weakness(arrays: dict[str, np.ndarray], metadata: dict[str, Any], fil
         if gap.max() > _REWARD_SLACK:
             message = f"do not sum to the reward at tick {gap.argmax()} (off by {gap.max():.3g})"
             found.append(Finding("warning", file, "reward_terms", message))
+        found += _compare_terms(reward_terms_of(metadata), file)
     return found
+
+
+def _compare_terms(names: tuple[str, ...], file: str) -> Iterator[Finding]:
+    """Warn about rewards with other terms than those of this version."""
+    unknown = [name for name in names if name not in REWARD_TERMS]
+    absent = [name for name in REWARD_TERMS if name not in names]
+    if unknown:
+        message = f"include {name_list(unknown)}, unknown to this version of Townlet"
+        yield Finding("warning", file, "reward_terms", message)
+    if absent:
+        message = f"lack {name_list(absent)}, part of the rewards in this version of Townlet"
+        yield Finding("warning", file, "reward_terms", message)

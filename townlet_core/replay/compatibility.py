@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from townlet_core.errors import SampleError
+from townlet_core.errors import SampleError, name_difference
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.vocab import CONFLICT_FEATURES
 
@@ -23,6 +23,11 @@ class Agreement:
         self.action_dim = 0  # older samples: largest id + 1 so far
         self.lookup: Any = None
         self.other_lookup = ""  # the first older sample whose lookup differs
+        self.terms: tuple[str, tuple[str, ...]] = (
+            "",
+            (),
+        )  # the first sample with named rewards, and the names
+        self.other_terms = ""  # how those of another sample differ, the first one
         self.scenarios: dict[str, tuple[str, str]] = {}  # by digest: the scenario's name, the first sample
 
     def add(self, name: str, sample: ReplaySample) -> None:
@@ -39,6 +44,7 @@ class Agreement:
         self._compare(name, "map channels", self.map_channels, sample.metadata.get("map_channels"))
         self._compare_features(name, sample.feature_names)
         self._compare_vocabulary(name, sample)
+        self._note_terms(name, sample.reward_terms)
         capture = sample.metadata.get("capture")
         if isinstance(capture, dict) and isinstance(capture.get("scenario_sha256"), str):
             scenario = str(capture.get("scenario"))[:64]
@@ -46,10 +52,13 @@ class Agreement:
 
     def warnings(self) -> tuple[str, ...]:
         """Say what the samples' vocabulary and their scenarios leave open."""
-        return (*self._warn_of_vocabulary(), *self.scenario_warnings())
+        return (*self._warn_of_vocabulary(), *self.reward_warnings())
 
-    def scenario_warnings(self) -> tuple[str, ...]:
-        """Say so if the samples come from different scenarios."""
+    def reward_warnings(self) -> tuple[str, ...]:
+        """Say so if rewards may mean different things: other terms, or other scenarios."""
+        return (*filter(None, [self.other_terms]), *self._warn_of_scenarios())
+
+    def _warn_of_scenarios(self) -> tuple[str, ...]:
         if len(self.scenarios) < 2:
             return ()
         (digest, (scenario, first)), (other, (another, second)), *more = self.scenarios.items()
@@ -72,17 +81,25 @@ class Agreement:
 
     def _compare(self, name: str, what: str, first: Any, other: Any) -> None:
         if first != other:
-            facts = f"{what} {first} in the first, {other} in the second"
-            raise SampleError(f"{self.name} and {name} do not fit together: {facts}", _APART)
+            self._refuse(name, f"{what} {first} in the first, {other} in the second")
+
+    def _refuse(self, name: str, facts: str) -> None:
+        raise SampleError(f"{self.name} and {name} do not fit together: {facts}", _APART)
 
     def _compare_features(self, name: str, features: tuple[str, ...]) -> None:
-        if features == self.feature_names:
-            return
-        self._compare(name, "number of features", len(self.feature_names), len(features))
-        column = next(
-            i for i, pair in enumerate(zip(self.feature_names, features, strict=True)) if len(set(pair)) > 1
-        )
-        self._compare(name, f"feature {column}", self.feature_names[column], features[column])
+        if difference := name_difference(self.feature_names, features):
+            self._refuse(name, f"features: {difference}")
+
+    def _note_terms(self, name: str, terms: tuple[str, ...]) -> None:
+        """Note the first difference of reward terms; rewards without terms are not compared."""
+        first, own = self.terms
+        if terms and not own:
+            self.terms = (name, terms)
+        elif terms and set(terms) != set(own) and not self.other_terms:
+            self.other_terms = (
+                f"{first} and {name} have different reward terms ({name_difference(own, terms)}): the same "
+                "reward may not mean the same in both"
+            )
 
     def _compare_vocabulary(self, name: str, sample: ReplaySample) -> None:
         generations = ("2", "1, with action ids of its own")

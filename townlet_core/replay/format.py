@@ -18,10 +18,22 @@ ARRAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "action_mask": ("bool", ("T", "A")),
     "conflict_events": ("float32", ("T",)),  # this agent's share of the tick's conflicts
     "conflict_intensity": ("float32", ("T",)),
-    "reward_terms": ("float32", ("T", "R")),  # columns are vocab.REWARD_TERMS; they sum to rewards
+    "reward_terms": ("float32", ("T", "R")),  # columns named by the metadata; they sum to rewards
 }
 TRAINING_ARRAYS = tuple(ARRAYS)[:7]
 OPTIONAL_ARRAYS = tuple(ARRAYS)[7:]
+
+# The columns of `reward_terms` in samples of 0.1.0, whose metadata does not name them. Never changes.
+UNNAMED_REWARD_TERMS = (
+    "survival",
+    "wages",
+    "punctuality",
+    "satisfaction",
+    "deficit",
+    "conflict",
+    "faint",
+    "clipped",
+)
 
 REQUIRED_KEYS = (
     "variant",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from townlet_core.errors import count, shown
+from townlet_core.errors import count, name_difference, shown
 from townlet_core.replay.format import (
     ARRAYS,
     RECAPTURE,
     REQUIRED_KEYS,
     REQUIRED_KEYS_OLDER,
     TRAINING_ARRAYS,
+    UNNAMED_REWARD_TERMS,
     Finding,
     problems,
 )
@@ -26,10 +27,12 @@ from townlet_core.vocab import (
     MAP_CHANNELS,
     MAP_SHAPE,
     NAME_PATTERN,
+    REWARD_TERMS,
     SAMPLE_SCHEMA_VERSION,
 )
 
 _VERSION = re.compile(r"2\.[0-9]{1,4}")
+_OTHER_VERSION = f"{RECAPTURE}, or read it with the version that wrote it"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,19 +48,23 @@ def sample_metadata(
     optional_arrays: Sequence[str] = (),
     map_shape: Sequence[int] = MAP_SHAPE,
     map_channels: Sequence[str] = MAP_CHANNELS,
+    reward_terms: Sequence[str] = REWARD_TERMS,
 ) -> dict[str, Any]:
     """Build the complete JSON of a sample.
 
     behaviour: "scripted", or the acting checkpoint's sha256. value_source: whose values value_preds are, or
     "none" when they are 0. capture: scenario name and sha256, seed, town, episode, ticks, versions; no
-    timestamps. metrics: usually filled in afterwards by metrics.with_metrics.
+    timestamps. metrics: usually filled in afterwards by metrics.with_metrics. reward_terms: names of the
+    columns of the array `reward_terms`, left out without it.
     """
+    named = {"reward_terms": list(reward_terms)} if "reward_terms" in optional_arrays else {}
     return {
         "schema_version": SAMPLE_SCHEMA_VERSION,
         "variant": "hybrid",
         "map_shape": list(map_shape),
         "map_channels": list(map_channels),
         "feature_names": list(feature_names),
+        **named,
         "training_arrays": [*TRAINING_ARRAYS[2:], *(name for name in ARRAYS if name in optional_arrays)],
         "timesteps": timesteps,
         "value_pred_steps": timesteps + 1,
@@ -73,8 +80,20 @@ def sample_metadata(
 
 
 _KEY_ORDER = tuple(
-    sample_metadata(timesteps=0, feature_names=(), agent_id="", behaviour="", capture={})
+    sample_metadata(
+        timesteps=0,
+        feature_names=(),
+        agent_id="",
+        behaviour="",
+        capture={},
+        optional_arrays=("reward_terms",),
+    )
 )  # of the JSON; keys beyond it follow in alphabetical order
+
+
+def reward_terms_of(metadata: dict[str, Any]) -> tuple[str, ...]:
+    """Name the columns of the sample's array `reward_terms`; without the key they are those of 0.1.0."""
+    return tuple(metadata.get("reward_terms", UNNAMED_REWARD_TERMS))
 
 
 def canonical_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +157,7 @@ def _check_version(metadata: dict[str, Any], file: str, older: bool) -> list[Fin
 
 def _check_names(metadata: dict[str, Any], file: str, older: bool, limits: ReadLimits) -> list[Finding]:
     found = []
-    for key in ("feature_names", "map_channels"):
+    for key in ("feature_names", "map_channels", "reward_terms"):
         names = metadata.get(key, ["unnamed"])
         if not _is_list_of_names(names, limits.max_features):
             message = f"is not a list of 1 to {limits.max_features} different short names"
@@ -182,7 +201,24 @@ def _check_sizes(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: 
         if key in metadata and len(metadata[key]) != size:
             message = f"names {len(metadata[key])}, the array has {size}"
             found.append(Finding("problem", file, key, message, RECAPTURE))
-    return found + _check_listed_arrays(metadata, arrays, file)
+    return [
+        *found,
+        *_check_reward_terms(metadata, arrays, file),
+        *_check_listed_arrays(metadata, arrays, file),
+    ]
+
+
+def _check_reward_terms(
+    metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: str
+) -> Iterator[Finding]:
+    """Compare the number of reward terms with the array's columns."""
+    names = reward_terms_of(metadata)
+    columns = arrays["reward_terms"].shape[1] if "reward_terms" in arrays else len(names)
+    if len(names) != columns:
+        message = f"names {len(names)}, the array has {columns}"
+        if "reward_terms" not in metadata:
+            message = f"is missing, which means {', '.join(names)}; the array has {count(columns, 'column')}"
+        yield Finding("problem", file, "reward_terms", message, RECAPTURE)
 
 
 def _is_same(said: Any, size: int | list[int]) -> bool:
@@ -275,17 +311,10 @@ _CAPTURE: dict[str, tuple[Callable[[Any], bool], str]] = {  # of `capture`: what
 
 
 def _check_vocabulary(metadata: dict[str, Any], file: str, older: bool, limits: ReadLimits) -> list[Finding]:
-    """Ours is fixed for ever; the older generation's is the sample's own."""
+    """Compare the actions with the fixed vocabulary; samples of the older generation have their own."""
     lookup, size = metadata.get("action_lookup"), metadata.get("action_dim")
     if not older:
-        ids = list(lookup.values()) if isinstance(lookup, dict) else []
-        if not _is_same(size, ACTION_COUNT):
-            message = f"is {shown(size, 40)}, expected {ACTION_COUNT}"
-            return [Finding("problem", file, "action_dim", message, RECAPTURE)]
-        if lookup == ACTION_LOOKUP and all(type(action) is int for action in ids):
-            return []
-        message = f"is not the fixed vocabulary {', '.join(ACTION_LOOKUP)}"
-        return [Finding("problem", file, "action_lookup", message, RECAPTURE)]
+        return _check_fixed_vocabulary(lookup, size, file, limits)
     if size is not None and not (type(size) is int and 0 < size <= limits.max_actions):
         message = f"is {shown(size, 40)}, expected 1 to {limits.max_actions}"
         return [Finding("problem", file, "action_dim", message, RECAPTURE)]
@@ -295,4 +324,21 @@ def _check_vocabulary(metadata: dict[str, Any], file: str, older: bool, limits: 
         type(action) is int and action >= 0 for action in lookup.values()
     ):
         return [Finding("problem", file, "action_lookup", "does not give an id to each name", RECAPTURE)]
+    return []
+
+
+def _check_fixed_vocabulary(lookup: Any, size: Any, file: str, limits: ReadLimits) -> list[Finding]:
+    """Compare names, ids and size, and name the actions that differ."""
+    actions = lookup if isinstance(lookup, dict) else {}
+    are_ids = all(type(action) is int for action in actions.values())
+    if actions != ACTION_LOOKUP or not are_ids:
+        names = sorted(actions, key=actions.__getitem__) if are_ids else []
+        difference = ""
+        if _is_list_of_names(names, limits.max_actions):
+            difference = name_difference(tuple(ACTION_LOOKUP), names, "this version of Townlet", "the sample")
+        message = f"is not the fixed vocabulary: {difference or ', '.join(ACTION_LOOKUP)}"
+        return [Finding("problem", file, "action_lookup", message, _OTHER_VERSION)]
+    if not _is_same(size, ACTION_COUNT):
+        message = f"is {shown(size, 40)}, expected {ACTION_COUNT}"
+        return [Finding("problem", file, "action_dim", message, RECAPTURE)]
     return []

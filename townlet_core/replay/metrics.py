@@ -13,7 +13,7 @@ from townlet_core import io
 from townlet_core.errors import MAX_SHOWN, InputError, shown
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.sample import ReplaySample
-from townlet_core.vocab import CONFLICT_FEATURES, REWARD_TERMS
+from townlet_core.vocab import CONFLICT_FEATURES
 
 TOTAL = "total"  # the entry of a metrics file that sums up the whole capture
 
@@ -32,7 +32,8 @@ def sample_metrics(sample: ReplaySample) -> dict[str, float]:
         "value_pred_last": sample.value_preds[-1],
         **_feature_metrics(sample),
         **_action_metrics(sample),
-        **_optional_metrics(sample.optional),
+        **_conflict_metrics(sample.optional),
+        **_reward_metrics(sample),
     }
     return {name: float(value) for name, value in metrics.items()}
 
@@ -93,16 +94,20 @@ def _describe_older(name: str) -> tuple[str, bool]:
     return str(action.get("kind", "unknown"))[:MAX_SHOWN], action.get("blocked") is True
 
 
-def _optional_metrics(optional: dict[str, np.ndarray]) -> dict[str, Any]:
+def _conflict_metrics(optional: dict[str, np.ndarray]) -> dict[str, Any]:
     metrics = {}
     if "conflict_events" in optional:
         metrics["queue_conflict_events"] = optional["conflict_events"].sum(dtype=np.float64)
     if "conflict_intensity" in optional:
         metrics["queue_conflict_intensity_sum"] = optional["conflict_intensity"].sum(dtype=np.float64)
-    if "reward_terms" in optional:
-        sums = optional["reward_terms"].sum(axis=0, dtype=np.float64)
-        metrics |= {f"reward_{term}_sum": sums[i] for i, term in enumerate(REWARD_TERMS)}
     return metrics
+
+
+def _reward_metrics(sample: ReplaySample) -> dict[str, Any]:
+    if not sample.reward_terms:
+        return {}
+    sums = sample.optional["reward_terms"].sum(axis=0, dtype=np.float64)
+    return {f"reward_{term}_sum": sums[i] for i, term in enumerate(sample.reward_terms)}
 
 
 def save_metrics(folder: Path, prefix: str, metrics: dict[str, dict[str, float]]) -> Path:

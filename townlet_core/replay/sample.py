@@ -15,7 +15,7 @@ from townlet_core.errors import InputError, MissingFileError, SampleError, shown
 from townlet_core.replay.checks import check_sample
 from townlet_core.replay.format import ARRAYS, TRAINING_ARRAYS, Finding, problems, warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.metadata import canonical_metadata
+from townlet_core.replay.metadata import canonical_metadata, reward_terms_of
 from townlet_core.replay.npz import RESTORE, list_members, pack_npz, read_array
 
 _FOREIGN = {"timeouts": "truncations", "terminals": "terminations"}  # names of others, and ours
@@ -43,6 +43,11 @@ class ReplaySample:
     @property
     def feature_names(self) -> tuple[str, ...]:
         return tuple(self.metadata["feature_names"])
+
+    @property
+    def reward_terms(self) -> tuple[str, ...]:
+        """Names of the columns of the optional array `reward_terms`; empty without it."""
+        return reward_terms_of(self.metadata) if "reward_terms" in self.optional else ()
 
     @property
     def agent_id(self) -> str:

@@ -20,9 +20,9 @@ class Part(NamedTuple):
     episode: int
     first_frame: int  # of the town's ticks in the capture
     rewards: np.ndarray  # (T,) float32
-    clipped: np.ndarray  # (T,) float32, what the clip took away
+    clipped: np.ndarray | None  # (T,) float32, what the clip took away; None if no reward term says it
     rivalry: np.ndarray  # (T,) float32, the strongest
-    needs: dict[str, np.ndarray]  # (T,) float32 each
+    needs: dict[str, np.ndarray]  # (T,) float32 each, of the needs that the features name
     reward_sums: dict[str, float]  # of the rewards and of each of their terms, by metric
     conflicts: tuple[float, float]  # its share: how many, and their intensity
 
@@ -31,10 +31,9 @@ def part_of(sample: ReplaySample, metrics: dict[str, float]) -> Part | None:
     """Take from a sample what totals are made of; None if it lacks something. `metrics` are the sample's."""
     about = sample.metadata.get("capture") or {}
     town, episode, first_frame = (about.get(name) for name in ("town", "episode", "first_frame"))
-    names = (*(f"need_{need}" for need in NEEDS), "rivalry_max")
-    columns = {name: i for i, name in enumerate(sample.feature_names) if name in names}
+    features = {name: sample.features[:, i] for i, name in enumerate(sample.feature_names)}
     arrays = ("reward_terms", "conflict_events", "conflict_intensity")
-    if len(columns) < len(names) or any(name not in sample.optional for name in arrays):
+    if "rivalry_max" not in features or any(name not in sample.optional for name in arrays):
         return None
     if not (isinstance(town, int) and isinstance(episode, int) and isinstance(first_frame, int)):
         return None
@@ -44,12 +43,18 @@ def part_of(sample: ReplaySample, metrics: dict[str, float]) -> Part | None:
         episode,
         first_frame,
         sample.rewards.copy(),  # a view would keep the whole file in memory
-        sample.optional["reward_terms"][:, -1].copy(),
-        sample.features[:, columns["rivalry_max"]].copy(),
-        {need: sample.features[:, columns[f"need_{need}"]].copy() for need in NEEDS},
+        _clipped(sample),
+        features["rivalry_max"].copy(),
+        {need: features[f"need_{need}"].copy() for need in NEEDS if f"need_{need}" in features},
         {name: n for name, n in metrics.items() if name.startswith("reward_") and name.endswith("_sum")},
         (metrics["queue_conflict_events"], metrics["queue_conflict_intensity_sum"]),
     )
+
+
+def _clipped(sample: ReplaySample) -> np.ndarray | None:
+    if "clipped" not in sample.reward_terms:
+        return None
+    return sample.optional["reward_terms"][:, sample.reward_terms.index("clipped")].copy()
 
 
 class EventTotals:
@@ -101,15 +106,17 @@ def _reward_totals(parts: Sequence[Part]) -> dict[str, float]:
     if not parts:
         return {}
     rewards = np.concatenate([part.rewards for part in parts]).astype(np.float64)
-    clipped = np.concatenate([part.clipped for part in parts])
-    return {
+    clipped = [part.clipped for part in parts if part.clipped is not None]
+    totals = {
         "reward_sum": rewards.sum(),
         "reward_mean": rewards.mean(),
         "reward_std": rewards.std(),
         "reward_min": rewards.min(),
         "reward_max": rewards.max(),
-        "reward_clipped_fraction": (clipped != 0).mean(),
     }
+    if len(clipped) == len(parts):
+        totals["reward_clipped_fraction"] = (np.concatenate(clipped) != 0).mean()
+    return totals
 
 
 def _rivalry_totals(parts: Sequence[Part]) -> dict[str, float]:
@@ -140,8 +147,8 @@ def _agent_totals(agent: str, own: Sequence[Part], events: EventTotals) -> dict[
     for part in own:
         for name, value in part.reward_sums.items():
             totals[name] = totals.get(name, 0.0) + value
-    for need in NEEDS:
-        column = np.concatenate([part.needs[need] for part in own])
+    for need in own[0].needs:
+        column = np.concatenate([part.needs[need] for part in own if need in part.needs])
         totals[f"{need}_min"], totals[f"{need}_max"] = column.min(), column.max()
         totals[f"{need}_last"] = column[-1]
     return totals

@@ -219,7 +219,7 @@ def _hold_to_training(
     path: Path, agreement: Agreement, selection: Selection, limits: ReadLimits
 ) -> Iterable[Finding]:
     """Find what training refuses, what it leaves out, and which of its settings the samples need."""
-    for message in (*selection.warnings(), *agreement.scenario_warnings()):
+    for message in (*selection.warnings(), *agreement.reward_warnings()):
         yield Finding("warning", str(path), "", message)
     ticks, longest = selection.longest
     if ticks > REPLAY_TRANSITIONS:
