@@ -8,7 +8,7 @@ from townlet_core.rng import DRAW_TIE, draw_bits
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
 from townlet_core.simulation.pathfinding import NOWHERE, STEP_X, STEP_Y
-from townlet_core.simulation.rules.actions import object_to_join
+from townlet_core.simulation.rules.legal_actions import object_to_join
 from townlet_core.simulation.state import NOBODY, TownState
 from townlet_core.vocab import NORTH, REQUEST, WAIT
 

@@ -1,13 +1,12 @@
-"""What happened in a tick: the one place that writes events, and the one that names them for files."""
+"""The events of a tick: `emit` writes them; `describe_events` names them for files and people."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from townlet_core.simulation.numba_support import rule
-from townlet_core.simulation.params import TownParams
 from townlet_core.simulation.state import NOBODY, TownState
-from townlet_core.vocab import CONFLICT_REASONS, CONTENTION, EVENTS, GHOST_STEP
+from townlet_core.vocab import CONFLICT_REASONS, EVENTS
 
 QUEUE_CONFLICT = EVENTS.index("queue_conflict")
 QUEUE_HANDOVER = EVENTS.index("queue_handover")
@@ -45,38 +44,13 @@ def emit(state: TownState, b: int, event_type: int, obj: int, actor: int, rival:
     return row
 
 
-@rule
-def emit_conflict(
-    state: TownState, params: TownParams, b: int, reason: int, obj: int, actor: int, rival: int
-) -> None:
-    """Add a queue conflict, with the intensity of docs/rules.md#queues, shared half and half."""
-    constants = params.constants[0]
-    waiting = state.objects[b, obj].line_length
-    boost = constants.boost_impatience
-    if reason == GHOST_STEP:
-        boost = constants.boost_ghost_step
-    elif reason == CONTENTION:
-        boost = constants.boost_contention
-    intensity = boost + constants.intensity_per_waiter * max(waiting - 1, 0)
-    intensity = min(max(intensity, constants.intensity_min), constants.intensity_max)
-    event = state.events[b, emit(state, b, QUEUE_CONFLICT, obj, actor, rival)]
-    event.reason = reason
-    event.queue_length = waiting
-    event.value = intensity
-    state.towns[b].intensity_sum += intensity
-    state.objects[b, obj].contested = True
-    for i in (actor, rival):
-        state.agents[b, i].conflict_events += 0.5
-        state.agents[b, i].conflict_intensity += 0.5 * intensity
-
-
 def describe_events(state: TownState, agents: list[str], objects: list[str]) -> list[dict[str, Any]]:
-    """Name the events of the last tick for people and files, towns in order, in order of emission."""
-    found = []
-    for b in state.towns["event_count"].nonzero()[0]:
-        for event in state.events[b, : state.towns[b].event_count]:
-            found.append(_describe(event, state.towns[b], agents, objects))
-    return found
+    """Describe the events of the last tick by name, towns in order, in order of emission."""
+    return [
+        _describe(event, state.towns[b], agents, objects)
+        for b in state.towns["event_count"].nonzero()[0]
+        for event in state.events[b, : state.towns[b].event_count]
+    ]
 
 
 def _describe(event: Any, town: Any, agents: list[str], objects: list[str]) -> dict[str, Any]:

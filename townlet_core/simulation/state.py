@@ -14,6 +14,7 @@ from townlet_core.scenario.values import MAX_AGENTS, MAX_OBJECTS
 from townlet_core.vocab import EVENTS, REWARD_TERMS
 
 NOBODY = -1
+NEVER = -1_000_000_000  # a tick too far in the past to matter
 FREE, WAITING, HOLDING, USING = range(4)  # the role of an agent towards its object
 
 # A cell says in one byte what stands on a tile: nothing, a wall, an agent or an object by its index.

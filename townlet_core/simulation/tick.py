@@ -1,41 +1,69 @@
-"""The tick: a table of contents of docs/rules.md, and the kernels that play it over all towns."""
+"""The tick: one line per heading of docs/rules.md, and the kernels that play it over all towns."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 
+from townlet_core.simulation.board import clear_board, fill_board
 from townlet_core.simulation.numba_support import kernel, rule
 from townlet_core.simulation.observation import Sight, observe_town
 from townlet_core.simulation.params import TownParams
 from townlet_core.simulation.rules.actions import take_actions
 from townlet_core.simulation.rules.affordances import use_objects
+from townlet_core.simulation.rules.chat import hold_chats
 from townlet_core.simulation.rules.employment import run_shifts
-from townlet_core.simulation.rules.episodes import end_tick, restart_town
+from townlet_core.simulation.rules.episodes import advance_tick, restart_town
+from townlet_core.simulation.rules.fainting import remove_fainted
+from townlet_core.simulation.rules.legal_actions import find_legal_actions
 from townlet_core.simulation.rules.meetings import hold_meetings
-from townlet_core.simulation.rules.movement import clear_board, fill_board, move_agents
+from townlet_core.simulation.rules.movement import move_agents
 from townlet_core.simulation.rules.needs import decay_needs
+from townlet_core.simulation.rules.newcomers import admit_newcomers
+from townlet_core.simulation.rules.perturbations import announce_perturbations, perturb_objects
 from townlet_core.simulation.rules.queues import serve_queues
-from townlet_core.simulation.rules.relationships import remember
-from townlet_core.simulation.rules.rewards import pay_rewards
+from townlet_core.simulation.rules.relationships import update_relationships
+from townlet_core.simulation.rules.rewards import compute_rewards
+from townlet_core.simulation.rules.rivalry import decay_rivalry
+from townlet_core.simulation.rules.serving_order import draw_serving_order
 from townlet_core.simulation.state import TownState
 
 
 @rule
 def play_tick(state: TownState, params: TownParams, b: int, board: np.ndarray, actions: np.ndarray) -> None:
-    """Play one tick of town b. actions: (A,) integers, any value."""
+    """Play one tick of town b, rule by rule in the order of docs/rules.md. actions: (A,) any integers."""
     fill_board(state, b, board)
-    take_actions(state, params, b, actions)
+    begin_tick(state, b)
+    draw_serving_order(state, b)
+    announce_perturbations(state, params, b)
+    take_actions(state, b, actions)
     move_agents(state, b, board)
-    serve_queues(state, params, b)
-    use_objects(state, params, b)
+    serve_queues(state, params, b)  # and conflicts
+    use_objects(state, params, b)  # and shared meals
     decay_needs(state, params, b)
     run_shifts(state, params, b)
     hold_meetings(state, params, b)
-    remember(state, params, b)
-    pay_rewards(state, params, b)
-    end_tick(state, params, b, board)
+    update_relationships(state, params, b)
+    hold_chats(state, params, b)
+    decay_rivalry(state, params, b)
+    compute_rewards(state, params, b)
+    remove_fainted(state, params, b, board)
+    admit_newcomers(state, params, b, board)
+    advance_tick(state, params, b)
+    perturb_objects(state, params, b)
+    find_legal_actions(state, params, b, board)
     clear_board(state, b, board)
+
+
+@rule
+def begin_tick(state: TownState, b: int) -> None:
+    """Clear what the last tick left for reading: its events, and each agent's flags and amounts."""
+    state.towns[b].event_count = 0
+    for i in range(state.agents.shape[1]):
+        agent = state.agents[b, i]
+        agent.fainted = agent.terminated = agent.truncated = agent.was_punctual = False
+        agent.earned = agent.gained = agent.late_penalty = 0.0
+        agent.conflict_events = agent.conflict_intensity = 0.0
 
 
 @rule

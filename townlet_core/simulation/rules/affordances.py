@@ -1,19 +1,20 @@
-"""Rule: Affordances (docs/rules.md#affordances). Using a thing to its end, and what that gives."""
+"""Rule: Affordances (docs/rules.md#affordances). Starting, using and completing the use of an object."""
 
 from __future__ import annotations
 
-from townlet_core.simulation.events import LATE_HELP, SHARED_MEAL, SHIFT_TAKEOVER, emit
+from townlet_core.simulation.events import emit
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
-from townlet_core.simulation.rules.employment import MAY_NOT, OWN_SHIFT, may_work, own_shift_is_on
-from townlet_core.simulation.rules.queues import give_up
+from townlet_core.simulation.roles import leave_object
+from townlet_core.simulation.rules.employment import continue_work, take_over_shift
+from townlet_core.simulation.rules.shared_meals import share_meal
 from townlet_core.simulation.state import NOBODY, USING, TownState
-from townlet_core.vocab import ABSENT, START
+from townlet_core.vocab import START
 
 
 @rule
 def use_objects(state: TownState, params: TownParams, b: int) -> None:
-    """Start, work, progress and complete, objects by index."""
+    """Start, advance and complete the use of each object, by index."""
     if not state.towns[b].is_engaged:
         return
     for o in range(state.objects.shape[1]):
@@ -23,12 +24,12 @@ def use_objects(state: TownState, params: TownParams, b: int) -> None:
         if thing.user == NOBODY:
             continue
         kind = params.kinds[params.objects[o].kind]
-        if kind.is_work and _work_ends(state, params, b, o):
-            give_up(state, b, thing.user)
+        if kind.is_work:
+            continue_work(state, params, b, o)
             continue
         agent = state.agents[b, thing.user]
         agent.progress += 1
-        if not kind.is_work and agent.progress >= kind.duration_ticks:
+        if agent.progress >= kind.duration_ticks:
             _complete(state, params, b, o)
 
 
@@ -42,31 +43,7 @@ def _begin(state: TownState, params: TownParams, b: int, o: int) -> None:
     state.agents[b, i].progress = 0
     state.agents[b, i].price = thing.price
     if params.kinds[params.objects[o].kind].is_work:
-        colleague = may_work(state, params, b, i, o)
-        if colleague >= 0 and state.agents[b, colleague].shift_state == ABSENT:
-            emit(state, b, SHIFT_TAKEOVER, o, i, colleague)
-
-
-@rule
-def _work_ends(state: TownState, params: TownParams, b: int, o: int) -> bool:
-    """Whether the worker must leave: the shift is over, or the colleague it covers for has come."""
-    i = state.objects[b, o].user
-    permit = may_work(state, params, b, i, o)
-    if permit == OWN_SHIFT:
-        return False
-    for place in range(state.objects[b, o].line_length):
-        colleague = state.line[b, o, place]
-        if permit != MAY_NOT and own_shift_is_on(state, params, b, colleague):
-            emit(state, b, LATE_HELP, o, i, colleague)
-            return True
-    return permit == MAY_NOT
-
-
-@rule
-def _leave(state: TownState, params: TownParams, b: int, o: int) -> None:
-    i = state.objects[b, o].user
-    give_up(state, b, i)
-    state.objects[b, o].last_user = i
+        take_over_shift(state, params, b, o)
 
 
 @rule
@@ -88,27 +65,10 @@ def _complete(state: TownState, params: TownParams, b: int, o: int) -> None:
     supplied = params.objects[o].supplies
     if supplied != NOBODY and state.objects[b, supplied].stock >= 0:
         state.objects[b, supplied].stock += 1
-    _leave(state, params, b, o)
+    leave_object(state, b, i)
+    thing.last_user = i
     agent.cooldown_until = state.towns[b].tick + 1 + params.constants[0].cooldown_ticks
     state.cooldown[b, o, i] = agent.cooldown_until
     emit(state, b, kind.completion_event, o, i, NOBODY)
     if kind.is_meal:
-        _share_meal(state, params, b, o, i)
-
-
-@rule
-def _share_meal(state: TownState, params: TownParams, b: int, o: int, i: int) -> None:
-    """Find somebody near who eats or has just eaten."""
-    constants = params.constants[0]
-    tick = state.towns[b].tick
-    eater = state.agents[b, i]
-    eater.last_meal_tick = tick
-    for j in range(state.agents.shape[1]):
-        other = state.agents[b, j]
-        near = max(abs(other.x - eater.x), abs(other.y - eater.y)) <= constants.meal_radius
-        if j == i or not other.alive or not near:
-            continue
-        eating = other.role == USING and params.kinds[params.objects[other.object].kind].is_meal
-        if eating or tick - other.last_meal_tick <= constants.meal_memory_ticks:
-            emit(state, b, SHARED_MEAL, o, i, j)
-            return
+        share_meal(state, params, b, o, i)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from townlet_core.simulation.events import SHIFT_ABSENT, SHIFT_LATE, SHIFT_ON_TIME, emit
+from townlet_core.simulation.events import (
+    LATE_HELP,
+    SHIFT_ABSENT,
+    SHIFT_LATE,
+    SHIFT_ON_TIME,
+    SHIFT_TAKEOVER,
+    emit,
+)
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
+from townlet_core.simulation.roles import leave_object
 from townlet_core.simulation.state import NOBODY, USING, TownState
 from townlet_core.vocab import ABSENT, LATE, ON_TIME, POST, PRE
 
-OWN_SHIFT = -1  # may_work: in the agent's own right
+OWN_SHIFT = -1  # may_work: the agent's own shift is on
 MAY_NOT = -2
 
 
@@ -49,8 +57,45 @@ def may_work(state: TownState, params: TownParams, b: int, i: int, o: int) -> in
 
 
 @rule
+def take_over_shift(state: TownState, params: TownParams, b: int, o: int) -> None:
+    """Emit `shift_takeover` if the new user of workplace o covers for an absent colleague."""
+    i = state.objects[b, o].user
+    colleague = may_work(state, params, b, i, o)
+    if colleague >= 0 and state.agents[b, colleague].shift_state == ABSENT:
+        emit(state, b, SHIFT_TAKEOVER, o, i, colleague)
+
+
+@rule
+def continue_work(state: TownState, params: TownParams, b: int, o: int) -> None:
+    """Play one tick of work at workplace o. Its user leaves if it may not work any more.
+
+    A user that covers for a colleague also leaves when a colleague on shift is in line: `late_help`.
+    """
+    i = state.objects[b, o].user
+    permit = may_work(state, params, b, i, o)
+    is_covering = permit >= 0
+    colleague = _colleague_in_line(state, params, b, o) if is_covering else NOBODY
+    if colleague != NOBODY:
+        emit(state, b, LATE_HELP, o, i, colleague)
+    if permit == MAY_NOT or colleague != NOBODY:
+        leave_object(state, b, i)
+    else:
+        state.agents[b, i].progress += 1
+
+
+@rule
+def _colleague_in_line(state: TownState, params: TownParams, b: int, o: int) -> int:
+    """Return the first agent in line at workplace o whose own shift is on, or -1."""
+    for place in range(state.objects[b, o].line_length):
+        i = state.line[b, o, place]
+        if own_shift_is_on(state, params, b, i):
+            return i
+    return NOBODY
+
+
+@rule
 def run_shifts(state: TownState, params: TownParams, b: int) -> None:
-    """Open and close shifts, note who came when, pay and withhold wages."""
+    """Open and close shifts, record arrivals and absences, pay and withhold wages."""
     now = state.towns[b].clock
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
@@ -92,7 +137,7 @@ def _close_shift(state: TownState, b: int, i: int) -> None:
 
 @rule
 def _work_or_miss(state: TownState, params: TownParams, b: int, i: int, since_start: int) -> None:
-    """Play one tick of agent i's own shift, `since_start` ticks after it began for it."""
+    """Play one tick of agent i's own shift, `since_start` ticks after the shift began for it."""
     constants = params.constants[0]
     agent = state.agents[b, i]
     job = params.jobs[params.agents[i].job]
@@ -100,9 +145,9 @@ def _work_or_miss(state: TownState, params: TownParams, b: int, i: int, since_st
         if not agent.arrived and agent.shift_state == PRE:
             if since_start <= constants.grace_ticks:
                 agent.was_punctual = True
-                _note(state, b, i, ON_TIME, SHIFT_ON_TIME, job.workplace)
+                _set_shift_state(state, b, i, ON_TIME, SHIFT_ON_TIME, job.workplace)
             else:
-                _note(state, b, i, LATE, SHIFT_LATE, job.workplace)
+                _set_shift_state(state, b, i, LATE, SHIFT_LATE, job.workplace)
         agent.arrived = True
         agent.attended_ticks += 1
         _pay(state, b, i, job.wage_rate)
@@ -112,16 +157,18 @@ def _work_or_miss(state: TownState, params: TownParams, b: int, i: int, since_st
         return
     if since_start > constants.absent_cutoff:
         if agent.shift_state != ABSENT:
-            _note(state, b, i, ABSENT, SHIFT_ABSENT, job.workplace)
+            _set_shift_state(state, b, i, ABSENT, SHIFT_ABSENT, job.workplace)
     elif since_start > constants.grace_ticks:
         if agent.shift_state != LATE:
-            _note(state, b, i, LATE, SHIFT_LATE, job.workplace)
+            _set_shift_state(state, b, i, LATE, SHIFT_LATE, job.workplace)
         agent.late_ticks += 1
         agent.late_penalty = job.lateness_penalty
 
 
 @rule
-def _note(state: TownState, b: int, i: int, shift_state: int, event_type: int, workplace: int) -> None:
+def _set_shift_state(
+    state: TownState, b: int, i: int, shift_state: int, event_type: int, workplace: int
+) -> None:
     state.agents[b, i].shift_state = shift_state
     emit(state, b, event_type, workplace, i, NOBODY)
 

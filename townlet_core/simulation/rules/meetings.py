@@ -1,4 +1,4 @@
-"""Rule: Meetings (docs/rules.md#meetings). Who comes to one gets to know the others there."""
+"""Rule: Meetings (docs/rules.md#meetings). Agents that attend a meeting are introduced to each other."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 from townlet_core.simulation.events import MEETING_ATTENDED, emit
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
-from townlet_core.simulation.rules.perturbations import NEVER, is_on
-from townlet_core.simulation.rules.relationships import befriend
-from townlet_core.simulation.state import NOBODY, TownState
+from townlet_core.simulation.rules.perturbations import is_on
+from townlet_core.simulation.rules.relationships import change_trust
+from townlet_core.simulation.state import NEVER, NOBODY, TownState
 
 
 @rule
 def hold_meetings(state: TownState, params: TownParams, b: int) -> None:
-    """Count who attends the meetings that are on, once each, and introduce them to those who came before."""
+    """Record who attends each active meeting, once, and introduce them to those who attended before."""
     first_meeting = state.perturbations.shape[1] - params.meetings.shape[0]
     for m in range(params.meetings.shape[0]):
         if not is_on(state, b, first_meeting + m, params.meetings[m].duration_ticks):
@@ -23,10 +23,10 @@ def hold_meetings(state: TownState, params: TownParams, b: int) -> None:
         for i in range(state.agents.shape[1]):
             if attended[i] == 1 or not is_at_meeting(state, params, b, m, i):
                 continue
-            company = _company(state, params, b, m, i)
-            if company != NOBODY:
+            other = _other_at_meeting(state, params, b, m, i)
+            if other != NOBODY:
                 attended[i] = 1
-                emit(state, b, MEETING_ATTENDED, params.meetings[m].object, i, company)
+                emit(state, b, MEETING_ATTENDED, params.meetings[m].object, i, other)
                 _introduce(state, params, b, m, i, attended)
 
 
@@ -40,7 +40,7 @@ def is_at_meeting(state: TownState, params: TownParams, b: int, m: int, i: int) 
 
 
 @rule
-def _company(state: TownState, params: TownParams, b: int, m: int, i: int) -> int:
+def _other_at_meeting(state: TownState, params: TownParams, b: int, m: int, i: int) -> int:
     """Return the lowest-numbered other agent that is at the meeting, or -1."""
     for j in range(state.agents.shape[1]):
         if j != i and is_at_meeting(state, params, b, m, j):
@@ -53,7 +53,7 @@ def _introduce(state: TownState, params: TownParams, b: int, m: int, i: int, att
     constants = params.constants[0]
     for j in range(state.agents.shape[1]):
         if j != i and attended[j] == 1 and is_at_meeting(state, params, b, m, j):
-            befriend(state, b, i, j, constants.meeting_trust, constants.meeting_familiarity)
+            change_trust(state, b, i, j, constants.meeting_trust, constants.meeting_familiarity)
 
 
 @rule

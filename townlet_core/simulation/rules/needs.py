@@ -1,4 +1,4 @@
-"""Rule: Needs (docs/rules.md#needs). Everybody gets hungrier, dirtier and more tired."""
+"""Rule: Needs (docs/rules.md#needs). Needs decay; an agent whose hunger reaches the threshold faints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from townlet_core.simulation.state import TownState
 
 @rule
 def decay_needs(state: TownState, params: TownParams, b: int) -> None:
-    """Lower every need of every agent in town; too hungry faints."""
+    """Lower every need of every agent in town, and mark those that faint."""
     constants = params.constants[0]
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]

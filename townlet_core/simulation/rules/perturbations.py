@@ -1,4 +1,4 @@
-"""Rule: Perturbations (docs/rules.md#perturbations). Outages, price spikes and meetings begin and pass."""
+"""Rule: Perturbations (docs/rules.md#perturbations). Outages, price spikes and meetings start and end."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from townlet_core.rng import DRAW_HAPPENS, DRAW_START, draw_unit
 from townlet_core.simulation.events import MEETING, PRICE_SPIKE, UTILITY_OUTAGE, emit
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
-from townlet_core.simulation.state import NOBODY, TownState
-
-NEVER = -1_000_000_000  # a tick so far in the past that nothing lasts until today
+from townlet_core.simulation.state import NEVER, NOBODY, TownState
 
 
 @rule
 def draw_perturbations(state: TownState, params: TownParams, b: int) -> None:
-    """Decide what happens in the episode that begins, and when."""
+    """Draw which perturbations happen in the new episode, and when."""
     first_spike = params.outages.shape[0]
     first_meeting = first_spike + params.price_spikes.shape[0]
     _draw_starts(state, params.outages, b, 0)
@@ -38,7 +36,7 @@ def _draw_starts(state: TownState, specs: np.ndarray, b: int, first: int) -> Non
 
 @rule
 def announce_perturbations(state: TownState, params: TownParams, b: int) -> None:
-    """Emit the event of everything that starts in this tick."""
+    """Emit the event of each perturbation that starts in this tick."""
     first_spike = params.outages.shape[0]
     first_meeting = first_spike + params.price_spikes.shape[0]
     for p in range(state.perturbations.shape[1]):
@@ -54,14 +52,14 @@ def announce_perturbations(state: TownState, params: TownParams, b: int) -> None
 
 @rule
 def is_on(state: TownState, b: int, p: int, duration_ticks: int) -> bool:
-    """Whether perturbation p is on in the tick to come (or being played)."""
+    """Whether perturbation p is active at the current tick."""
     passed = state.towns[b].tick - state.perturbations[b, p].start_tick
     return 0 <= passed < duration_ticks
 
 
 @rule
 def perturb_objects(state: TownState, params: TownParams, b: int) -> None:
-    """Set what is out of order in the tick to come, and what everything costs."""
+    """Set which objects are out of order in the next tick, and the price of each."""
     first_spike = params.outages.shape[0]
     if first_spike + params.price_spikes.shape[0] == 0:
         return

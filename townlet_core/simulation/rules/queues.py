@@ -1,18 +1,21 @@
-"""Rule: Queues (docs/rules.md#queues). Who waits, who is offered what, and who quarrels over it."""
+"""Rule: Queues (docs/rules.md#queues). Lines, offers, ghost steps and hand-overs."""
 
 from __future__ import annotations
 
-from townlet_core.simulation.events import QUEUE_HANDOVER, emit, emit_conflict
+from townlet_core.simulation.events import QUEUE_HANDOVER, emit
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
-from townlet_core.simulation.rules.actions import object_to_join, somebody_does
-from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, WAITING, TownState
+from townlet_core.simulation.roles import join_line, leave_line, leave_object
+from townlet_core.simulation.rules.actions import somebody_does
+from townlet_core.simulation.rules.conflicts import emit_conflict
+from townlet_core.simulation.rules.legal_actions import object_to_join
+from townlet_core.simulation.state import HOLDING, NOBODY, WAITING, TownState
 from townlet_core.vocab import CONTENTION, GHOST_STEP, IMPATIENCE, RELEASE, REQUEST, START
 
 
 @rule
 def serve_queues(state: TownState, params: TownParams, b: int) -> None:
-    """Release, request, then for each line: displace the idle, offer what is free, count the waiting."""
+    """Release, request, then for each line: ghost step, offer, count the ticks waited."""
     if somebody_does(state, b, RELEASE):
         _release(state, b)
     if somebody_does(state, b, REQUEST):
@@ -21,7 +24,7 @@ def serve_queues(state: TownState, params: TownParams, b: int) -> None:
         return
     for o in range(state.objects.shape[1]):
         if state.objects[b, o].line_length > 0:
-            _displace_idle_holder(state, params, b, o)
+            _ghost_step(state, params, b, o)
             _offer_free_object(state, params, b, o)
             _wait_in_line(state, params, b, o)
 
@@ -34,37 +37,9 @@ def _release(state: TownState, b: int) -> None:
         if agent.action == RELEASE:
             o = agent.object
             had_it = agent.role != WAITING
-            give_up(state, b, i)
+            leave_object(state, b, i)
             if had_it:
                 state.objects[b, o].last_user = i
-
-
-@rule
-def give_up(state: TownState, b: int, i: int) -> None:
-    """Free agent i of line, offer or use."""
-    agent = state.agents[b, i]
-    o = agent.object
-    if agent.role == WAITING:
-        _leave_line(state, b, i, o)
-    elif agent.role == HOLDING:
-        state.objects[b, o].holder = NOBODY
-    elif agent.role == USING:
-        state.objects[b, o].user = NOBODY
-    agent.role = FREE
-    agent.object = NOBODY
-    agent.progress = 0
-
-
-@rule
-def _leave_line(state: TownState, b: int, i: int, o: int) -> None:
-    line = state.line[b, o]
-    length = state.objects[b, o].line_length
-    place = 0
-    while line[place] != i:
-        place += 1
-    for p in range(place, length - 1):
-        line[p] = line[p + 1]
-    state.objects[b, o].line_length = length - 1
 
 
 @rule
@@ -73,7 +48,6 @@ def _request(state: TownState, params: TownParams, b: int) -> None:
         i = state.order[b, place]
         agent = state.agents[b, i]
         if agent.action == REQUEST:
-            # Asked before movement of others could matter: objects do not move and i asked instead of moving.
             o = object_to_join(state, params, b, i)
             thing = state.objects[b, o]
             if thing.user == NOBODY and thing.holder == NOBODY and thing.line_length == 0:
@@ -83,24 +57,13 @@ def _request(state: TownState, params: TownParams, b: int) -> None:
 
 
 @rule
-def join_line(state: TownState, b: int, i: int, o: int) -> None:
-    """Put agent i at the end of the line."""
-    agent = state.agents[b, i]
-    thing = state.objects[b, o]
-    state.line[b, o, thing.line_length] = i
-    thing.line_length += 1
-    agent.role = WAITING
-    agent.object = o
-
-
-@rule
 def _is_unusable(stock: int, out_of_order: bool) -> bool:
-    """Whether nobody could start it, so that nobody is offered it or blamed for not starting."""
+    """Whether no agent could start the object, so that it is not offered and its holder is not idle."""
     return out_of_order or stock == 0
 
 
 @rule
-def _displace_idle_holder(state: TownState, params: TownParams, b: int, o: int) -> None:
+def _ghost_step(state: TownState, params: TownParams, b: int, o: int) -> None:
     thing = state.objects[b, o]
     holder = thing.holder
     if holder == NOBODY or _is_unusable(thing.stock, thing.out_of_order):
@@ -111,7 +74,7 @@ def _displace_idle_holder(state: TownState, params: TownParams, b: int, o: int) 
     if thing.idle_ticks < params.constants[0].ghost_step_after:
         return
     following = _next_in_line(state, params, b, o)
-    _leave_line(state, b, following, o)
+    leave_line(state, b, following, o)
     join_line(state, b, holder, o)
     _offer(state, b, o, following)
     emit_conflict(state, params, b, GHOST_STEP, o, following, holder)
@@ -119,7 +82,7 @@ def _displace_idle_holder(state: TownState, params: TownParams, b: int, o: int) 
 
 @rule
 def _next_in_line(state: TownState, params: TownParams, b: int, o: int) -> int:
-    """Return the waiter with the least position − weight · ticks waited; the one in front at equality."""
+    """Return the waiter with the least position − weight · ticks waited; ties go to the one in front."""
     weight = params.constants[0].age_priority_weight
     best = state.line[b, o, 0]
     best_score = 0.0 - weight * state.agents[b, best].ticks_waited
@@ -133,7 +96,7 @@ def _next_in_line(state: TownState, params: TownParams, b: int, o: int) -> int:
 
 @rule
 def _offer(state: TownState, b: int, o: int, i: int) -> None:
-    """Make agent i, who is in no line now, the holder."""
+    """Make agent i, which has left the line, the holder."""
     thing = state.objects[b, o]
     thing.holder = i
     thing.idle_ticks = 0
@@ -149,7 +112,7 @@ def _offer_free_object(state: TownState, params: TownParams, b: int, o: int) -> 
     if taken or _is_unusable(thing.stock, thing.out_of_order):
         return
     winner = _next_in_line(state, params, b, o)
-    _leave_line(state, b, winner, o)
+    leave_line(state, b, winner, o)
     before = thing.last_user
     waited = state.agents[b, winner].ticks_waited
     polite = before != NOBODY and before != winner and waited >= 1 and not thing.contested

@@ -1,4 +1,4 @@
-"""Rule: Rewards (docs/rules.md#rewards). What an agent is paid for, term by term."""
+"""Rule: Rewards (docs/rules.md#rewards). The reward of an agent, term by term."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ SURVIVAL, WAGES, PUNCTUALITY, SATISFACTION, DEFICIT, CONFLICT, FAINT, CLIPPED = 
 
 
 @rule
-def pay_rewards(state: TownState, params: TownParams, b: int) -> None:
-    """Write every agent's reward and its terms; zero for those out of town."""
+def compute_rewards(state: TownState, params: TownParams, b: int) -> None:
+    """Set every agent's reward and its terms; zero for agents out of town."""
     constants = params.constants[0]
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
