@@ -52,9 +52,10 @@ sweep: $(READY)  ## let the disk die or fail at every operation of every story: 
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python tests/sweep/sweep.py
 
-docs: $(READY)  ## renew the options in docs/cli.md and the keys in docs/scenarios.md
+docs: $(READY)  ## renew options in docs/cli.md, keys in docs/scenarios.md, features in docs/data.md
 	$(BIN)/python tests/cli/cli_reference.py
 	$(BIN)/python tests/scenario/scenario_reference.py
+	$(BIN)/python tests/documentation/feature_reference.py
 
 pictures: $(READY)  ## play the bundled scenarios and paint docs/pictures
 	@set -e; for file in scenarios/*.yaml; do \
