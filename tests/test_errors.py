@@ -134,6 +134,20 @@ def test_a_near_miss_is_suggested_and_nonsense_is_not():
 
 
 @pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ("abcd", ""),
+        ("abc", "only in the first: d"),
+        ("abcdefghi", "only in the second: e, f, g and 2 more"),
+        ("bcde", "only in the first: a; only in the second: e"),
+        ("abdc", "another order: number 2 is c in the first, d in the second"),
+    ],
+)
+def test_a_difference_of_names_is_said_by_name(second, words):
+    assert errors.name_difference("abcd", second) == words
+
+
+@pytest.mark.parametrize(
     ("value", "words"),
     [
         ("abc", "'abc'"),

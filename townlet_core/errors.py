@@ -144,7 +144,7 @@ def name_difference(
 ) -> str:
     """Say how two lists of names differ, calling them `one` and `other`; empty if they are equal."""
     parts = [
-        f"only {label} has {name_list(only)}"
+        f"only in {label}: {name_list(only)}"
         for label, names, others in ((one, first, second), (other, second, first))
         if (only := [name for name in names if name not in others])
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # agent, object, job and scenario names
 
@@ -56,69 +58,138 @@ EVENTS = (
 CONFLICT_REASONS = ("ghost_step", "contention", "impatience")
 GHOST_STEP, CONTENTION, IMPATIENCE = range(3)
 
-# Observations (docs/data.md says what each feature means).
+# Observations.
 MAP_CHANNELS = ("self", "agents", "objects", "reservations")
 MAP_SIZE = 11
 MAP_SHAPE = (len(MAP_CHANNELS), MAP_SIZE, MAP_SIZE)
 NEIGHBOURS = 3  # nearest agents described by features
-BASE_FEATURES = (
-    "need_hunger",
-    "need_hygiene",
-    "need_energy",
-    "wallet",
-    "lateness_counter",
-    "on_shift",
-    "time_sin",
-    "time_cos",
-    "attendance_ratio",
-    "wages_withheld",
-    "shift_pre",
-    "shift_on_time",
-    "shift_late",
-    "shift_absent",
-    "shift_post",
-    "embedding_slot_norm",
-    "ctx_reset_flag",
-    "episode_progress",
-    "rivalry_max",
-    "rivalry_avoid_count",
+
+# Scales of features: x / (x + scale) is one half at the scale; an offset / scale is clipped to −1…1.
+WALLET_SCALE = 10.0  # money
+WAGES_SCALE = 1.0  # money
+PRICE_SCALE = 1.0  # money
+LINE_SCALE = 2.0  # agents
+STOCK_SCALE = 4.0  # units
+DISTANCE_SCALE = 8.0  # steps
+OFFSET_SCALE = 16.0  # tiles
+
+AGENTS = "agents"  # an upper bound: the number of agents in the scenario
+
+
+class Feature(NamedTuple):
+    """A row of the table of features: columns, spaces and the tables of docs/data.md follow from it."""
+
+    name: str
+    low: float  # bounds, both included; False and True for a flag
+    high: float | str
+    scale: float | None
+    meaning: str  # with `{scale:g}` for the scale
+    written_by: str  # the function of simulation/observation.py
+
+
+def _rows(written_by: str, *rows: tuple[str, float, float | str, float | None, str]) -> tuple[Feature, ...]:
+    return tuple(Feature(*row, written_by) for row in rows)
+
+
+OWN_FEATURES = (
+    *_rows(
+        "_write_base",
+        *((f"need_{need}", 0, 1, None, "1 is satisfied") for need in NEEDS),
+        ("wallet", 0, 1, WALLET_SCALE, "w / (w + {scale:g})"),
+        ("lateness_counter", 0, 1, None, "late ticks in this shift / `absent_cutoff`, at most 1"),
+        ("on_shift", False, True, None, "the agent's shift is on"),
+        ("time_sin", -1, 1, None, "sine of the time of day"),
+        ("time_cos", -1, 1, None, "cosine of the time of day"),
+        ("attendance_ratio", 0, 1, None, "over the last three shifts"),
+        ("wages_withheld", 0, 1, WAGES_SCALE, "w / (w + {scale:g})"),
+        *(
+            (f"shift_{state}", False, True, None, meaning)
+            for state, meaning in zip(
+                SHIFT_STATES,
+                ("before the shift", "arrived on time", "late", "absent", "after the shift"),
+                strict=True,
+            )
+        ),
+        ("embedding_slot_norm", 0, 1, None, "the agent's index, as a fraction of the number of agents"),
+        ("ctx_reset_flag", False, True, None, "first observation of an episode or of a newcomer"),
+        ("episode_progress", 0, 1, None, "tick / ticks of the scenario"),
+        ("rivalry_max", 0, 1, None, "strongest rivalry with any agent"),
+        ("rivalry_avoid_count", 0, AGENTS, None, "agents with rivalry at or above `avoid_threshold`"),
+    ),
+    *_rows(
+        "_write_activity",
+        ("in_queue", False, True, None, "waiting in a line"),
+        ("queue_position", 0, 1, None, "1 / (1 + position); 0 outside a line"),
+        ("holds_reservation", False, True, None, "an object is offered to the agent"),
+        ("using_progress", 0, 1, None, "completed fraction of the affordance in use, or of the shift"),
+        ("cooldown_left", 0, 1, None, "largest cooldown over the objects / `cooldown_ticks`"),
+        *(
+            (f"last_action_{action}", False, True, None, f"the last action was `{action}`")
+            for action in ACTIONS
+        ),
+        ("last_action_success", False, True, None, "whether the last action succeeded; 1 before the first"),
+    ),
+    *_rows(
+        "_write_work",
+        ("work_step_x", -1, 1, None, "next step of the shortest path to the workplace"),
+        ("work_step_y", -1, 1, None, "the same, south positive"),
+        ("work_distance", 0, 1, DISTANCE_SCALE, "d / (d + {scale:g})"),
+        ("ticks_to_shift", 0, 1, None, "ticks until the next shift / ticks of a day; 0 during a shift"),
+    ),
 )
-STATE_FEATURES = (
-    "in_queue",
-    "queue_position",
-    "holds_reservation",
-    "using_progress",
-    "cooldown_left",
-    *(f"last_action_{name}" for name in ACTIONS),
-    "last_action_success",
-    "work_step_x",
-    "work_step_y",
-    "work_distance",
-    "ticks_to_shift",
+KIND_FEATURES = _rows(  # of each kind of object, behind `<kind>_`
+    "_write_kinds",
+    ("step_x", -1, 1, None, "next step of the shortest path to the nearest object of the kind"),
+    ("step_y", -1, 1, None, "the same, south positive"),
+    ("distance", 0, 1, DISTANCE_SCALE, "d / (d + {scale:g}), d = 1 beside it"),
+    ("free", False, True, None, "it has no user and no holder"),
+    ("queue_length", 0, 1, LINE_SCALE, "q / (q + {scale:g})"),
+    ("stock", 0, 1, STOCK_SCALE, "s / (s + {scale:g})"),
 )
-KIND_FEATURES = ("step_x", "step_y", "distance", "free", "queue_length", "stock")
-NEIGHBOUR_FEATURES = ("offset_x", "offset_y", "rivalry", "trust", "familiarity")
-MEETING_FEATURES = (
-    "meeting_step_x",
-    "meeting_step_y",
-    "meeting_distance",
-    "meeting_is_on",
-    "ticks_to_meeting",
+NEIGHBOUR_FEATURES = _rows(  # of each of the nearest agents, behind `neighbour<n>_`
+    "_write_neighbour",
+    ("offset_x", -1, 1, OFFSET_SCALE, "tiles to the east / {scale:g}"),
+    ("offset_y", -1, 1, OFFSET_SCALE, "tiles to the south / {scale:g}"),
+    ("rivalry", 0, 1, None, "with this agent"),
+    ("trust", -1, 1, None, "with this agent"),
+    ("familiarity", -1, 1, None, "with this agent"),
 )
+PRICE_FEATURES = _rows(  # of each kind of object, behind `<kind>_`
+    "_write_prices",
+    ("price", 0, 1, PRICE_SCALE, "p / (p + {scale:g}), p = current price of the nearest object of the kind"),
+)
+MEETING_FEATURES = _rows(
+    "_write_meeting",
+    ("meeting_step_x", -1, 1, None, "next step of the shortest path to its place"),
+    ("meeting_step_y", -1, 1, None, "the same, south positive"),
+    ("meeting_distance", 0, 1, DISTANCE_SCALE, "d / (d + {scale:g}), d = 0 at the tile, 1 beside the object"),
+    ("meeting_is_on", False, True, None, "it has begun"),
+    ("ticks_to_meeting", 0, 1, None, "ticks until it begins / ticks of a day, at most 1"),
+)
+
+
+def features_of(
+    kinds: tuple[str, ...] = OBJECT_KINDS, has_price_spikes: bool = False, has_meetings: bool = False
+) -> tuple[Feature, ...]:
+    """Return the rows of all columns, in order, for a town with these object kinds and perturbations."""
+    return (
+        *OWN_FEATURES,
+        *(row for kind in kinds for row in _behind(kind, KIND_FEATURES)),
+        *(row for n in range(NEIGHBOURS) for row in _behind(f"neighbour{n}", NEIGHBOUR_FEATURES)),
+        *(row for kind in kinds if has_price_spikes for row in _behind(kind, PRICE_FEATURES)),
+        *(MEETING_FEATURES if has_meetings else ()),
+    )
+
+
+def _behind(prefix: str, rows: tuple[Feature, ...]) -> Iterator[Feature]:
+    return (row._replace(name=f"{prefix}_{row.name}") for row in rows)
 
 
 def feature_names(
     kinds: tuple[str, ...] = OBJECT_KINDS, has_price_spikes: bool = False, has_meetings: bool = False
 ) -> tuple[str, ...]:
-    """Name the feature columns, in order, of a town with these object kinds and perturbations."""
-    return (
-        *BASE_FEATURES,
-        *STATE_FEATURES,
-        *(f"{kind}_{name}" for kind in kinds for name in KIND_FEATURES),
-        *(f"neighbour{n}_{name}" for n in range(NEIGHBOURS) for name in NEIGHBOUR_FEATURES),
-        *(f"{kind}_price" for kind in kinds if has_price_spikes),
-        *(MEETING_FEATURES if has_meetings else ()),
-    )
+    """Name the feature columns, as features_of does."""
+    return tuple(row.name for row in features_of(kinds, has_price_spikes, has_meetings))
 
 
 # Files.

@@ -382,4 +382,7 @@ def test_a_network_is_not_taken_to_a_town_whose_features_mean_something_else(tow
     assert townlet(*own)[0] == 0
     code, _, stderr = townlet("evaluate", tmp_path / "r", "--scenario", tmp_path / "oven.yaml")
     assert code == 2
-    assert "different features (oven_distance, oven_free, oven_queue_length …)" in stderr
+    assert (
+        "different features: only in the network: sofa_step_x, sofa_step_y, sofa_distance and 3 more; "
+        "only in oven: oven_step_x, oven_step_y, oven_distance and 3 more" in stderr
+    )

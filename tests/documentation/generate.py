@@ -4,12 +4,18 @@ import sys
 from pathlib import Path
 
 from cli_reference import with_commands
+from feature_reference import with_features
 from scenario_reference import with_keys
 from telemetry_reference import with_fields
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 # Each page, and the function that returns its text with the generated part renewed.
-PAGES = {"cli.md": with_commands, "scenarios.md": with_keys, "telemetry.md": with_fields}
+PAGES = {
+    "cli.md": with_commands,
+    "data.md": with_features,
+    "scenarios.md": with_keys,
+    "telemetry.md": with_fields,
+}
 
 
 def outdated(docs=DOCS):

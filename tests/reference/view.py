@@ -19,6 +19,7 @@ from townlet_core.vocab import (
     NEIGHBOUR_FEATURES,
     NEIGHBOURS,
     SHIFT_STATES,
+    Feature,
     feature_names,
 )
 
@@ -149,8 +150,8 @@ def next_tile(agent: Agent, goal: tuple[int, int], steps: dict[tuple[int, int], 
 
 
 @lru_cache(200)
-def names_of(prefix: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{prefix}_{name}" for name in names)
+def names_of(prefix: str, rows: tuple[Feature, ...]) -> tuple[str, ...]:
+    return tuple(f"{prefix}_{row.name}" for row in rows)
 
 
 def nearest_of(town: ReferenceTown, agent: Agent, kind: str) -> tuple[float, ...]:
@@ -170,15 +171,16 @@ def price_of(town: ReferenceTown, agent: Agent, kind: str) -> float:
 
 
 def meeting_features(town: ReferenceTown, agent: Agent) -> dict[str, float]:
+    names = [row.name for row in MEETING_FEATURES]
     invitations = [g for g in town.gatherings if town.is_invited(agent, g) and town.tick < g.end_tick]
     if not invitations:
-        return dict.fromkeys(MEETING_FEATURES, 0.0)
+        return dict.fromkeys(names, 0.0)
     following = min(invitations, key=lambda gathering: gathering.start_tick)
     distance = following.steps.get((agent.x, agent.y), 0)
     dx, dy = next_tile(agent, following.place, following.steps) if distance else (0.0, 0.0)
     left = max(following.start_tick - town.tick, 0)
     values = (dx, dy, distance / (distance + 8), float(left == 0), min(left / town.rules.ticks_per_day, 1.0))
-    return dict(zip(MEETING_FEATURES, values, strict=True))
+    return dict(zip(names, values, strict=True))
 
 
 def neighbour_features(town: ReferenceTown, agent: Agent, other: Agent | None) -> tuple[float, ...]:

@@ -204,7 +204,7 @@ DISAGREEMENTS = {
     r"map shape \(4, 11, 11\) in the first, \(4, 9, 9\) in the second": lambda s: dataclasses.replace(
         renamed(s, map_shape=[4, 9, 9]), map=np.ascontiguousarray(s.map[:, :, :9, :9])
     ),
-    "features: only the first has neighbour2_familiarity": lambda s: dataclasses.replace(
+    "features: only in the first: neighbour2_familiarity": lambda s: dataclasses.replace(
         renamed(s, feature_names=list(s.feature_names[:-1])), features=s.features[:, :-1].copy()
     ),
     "features: another order: number 3 is wallet in the first, lateness_counter in the second": swap_features,

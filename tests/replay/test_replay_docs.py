@@ -71,14 +71,12 @@ def test_every_channel_and_every_feature_is_listed_in_order():
     assert tuple(names[: len(MAP_CHANNELS)]) == MAP_CHANNELS
     expanded = []
     for name in names[len(MAP_CHANNELS) :]:
-        if name == f"KIND_{KIND_FEATURES[0]}":
+        if name == f"KIND_{KIND_FEATURES[0].name}":
             kind_rows = [n.removeprefix("KIND") for n in names if n.startswith("KIND_")]
             expanded += [f"{kind}{row}" for kind in OBJECT_KINDS for row in kind_rows]
-        elif name == f"neighbourN_{NEIGHBOUR_FEATURES[0]}":
+        elif name == f"neighbourN_{NEIGHBOUR_FEATURES[0].name}":
             agent_rows = [n.removeprefix("neighbourN") for n in names if n.startswith("neighbourN_")]
             expanded += [f"neighbour{n}{row}" for n in range(NEIGHBOURS) for row in agent_rows]
-        elif name == "last_action_ACTION":
-            expanded += [f"last_action_{action}" for action in ACTIONS]
         elif not name.startswith(("KIND_", "neighbourN_")):
             expanded.append(name)
     assert tuple(expanded) == feature_names()

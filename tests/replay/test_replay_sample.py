@@ -140,10 +140,10 @@ METADATA_RULES = {
     "variant is 'full', expected 'hybrid'": {"variant": "full"},
     "reward_terms names 2, the array has 8": {"reward_terms": ["wages", "clipped"]},
     "reward_terms is not a list of": {"reward_terms": ["wages"] * 8},
-    "action_lookup is not the fixed vocabulary: only this version of Townlet has chat": {
+    "action_lookup is not the fixed vocabulary: only in this version of Townlet: chat": {
         "action_lookup": {name: i for name, i in ACTION_LOOKUP.items() if name != "chat"}
     },
-    "action_lookup is not the fixed vocabulary: only the sample has jump": {
+    "action_lookup is not the fixed vocabulary: only in the sample: jump": {
         "action_lookup": ACTION_LOOKUP | {"jump": 9},
         "action_dim": 10,
     },

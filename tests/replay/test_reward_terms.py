@@ -98,7 +98,7 @@ def test_samples_with_different_terms_are_served_with_a_warning():
     samples = [make_sample(seed=1), make_sample(seed=2), with_terms(*REWARD_TERMS, "bonus")]
     dataset = ReplayDataset.from_samples(samples, ReplayDatasetConfig())
     (warning,) = dataset.warnings
-    assert warning.startswith("000_anna and 002_anna have different reward terms (only the second has bonus)")
+    assert warning.startswith("000_anna and 002_anna have different reward terms (only in the second: bonus)")
     assert dataset.sample_count == 3
 
 

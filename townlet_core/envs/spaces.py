@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from gymnasium import spaces
 
 from townlet_core.scenario.model import Scenario
-from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
-
-_SIGNED = ("time_sin", "time_cos")
-_SIGNED_ENDS = ("_step_x", "_step_y", "_offset_x", "_offset_y", "_trust", "_familiarity")
+from townlet_core.vocab import ACTION_COUNT, AGENTS, MAP_SHAPE, Feature
 
 
 def sight_space(scenario: Scenario, map_type: type) -> spaces.Dict:
     """Describe what one agent sees: `map` (4, 11, 11) of 0 and 1, and `features` (F,) float32."""
-    low, high = feature_bounds(scenario.feature_names, len(scenario.agents))
+    low, high = feature_bounds(scenario.features, len(scenario.agents))
     return spaces.Dict(
         {
             "map": spaces.Box(0, 1, MAP_SHAPE, map_type),
@@ -34,15 +33,11 @@ def flat(maps: np.ndarray, features: np.ndarray) -> np.ndarray:
     return np.concatenate([features, tiles], axis=-1, dtype=np.float32)
 
 
-def feature_bounds(names: tuple[str, ...], agents: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the largest value of each feature, (F,) float32 both."""
-    low = np.array([-1 if _is_signed(name) else 0 for name in names], np.float32)
-    high = np.array([agents if name == "rivalry_avoid_count" else 1 for name in names], np.float32)
+def feature_bounds(features: Sequence[Feature], agents: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and the upper bound of each feature, (F,) float32 each."""
+    low = np.array([row.low for row in features], np.float32)
+    high = np.array([agents if row.high == AGENTS else row.high for row in features], np.float32)
     return low, high
-
-
-def _is_signed(name: str) -> bool:
-    return name in _SIGNED or name.endswith(_SIGNED_ENDS)
 
 
 def mask_space() -> spaces.Box:

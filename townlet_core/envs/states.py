@@ -9,11 +9,11 @@ from townlet_core.envs.spaces import feature_bounds
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.state import NOBODY
 from townlet_core.simulation.towns import Towns
+from townlet_core.vocab import NEIGHBOUR_FEATURES, STOCK_SCALE
 
 OF_AGENTS = ("alive", "x", "y")  # before the agent's features
 OF_OBJECTS = ("in_use", "reserved", "line", "stock", "out_of_order")
-OF_PAIRS = ("rivalry", "trust", "familiarity")
-HALF_STOCK = 4  # units at which `stock` is one half, as in the features
+OF_PAIRS = ("rivalry", "trust", "familiarity")  # with the bounds of the features of a neighbour
 
 
 def state_names(scenario: Scenario) -> tuple[str, ...]:
@@ -30,12 +30,21 @@ def state_space(scenario: Scenario) -> spaces.Box:
     """Describe the state of one town, (S,) float32."""
     agents, objects = len(scenario.agents), len(scenario.objects)
     pairs = agents * (agents - 1) // 2
-    low, high = feature_bounds(scenario.feature_names, agents)
-    least = [*[np.zeros(3), low] * agents, np.zeros(5 * objects), np.tile([0, -1, -1], pairs)]
-    most = [*[np.ones(3), high] * agents, np.ones(5 * objects), np.ones(3 * pairs)]
-    return spaces.Box(
-        np.concatenate(least, dtype=np.float32), np.concatenate(most, dtype=np.float32), dtype=np.float32
+    of_pairs = [row for name in OF_PAIRS for row in NEIGHBOUR_FEATURES if row.name == name]
+    low, high = (
+        np.concatenate(
+            [
+                *[np.full(len(OF_AGENTS), bound), features] * agents,
+                np.full(len(OF_OBJECTS) * objects, bound),
+                np.tile(of_pair, pairs),
+            ],
+            dtype=np.float32,
+        )
+        for bound, features, of_pair in zip(
+            (0, 1), feature_bounds(scenario.features, agents), feature_bounds(of_pairs, agents), strict=True
+        )
     )
+    return spaces.Box(low, high, dtype=np.float32)
 
 
 def town_states(towns: Towns) -> np.ndarray:
@@ -59,7 +68,7 @@ def town_states(towns: Towns) -> np.ndarray:
             things["user"] != NOBODY,
             things["holder"] != NOBODY,
             things["line_length"] / alive.shape[1],
-            stock / (stock + HALF_STOCK),
+            stock / (stock + STOCK_SCALE),
             things["out_of_order"],
         ],
         axis=2,

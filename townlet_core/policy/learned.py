@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from townlet_core.errors import InputError, count
+from townlet_core.errors import InputError, count, name_difference
 from townlet_core.policy.output import PolicyOutput
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.ppo.config import NetworkConfig
@@ -115,10 +115,11 @@ def check_fits(network: NetworkConfig, scenario: Scenario, name: str) -> None:
     """Raise InputError if a checkpoint's network cannot see or act in this scenario."""
     needed = network_for(scenario, network.hidden_size)
     if network.feature_names and network.feature_names != needed.feature_names:
-        odd = sorted(set(network.feature_names) ^ set(needed.feature_names))
+        difference = name_difference(
+            network.feature_names, needed.feature_names, "the network", scenario.name
+        )
         raise InputError(
-            f"{name}: its network and {scenario.name} have different features "
-            f"({', '.join(odd[:3]) or 'another order'} …)",
+            f"{name}: its network and {scenario.name} have different features: {difference}",
             f"train one with `townlet train {scenario.name}`",
         )
     if network.model_copy(update={"feature_names": needed.feature_names}) != needed:

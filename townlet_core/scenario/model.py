@@ -28,7 +28,7 @@ from townlet_core.scenario.values import (
     Words,
     means,
 )
-from townlet_core.vocab import feature_names
+from townlet_core.vocab import Feature, features_of
 
 
 class Needs(Words):
@@ -253,9 +253,14 @@ class Scenario(Words):
         return {**BUILT_IN_KINDS, **self.kinds}
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
+    def features(self) -> tuple[Feature, ...]:
         """The feature columns of an observation of this town, in order."""
-        return feature_names(tuple(self.all_kinds), bool(self.price_spikes), bool(self.meetings))
+        return features_of(tuple(self.all_kinds), bool(self.price_spikes), bool(self.meetings))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the feature columns, in order."""
+        return tuple(feature.name for feature in self.features)
 
     @property
     def walls(self) -> frozenset[tuple[int, int]]:

@@ -137,7 +137,7 @@ def _check_kinds(scenario: Scenario) -> Found:
             yield path, f"unknown kind '{kind}'{did_you_mean(kind, known)}"
     columns = Counter(scenario.feature_names)
     for kind in scenario.kinds:
-        if any(columns[f"{kind}_{word}"] > 1 for word in KIND_FEATURES):
+        if any(columns[f"{kind}_{row.name}"] > 1 for row in KIND_FEATURES):
             yield ("kinds", kind), f"'{kind}' is what features of the town begin with, expected another name"
 
 

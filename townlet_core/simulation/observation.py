@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections import namedtuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,14 +15,20 @@ from townlet_core.simulation.rules.meetings import next_meeting, ticks_to_meetin
 from townlet_core.simulation.state import HOLDING, NOBODY, USING, WAITING, TownState, record
 from townlet_core.vocab import (
     ACTION_COUNT,
-    BASE_FEATURES,
     KIND_FEATURES,
+    LINE_SCALE,
     MAP_SIZE,
     MEETING_FEATURES,
     NEIGHBOUR_FEATURES,
     NEIGHBOURS,
-    SHIFT_STATES,
-    STATE_FEATURES,
+    OFFSET_SCALE,
+    OWN_FEATURES,
+    PRICE_FEATURES,
+    PRICE_SCALE,
+    STOCK_SCALE,
+    WAGES_SCALE,
+    WALLET_SCALE,
+    Feature,
 )
 
 # Where the four channels of the map begin, in a row of 484 tiles.
@@ -30,16 +37,18 @@ AGENTS_AT, OBJECTS_AT, RESERVATIONS_AT, MAP_END = TILES, 2 * TILES, 3 * TILES, 4
 REACH = MAP_SIZE // 2  # tiles that an agent sees in each direction
 CENTRE = REACH * MAP_SIZE + REACH
 
-STATE_AT = len(BASE_FEATURES)
-KINDS_AT = STATE_AT + len(STATE_FEATURES)
-PER_KIND = len(KIND_FEATURES)
-PER_NEIGHBOUR = len(NEIGHBOUR_FEATURES)
-PROGRESS_AT = BASE_FEATURES.index("episode_progress")
-TIME_AT = BASE_FEATURES.index("time_sin")
-SHIFT_AT = BASE_FEATURES.index("shift_pre")
-LAST_ACTION_AT = STATE_AT + STATE_FEATURES.index("last_action_wait")
-WORK_AT = STATE_AT + STATE_FEATURES.index("work_step_x")
-OFFSET_SCALE = np.float32(16)  # tiles at which an offset feature reaches one
+
+def columns(rows: tuple[Feature, ...]) -> Any:
+    """Number the columns of a part of the table, as attributes that compiled rules read as constants."""
+    names = [row.name for row in rows]
+    return namedtuple("Columns", names)(*range(len(names)))
+
+
+OWN, KIND, NEIGHBOUR = columns(OWN_FEATURES), columns(KIND_FEATURES), columns(NEIGHBOUR_FEATURES)
+PRICE, MEETING = columns(PRICE_FEATURES), columns(MEETING_FEATURES)
+KINDS_AT = len(OWN)
+PER_KIND, PER_NEIGHBOUR, PER_PRICE, PER_MEETING = len(KIND), len(NEIGHBOUR), len(PRICE), len(MEETING)
+FARTHEST = np.float32(OFFSET_SCALE)  # tiles; farther offsets are clipped to it
 assert NEIGHBOURS == 3  # _see_others keeps this many
 
 # Agents are looked at in blocks of eight, in float32: what one vector instruction takes.
@@ -94,7 +103,6 @@ def observe_town(
     """
     angle = 2.0 * math.pi * state.towns[b].clock / params.constants[0].ticks_per_day
     time_sin, time_cos = math.sin(angle), math.cos(angle)
-    progress = state.towns[b].tick / params.constants[0].ticks
     prices_at = KINDS_AT + params.kinds.shape[0] * PER_KIND + NEIGHBOURS * PER_NEIGHBOUR
     _place_everybody(state, params, b, sight.crowd[b])
     _show_things(state, b, sight.things[b])
@@ -107,16 +115,14 @@ def observe_town(
         if agent.alive:
             _see_things(params, agent.x, agent.y, maps[i])
             _see_others(state, params, b, i, sight.crowd[b], maps[i], features[i])
-            _feel_base(state, params, b, i, features[i])
-            features[i, TIME_AT], features[i, TIME_AT + 1] = time_sin, time_cos
-            features[i, PROGRESS_AT] = progress
-            _feel_state(state, params, b, i, features[i])
-            _feel_work(state, params, b, i, features[i])
-            _feel_kinds(state, params, b, i, sight.things[b], features[i])
+            _write_base(state, params, b, i, time_sin, time_cos, features[i])
+            _write_activity(state, params, b, i, features[i])
+            _write_work(state, params, b, i, features[i])
+            _write_kinds(state, params, b, i, sight.things[b], features[i])
             if params.price_spikes.shape[0] > 0:
-                _feel_prices(state, params, b, i, features[i], prices_at)
+                _write_prices(state, params, b, i, features[i], prices_at)
             if params.meetings.shape[0] > 0:
-                _feel_meeting(state, params, b, i, features[i])
+                _write_meeting(state, params, b, i, features[i])
 
 
 @rule
@@ -149,8 +155,8 @@ def _show_things(state: TownState, b: int, things: np.ndarray) -> None:
         thing = state.objects[b, o]
         things[o].free = (thing.user == NOBODY) & (thing.holder == NOBODY)
         line, stock = np.float32(thing.line_length), np.float32(max(thing.stock, 0))
-        things[o].line = line / (line + np.float32(2))
-        things[o].stock = stock / (stock + np.float32(4))
+        things[o].line = line / (line + np.float32(LINE_SCALE))
+        things[o].stock = stock / (stock + np.float32(STOCK_SCALE))
 
 
 @rule
@@ -178,9 +184,9 @@ def _see_others(
             second, passed = min(second, passed), max(second, passed)
             third = min(third, passed)
     at = KINDS_AT + params.kinds.shape[0] * PER_KIND
-    _feel_neighbour(state, b, i, crowd, first, out, at)
-    _feel_neighbour(state, b, i, crowd, second, out, at + PER_NEIGHBOUR)
-    _feel_neighbour(state, b, i, crowd, third, out, at + 2 * PER_NEIGHBOUR)
+    _write_neighbour(state, b, i, crowd, first, out, at)
+    _write_neighbour(state, b, i, crowd, second, out, at + PER_NEIGHBOUR)
+    _write_neighbour(state, b, i, crowd, third, out, at + 2 * PER_NEIGHBOUR)
 
 
 @rule
@@ -191,8 +197,8 @@ def _look(block: np.record, index: np.float32, x: np.float32, y: np.float32) -> 
     """
     for lane in range(LANES):
         east, south = block.x[lane] - x, block.y[lane] - y
-        block.offset_x[lane] = min(max(east, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
-        block.offset_y[lane] = min(max(south, -OFFSET_SCALE), OFFSET_SCALE) / OFFSET_SCALE
+        block.offset_x[lane] = min(max(east, -FARTHEST), FARTHEST) / FARTHEST
+        block.offset_y[lane] = min(max(south, -FARTHEST), FARTHEST) / FARTHEST
         steps = abs(east) + abs(south)
         is_other = steps > 0
         block.rank[lane] = steps * RANK_STEP + (index + np.float32(lane)) if is_other else FAR
@@ -204,46 +210,55 @@ def _look(block: np.record, index: np.float32, x: np.float32, y: np.float32) -> 
 
 
 @rule
-def _feel_neighbour(
+def _write_neighbour(
     state: TownState, b: int, i: int, crowd: np.ndarray, rank: np.float32, out: np.ndarray, at: int
 ) -> None:
     if rank >= FAR:
         return
     j = int(rank) % 256
-    out[at] = crowd[j // LANES].offset_x[j % LANES]
-    out[at + 1] = crowd[j // LANES].offset_y[j % LANES]
-    out[at + 2] = state.rivalry[b, i, j]
-    out[at + 3] = state.trust[b, i, j]
-    out[at + 4] = state.familiarity[b, i, j]
+    out[at + NEIGHBOUR.offset_x] = crowd[j // LANES].offset_x[j % LANES]
+    out[at + NEIGHBOUR.offset_y] = crowd[j // LANES].offset_y[j % LANES]
+    out[at + NEIGHBOUR.rivalry] = state.rivalry[b, i, j]
+    out[at + NEIGHBOUR.trust] = state.trust[b, i, j]
+    out[at + NEIGHBOUR.familiarity] = state.familiarity[b, i, j]
 
 
 @rule
-def _feel_base(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
+def _write_base(
+    state: TownState,
+    params: TownParams,
+    b: int,
+    i: int,
+    time_sin: float,
+    time_cos: float,
+    out: np.ndarray,
+) -> None:
     constants = params.constants[0]
     agent = state.agents[b, i]
-    out[0] = agent.hunger
-    out[1] = agent.hygiene
-    out[2] = agent.energy
-    out[3] = agent.wallet / (agent.wallet + 10.0)
+    out[OWN.need_hunger] = agent.hunger
+    out[OWN.need_hygiene] = agent.hygiene
+    out[OWN.need_energy] = agent.energy
+    out[OWN.wallet] = agent.wallet / (agent.wallet + WALLET_SCALE)
     if agent.late_ticks > 0:
-        out[4] = min(agent.late_ticks / constants.absent_cutoff, 1.0)
-    out[5] = own_shift_is_on(state, params, b, i)
-    out[8] = _attendance_ratio(state, b, i)
+        out[OWN.lateness_counter] = min(agent.late_ticks / constants.absent_cutoff, 1.0)
+    out[OWN.on_shift] = own_shift_is_on(state, params, b, i)
+    out[OWN.time_sin], out[OWN.time_cos] = time_sin, time_cos
+    out[OWN.attendance_ratio] = _attendance_ratio(state, b, i)
     if agent.wages_withheld > 0.0:
-        out[9] = agent.wages_withheld / (agent.wages_withheld + 1.0)
+        out[OWN.wages_withheld] = agent.wages_withheld / (agent.wages_withheld + WAGES_SCALE)
     if params.agents[i].job != NOBODY:
-        out[SHIFT_AT + agent.shift_state] = 1.0
-    at = SHIFT_AT + len(SHIFT_STATES)
-    out[at] = i / state.agents.shape[1]
-    out[at + 1] = agent.newcomer
+        out[OWN.shift_pre + agent.shift_state] = 1.0
+    out[OWN.embedding_slot_norm] = i / state.agents.shape[1]
+    out[OWN.ctx_reset_flag] = agent.newcomer
+    out[OWN.episode_progress] = state.towns[b].tick / constants.ticks
     if state.towns[b].has_rivals:
         rivalry_max = 0.0
         avoided = 0
         for j in range(state.agents.shape[1]):
             rivalry_max = max(rivalry_max, state.rivalry[b, i, j])
             avoided += state.rivalry[b, i, j] >= constants.avoid_threshold
-        out[at + 3] = rivalry_max
-        out[at + 4] = avoided
+        out[OWN.rivalry_max] = rivalry_max
+        out[OWN.rivalry_avoid_count] = avoided
 
 
 @rule
@@ -259,51 +274,48 @@ def _attendance_ratio(state: TownState, b: int, i: int) -> float:
 
 
 @rule
-def _feel_state(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
+def _write_activity(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
     constants = params.constants[0]
     agent = state.agents[b, i]
     if agent.role == WAITING:
         place = 0
         while state.line[b, agent.object, place] != i:
             place += 1
-        out[STATE_AT] = 1.0
-        out[STATE_AT + 1] = 1.0 / (1.0 + place)
-    out[STATE_AT + 2] = agent.role == HOLDING
+        out[OWN.in_queue] = 1.0
+        out[OWN.queue_position] = 1.0 / (1.0 + place)
+    out[OWN.holds_reservation] = agent.role == HOLDING
     if agent.role == USING:
         duration = params.kinds[params.objects[agent.object].kind].duration_ticks
         if params.kinds[params.objects[agent.object].kind].is_work:
             job = params.jobs[params.agents[i].job]
             duration = job.end_tick - job.start_tick
-        out[STATE_AT + 3] = min(agent.progress / duration, 1.0)
+        out[OWN.using_progress] = min(agent.progress / duration, 1.0)
     if agent.cooldown_until > state.towns[b].tick:
-        out[STATE_AT + 4] = (agent.cooldown_until - state.towns[b].tick) / constants.cooldown_ticks
+        ticks = agent.cooldown_until - state.towns[b].tick
+        out[OWN.cooldown_left] = ticks / constants.cooldown_ticks
     if not agent.newcomer:
-        out[LAST_ACTION_AT + agent.action] = 1.0
-    out[LAST_ACTION_AT + ACTION_COUNT] = agent.success
+        out[OWN.last_action_wait + agent.action] = 1.0
+    out[OWN.last_action_success] = agent.success
 
 
 @rule
-def _feel_work(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
+def _write_work(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
     if params.agents[i].job == NOBODY:
         return
     agent = state.agents[b, i]
     job = params.jobs[params.agents[i].job]
-    _feel_way(params.ways_to_work[params.agents[i].job, agent.y, agent.x], out, WORK_AT)
+    way = params.ways_to_work[params.agents[i].job, agent.y, agent.x]
+    out[OWN.work_step_x] = way.step_x
+    out[OWN.work_step_y] = way.step_y
+    out[OWN.work_distance] = way.distance
     if not own_shift_is_on(state, params, b, i):
         day = params.constants[0].ticks_per_day
         ticks = job.start_tick - state.towns[b].clock
-        out[WORK_AT + 3] = (ticks if ticks >= 0 else ticks + day) / day
+        out[OWN.ticks_to_shift] = (ticks if ticks >= 0 else ticks + day) / day
 
 
 @rule
-def _feel_way(way: np.record, out: np.ndarray, at: int) -> None:
-    out[at] = way.step_x
-    out[at + 1] = way.step_y
-    out[at + 2] = way.distance
-
-
-@rule
-def _feel_kinds(
+def _write_kinds(
     state: TownState, params: TownParams, b: int, i: int, things: np.ndarray, out: np.ndarray
 ) -> None:
     agent = state.agents[b, i]
@@ -317,33 +329,36 @@ def _feel_kinds(
         # Everything is read before anything is written, so that the compiler can move it in few pieces.
         step_x, step_y, distance = way.step_x, way.step_y, way.distance
         free, line, stock = thing.free, thing.line, thing.stock
-        out[at] = step_x
-        out[at + 1] = step_y
-        out[at + 2] = distance
-        out[at + 3] = free
-        out[at + 4] = line
-        out[at + 5] = stock
+        out[at + KIND.step_x] = step_x
+        out[at + KIND.step_y] = step_y
+        out[at + KIND.distance] = distance
+        out[at + KIND.free] = free
+        out[at + KIND.queue_length] = line
+        out[at + KIND.stock] = stock
 
 
 @rule
-def _feel_prices(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray, at: int) -> None:
+def _write_prices(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray, at: int) -> None:
     agent = state.agents[b, i]
     ways = params.ways_to_kinds[agent.y, agent.x]
     for k in range(ways.shape[0]):
         if ways[k].object != NOBODY:
             price = state.objects[b, ways[k].object].price
-            out[at + k] = price / (price + 1.0)
+            out[at + k * PER_PRICE + PRICE.price] = price / (price + PRICE_SCALE)
 
 
 @rule
-def _feel_meeting(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
+def _write_meeting(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
     """Describe the next meeting that agent i is invited to, in the last columns."""
     m = next_meeting(state, params, b, i)
     if m == NOBODY:
         return
     agent = state.agents[b, i]
-    at = out.shape[0] - len(MEETING_FEATURES)
-    _feel_way(params.ways_to_meetings[m, agent.y, agent.x], out, at)
+    at = out.shape[0] - PER_MEETING
+    way = params.ways_to_meetings[m, agent.y, agent.x]
+    out[at + MEETING.meeting_step_x] = way.step_x
+    out[at + MEETING.meeting_step_y] = way.step_y
+    out[at + MEETING.meeting_distance] = way.distance
     left = ticks_to_meeting(state, params, b, m)
-    out[at + 3] = left == 0
-    out[at + 4] = min(left / params.constants[0].ticks_per_day, 1.0)
+    out[at + MEETING.meeting_is_on] = left == 0
+    out[at + MEETING.ticks_to_meeting] = min(left / params.constants[0].ticks_per_day, 1.0)

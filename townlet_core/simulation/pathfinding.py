@@ -6,10 +6,9 @@ import numpy as np
 
 from townlet_core.simulation.numba_support import kernel
 from townlet_core.simulation.state import NOBODY, record
-from townlet_core.vocab import EAST, NORTH, SOUTH, WEST
+from townlet_core.vocab import DISTANCE_SCALE, EAST, NORTH, SOUTH, WEST
 
 NOWHERE = 32_767  # no way leads there
-DISTANCE_SCALE = 8.0  # steps at which a distance feature reaches one half
 WAY = record(
     [
         ("step_x", np.float32),  # the first step; 0, 0 without a way

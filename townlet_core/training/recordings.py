@@ -9,7 +9,7 @@ from typing import Any
 
 from townlet_core import io
 from townlet_core.capture.capture import Capture, CaptureSettings, capture
-from townlet_core.errors import DiskError, InputError, MissingError, count, shown
+from townlet_core.errors import DiskError, InputError, MissingError, count, name_difference, shown
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.compatibility import spell_scenario
@@ -163,9 +163,9 @@ def check_agreement(dataset: ReplayDataset, scenario: Scenario) -> None:
             "use --mode replay, or capture the scenario anew",
         )
     if dataset.feature_names != scenario.feature_names:
-        odd = sorted(set(dataset.feature_names) ^ set(scenario.feature_names))
+        difference = name_difference(dataset.feature_names, scenario.feature_names, "the recordings", name)
         raise InputError(
-            f"the recordings and {name} have different features ({', '.join(odd[:3]) or 'another order'} …)",
+            f"the recordings and {name} have different features: {difference}",
             "use --mode replay, or capture the scenario anew",
         )
 
