@@ -95,7 +95,7 @@ def section(plan: Found, picture: Path) -> list[str]:
 
 
 def levels_of(plan: Found) -> dict[str, float]:
-    """The baselines' mean reward per environment step."""
+    """Return the baselines' mean reward per environment step."""
     return {word: result["return"].mean / plan.episode_ticks for word, result in plan.baselines.items()}
 
 
@@ -119,7 +119,7 @@ def over_seeds(runs: Sequence[Run], measure: str) -> Estimate:
 
 
 def policy_table(plan: Found) -> list[str]:
-    """The policies at the end of training beside the scripted and the random one."""
+    """Compare the policies at the end of training with the scripted and the random one."""
     lines = ["| policy | " + " | ".join(SHOWN) + " |", "| --- |" + " --- |" * len(SHOWN)]
     for mode, runs in plan.runs.items():
         cells = " | ".join(show(over_seeds(runs, name)) for name in SHOWN)
