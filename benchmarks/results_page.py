@@ -106,7 +106,7 @@ def section(plan: Found, picture: Path) -> list[str]:
 
 
 def levels_of(plan: Found) -> dict[str, float]:
-    """The baselines' mean reward per environment step."""
+    """Return the baselines' mean reward per environment step."""
     return {word: result["return"].mean / plan.episode_ticks for word, result in plan.baselines.items()}
 
 

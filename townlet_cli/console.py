@@ -22,7 +22,7 @@ from townlet_core.errors import count as count  # for the commands, which talk t
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console that leaves text as it is: a path may hold :100:, which is no emoji."""
+    """Return a console that leaves text as it is: in a path, :100: is no emoji."""
     return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
 
 

@@ -25,8 +25,7 @@ RESTLESS = 0.2  # chance of a step per idle tick where one might be in the way
 
 @rule
 def live_by_needs(state: TownState, params: TownParams, b: int, i: int) -> int:
-    """Choose an action: finish what was begun, go to work or where one is invited, see to the worst need, or
-    pass the time."""
+    """Choose an action: finish, work, meet, see to the worst need, or pass the time, in this order."""
     agent = state.agents[b, i]
     remedy, is_urgent = _find_remedy(state, params, b, i)
     if agent.role == USING:

@@ -134,6 +134,7 @@ def accumulate_gae(
     decay: float,
     estimates: np.ndarray,
 ) -> None:
+    """Fill `estimates` (T, N) with the generalised advantage estimates; decay is γλ."""
     ticks, lanes = rewards.shape
     running = np.zeros(lanes)
     for t in range(ticks - 1, -1, -1):
@@ -158,6 +159,7 @@ def accumulate_vtrace(
     estimates: np.ndarray,
     targets: np.ndarray,
 ) -> None:
+    """Fill `estimates` and `targets` (T, N) with V-trace; rhos and traces are clipped ratios, decay is γλ."""
     ticks, lanes = rewards.shape
     running = np.zeros(lanes)  # v_{t+1} − V_{t+1}
     for t in range(ticks - 1, -1, -1):

@@ -146,6 +146,7 @@ def prune(checkpoints: Path, keep: int) -> None:
 
 
 def is_whole(generation: Path) -> bool:
+    """Return whether every file of a generation is as it was written."""
     try:
         read_files(generation, read_model(generation / FILES, Pointer), MAX_FILE_BYTES)
     except (InputError, MissingError):
@@ -154,7 +155,7 @@ def is_whole(generation: Path) -> bool:
 
 
 def named_by(path: Path) -> str | None:
-    """The generation that latest.json or best.json names; None where it is missing or damaged."""
+    """Return the generation that latest.json or best.json names; None where it is missing or damaged."""
     try:
         return read_model(path, Pointer).generation
     except (InputError, MissingError):
@@ -211,6 +212,7 @@ def read_model(path: Path, model: type[Model]) -> Model:
 
 
 def parse_model(data: bytes, path: Path, model: type[Model]) -> Model:
+    """Read JSON as a model. Raises InputError with the place of the first mistake."""
     try:
         return model.model_validate(io.parse_json(data, str(path)))
     except ValidationError as error:
@@ -234,6 +236,7 @@ def read_files(generation: Path, pointer: Pointer, max_bytes: int) -> dict[str, 
 
 
 def read_generation(generation: Path, pointer: Pointer, max_bytes: int) -> Checkpoint:
+    """Read a checkpoint whose files are listed with their digests."""
     return decode_contents(generation, read_files(generation, pointer, max_bytes), [])
 
 
@@ -245,6 +248,7 @@ def read_unverified(folder: Path, max_bytes: int) -> Checkpoint:
 
 
 def decode_contents(folder: Path, contents: dict[str, bytes], warnings: list[str]) -> Checkpoint:
+    """Build a checkpoint from the bytes of its files. Raises MissingError without weights or state."""
     for name in (MODEL, STATE):
         if name not in contents:
             raise MissingFileError(f"{folder / name}: no such file, and a checkpoint needs it", HINT)

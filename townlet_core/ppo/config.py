@@ -46,6 +46,7 @@ class NetworkConfig(BaseModel):
 
     @model_validator(mode="after")
     def fits_in_memory(self) -> NetworkConfig:
+        """Check that the network has at most MAX_PARAMETERS parameters."""
         if self.parameter_count > MAX_PARAMETERS:
             raise ValueError(f"the network would have more than {MAX_PARAMETERS:,} parameters")
         return self

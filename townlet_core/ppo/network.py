@@ -144,7 +144,7 @@ def tensor_shapes(
 
 
 def uninitialised(inputs: int, outputs: int) -> torch.nn.Linear:
-    """A linear layer whose making draws nothing from torch's global random state."""
+    """Make a linear layer without drawing from torch's global random state."""
     return torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs)
 
 
@@ -183,6 +183,7 @@ def act(
 
 
 def check_choosable(log_probs: np.ndarray, action_mask: np.ndarray) -> None:
+    """Raise an error for an observation whose output is not finite or that has no legal action."""
     if not np.isfinite(log_probs).all():
         raise output_not_finite("policy", np.isfinite(log_probs).all(1))
     if not action_mask.any(1).all():
@@ -191,7 +192,7 @@ def check_choosable(log_probs: np.ndarray, action_mask: np.ndarray) -> None:
 
 
 def output_not_finite(what: str, finite: np.ndarray) -> NotFiniteError:
-    """The error that names the first observation of those that are not `finite`."""
+    """Return an error that names the first observation whose output is not finite."""
     return NotFiniteError(
         f"observation {int(np.flatnonzero(~finite)[0])} of {len(finite)}: the {what}'s output is not finite",
         "check the observation and the checkpoint for NaN",

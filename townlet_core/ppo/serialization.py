@@ -33,7 +33,7 @@ def weights_sha256(network: torch.nn.Module) -> str:
 
 
 def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
-    """The same of a state dict."""
+    """Return the same digest of a state dict."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         array = tensor.detach().cpu().contiguous().numpy()
@@ -115,5 +115,5 @@ def check_tensors(
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a library's message; what follows is usually its own stack."""
+    """Return the first line of a library's message; the rest is usually its own stack."""
     return (str(error).splitlines() or [type(error).__name__])[0]

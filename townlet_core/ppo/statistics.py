@@ -112,6 +112,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def varies(numbers: np.ndarray) -> bool:
+    """Return whether the numbers differ by more than rounding."""
     return bool(numbers.var() > ROUNDING * numbers.mean() ** 2)
 
 

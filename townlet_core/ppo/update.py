@@ -159,7 +159,7 @@ def step(
 
 
 def spread(advantages: torch.Tensor) -> torch.Tensor:
-    """Standard deviation (n − 1), and 0 for a lone row or one so small that it is rounding alone."""
+    """Return the standard deviation (n − 1); 0 for a single row, or where it is only rounding."""
     if len(advantages) == 1:
         return torch.zeros_like(advantages[0])
     std, mean = torch.std_mean(advantages)

@@ -26,10 +26,12 @@ class Film(NamedTuple):
 
     @property
     def first_tick(self) -> int:
+        """The tick of the first scene."""
         return self.scenes[0].tick
 
     @property
     def last_tick(self) -> int:
+        """The tick of the last scene."""
         return self.scenes[-1].tick
 
     def moment_at(self, tick: int) -> int:

@@ -33,6 +33,7 @@ class ReplayBatch(NamedTuple):
 
     @property
     def transitions(self) -> int:
+        """The number of transitions in the batch, over all samples."""
         return self.actions.size
 
     def conflict_stats(self) -> dict[str, float]:

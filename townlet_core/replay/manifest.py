@@ -205,7 +205,7 @@ def _entry(value: Any, place: str, path: Path, limits: ReadLimits) -> ManifestEn
 
 
 def _sample_file(name: Any, suffix: str, place: str, path: Path, limits: ReadLimits) -> Path:
-    """A sample is NAME.npz and NAME.json; a folder, or a file of somebody's own, is none."""
+    """Return the path of a sample's file. Raises SampleError unless its name ends in `suffix`."""
     file = _inside(name, place, path, limits)
     if file.suffix != suffix:
         raise SampleError(f"{place}: is {shown(name)}, expected a file of a sample, NAME{suffix}")

@@ -38,10 +38,12 @@ class ReplaySample:
 
     @property
     def timesteps(self) -> int:
+        """The number of ticks in the sample."""
         return len(self.actions)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
+        """The names of the feature columns, in order."""
         return tuple(self.metadata["feature_names"])
 
     @property

@@ -63,10 +63,12 @@ class Report:
 
     @property
     def problems(self) -> list[Finding]:
+        """The findings that make a file unusable."""
         return problems(self.findings)
 
     @property
     def warnings(self) -> list[Finding]:
+        """The findings that make a file weaker than it could be."""
         return warnings(self.findings)
 
     def as_dict(self) -> dict[str, Any]:
@@ -289,7 +291,7 @@ def _validate_metrics(
 
 
 def _real(path: Path) -> Path:
-    """The file behind all links; unlike Path.resolve, also where they go in circles."""
+    """Follow all links; unlike Path.resolve, also those that go in circles."""
     return Path(os.path.realpath(path))
 
 

@@ -98,7 +98,7 @@ def _check_layout(layout: str) -> Found:
 
 
 def _check_ids(scenario: Scenario) -> Found:
-    """An object and an agent may share an id; two of the same sort may not."""
+    """Check that no two objects and no two agents share an id; an object and an agent may."""
     if not scenario.name.strip("."):
         yield ("name",), f"found '{scenario.name}', expected more than dots: folders are called by it"
     groups = {"objects": [o.id for o in scenario.objects], "agents": [a.id for a in scenario.agents]}
@@ -142,7 +142,7 @@ def _check_kinds(scenario: Scenario) -> Found:
 
 
 def _check_workplaces(scenario: Scenario) -> Found:
-    """What plays no part at a workplace is not said of one."""
+    """Check that a workplace has no key that plays no part at work."""
     for name, kind in scenario.kinds.items():
         for word in NOT_AT_WORK if kind.is_work else ():
             if getattr(kind, word) != Kind.model_fields[word].default:
@@ -155,7 +155,7 @@ def _check_workplaces(scenario: Scenario) -> Found:
 
 
 def _check_perturbations(scenario: Scenario) -> Found:
-    """What befalls the town starts in order and finds what it is about."""
+    """Check that every perturbation has its start in order and refers to what is in town."""
     kinds = scenario.all_kinds
     for sort in ("outages", "price_spikes", "meetings"):
         for index, perturbation in enumerate(getattr(scenario, sort)):
@@ -292,7 +292,7 @@ def _check_access(scenario: Scenario, floor: Floor) -> Found:
 
 
 def _check_goals(scenario: Scenario, floor: Floor) -> Found:
-    """A tile to move to, or to meet at, is one that an agent can stand on."""
+    """Check that agents can stand on every tile they are to move to or to meet at."""
     objects = {thing.position: thing.id for thing in scenario.objects}
     goals: list[tuple[Path, Tile | str | None]] = [
         (("agents", index, "schedule", step, "move"), entry.move)
@@ -314,7 +314,7 @@ def _check_goals(scenario: Scenario, floor: Floor) -> Found:
 
 
 def _check_ranges(scenario: Scenario) -> Found:
-    """The lower end of a range is not above the upper, and what is expected is something a capture counts."""
+    """Check that ranges are in order, and that a capture counts what `expect` names."""
     agents = {agent.id for agent in scenario.agents}
     for metric, (least, most) in scenario.expect.items():
         if unknown := _unknown_metric(metric, agents):

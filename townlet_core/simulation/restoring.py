@@ -55,7 +55,7 @@ def _odd_numbers(state: TownState, towns: Towns) -> Iterator[Odd]:
 
 
 def _ranges(towns: Towns) -> dict[str, tuple[int, int]]:
-    """The least and greatest value of a field, both allowed; `name.field` for records."""
+    """Return the least and the greatest allowed value of every field; `name.field` for records."""
     constants, floor = towns.params.constants[0], towns.params.floor
     _, things, people = towns.state.line.shape
     agent, thing, somebody = (0, people - 1), (NOBODY, things - 1), (NOBODY, people - 1)

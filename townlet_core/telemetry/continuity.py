@@ -26,7 +26,7 @@ class Continuity:
         return [("run_id", f"is '{run_id}' after '{before}': records of several runs in one log")]
 
     def _check_offset(self, record: Record) -> list[FieldProblem]:
-        """Records of other writers do not say how often they write: of theirs only the order is known."""
+        """Check that no record is missing before this one, or, without `log_every`, that offsets increase."""
         offset = whole_number(record.get("log_stream_offset"))
         if offset is None:
             return []
@@ -44,7 +44,7 @@ class Continuity:
 
 
 def next_written(offset: int, every: int) -> int:
-    """Return the offset of the first record after `offset` that is written: 1, 1 + every, 1 + 2 every, …"""
+    """Return the next offset that is written after `offset`; these are 1, 1 + every, 1 + 2 every, etc."""
     return offset + every - (offset - 1) % every
 
 

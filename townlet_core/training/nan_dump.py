@@ -70,6 +70,7 @@ def save_minibatch(
 
 
 def as_array(tensor: Any) -> np.ndarray:
+    """Copy a tensor to the CPU as an array."""
     return np.asarray(tensor.detach().cpu().numpy())
 
 
@@ -80,12 +81,12 @@ def count_bad(arrays: dict[str, np.ndarray]) -> dict[str, int]:
 
 
 def largest(array: np.ndarray) -> float:
-    """The largest size of a finite number."""
+    """Return the largest absolute value of the finite numbers."""
     return float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
 def numbers_of(skipped: SkippedUpdate) -> dict[str, float]:
-    """The losses and the gradient by name, in the order in which they are computed."""
+    """Return the losses and the gradient by name, in the order in which they are computed."""
     losses = dict(zip(PPOLoss._fields, skipped.stats.losses, strict=True))
     return {**losses, "grad_norm": skipped.stats.grad_norm, "advantage_std": skipped.stats.advantage_std}
 

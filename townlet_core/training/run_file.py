@@ -240,7 +240,7 @@ def _note_end(folder: Path, status: str, reason: str | None) -> None:
 
 
 def _machine() -> dict[str, Any]:
-    """What decides, besides settings and seed, whether bits are equal."""
+    """Describe what decides, besides settings and seed, whether results are equal bit for bit."""
     return {
         "versions": {"python": platform.python_version(), **versions()},
         "torch_threads": torch.get_num_threads(),
@@ -248,12 +248,12 @@ def _machine() -> dict[str, Any]:
 
 
 def now() -> str:
-    """The time, ISO 8601 in UTC."""
+    """Return the time, ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _git_commit() -> str | None:
-    """The commit checked out where the command was given, if it is a repository."""
+    """Return the commit that is checked out in the current folder, if it is a repository."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False

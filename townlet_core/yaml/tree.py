@@ -314,7 +314,7 @@ def _place(event: Any) -> tuple[int, int]:
 
 
 def _joined(text: str) -> str | None:
-    """Join surrogate pairs, as JSON writes an emoji (`\\ud83d\\ude00`); None if half a pair is left."""
+    r"""Join surrogate pairs, as JSON writes an emoji (`\ud83d\ude00`); None if half a pair is left."""
     if not re.search("[\ud800-\udfff]", text):
         return text
     try:

@@ -69,6 +69,7 @@ def add_rows(table: torch.Tensor, numbers: torch.Tensor, starts: torch.Tensor) -
 
 @kept(folder_of([Path(__file__)]))
 def count_one_positions(maps: np.ndarray, starts: np.ndarray) -> None:
+    """Fill `starts` (n + 1,) with the number of 1s before each map."""
     starts[0] = 0
     for i in range(len(maps)):
         count = 0
@@ -79,6 +80,7 @@ def count_one_positions(maps: np.ndarray, starts: np.ndarray) -> None:
 
 @kept(folder_of([Path(__file__)]))
 def list_one_positions(maps: np.ndarray, tiles: np.ndarray) -> None:
+    """Fill `tiles` with the tile of every 1 in the maps, map after map."""
     count = 0
     for i in range(len(maps)):
         for tile in range(maps.shape[1]):
