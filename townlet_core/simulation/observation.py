@@ -39,7 +39,7 @@ CENTRE = REACH * MAP_SIZE + REACH
 
 
 def columns(rows: tuple[Feature, ...]) -> Any:
-    """Number the columns of a part of the table, as attributes that compiled rules read as constants."""
+    """Return the column of each row, by its name, as attributes that compiled rules read as constants."""
     names = [row.name for row in rows]
     return namedtuple("Columns", names)(*range(len(names)))
 

@@ -88,6 +88,7 @@ class RolloutData(NamedTuple):
 
     @property
     def data_mode(self) -> str:
+        """Name the data mode of the records."""
         return "rollout"
 
 
@@ -104,6 +105,7 @@ class ReplayData(NamedTuple):
 
     @property
     def data_mode(self) -> str:
+        """Name the data mode of the records."""
         return "replay"
 
 
@@ -192,7 +194,7 @@ def _describe_rewards(rewards: np.ndarray, sums: np.ndarray) -> Rewards:
 
 
 def _describe_rivalry(samples: list[Any], feature_names: tuple[str, ...]) -> Rivalry:
-    """samples: the features of each, (T, F), and the ticks to look at."""
+    """Summarise rivalry over samples: the features of each, (T, F), and the ticks that count."""
 
     def column(name: str) -> list[np.ndarray]:
         return [features[ticks, feature_names.index(name)] for features, ticks in samples]

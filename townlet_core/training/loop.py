@@ -356,8 +356,9 @@ class Trainer:
         self.reports.record(record)
 
     def _finish_cycle(self, log: TelemetryWriter, reward: float) -> None:
-        """Count the cycle and save it. If its rollout had the highest mean reward so far, the weights that
-        it began with are the best.
+        """Count the cycle and save it.
+
+        If its rollout had the highest mean reward so far, the weights that it began with are the best.
         """
         best = self.progress.best_reward
         is_best = self.rollout is not None and (best is None or reward > best)
