@@ -25,7 +25,7 @@ NEVER_ONE = {
     ("townlet_core/render/poster.py", "len(shown)"),
     ("townlet_core/render/poster.py", "stride_for(film)"),
     ("townlet_core/replay/dataset.py", "least"),
-    ("townlet_core/replay/manifest.py", "len(found)"),
+    ("townlet_core/replay/manifest.py", "len(names)"),
     ("townlet_core/replay/manifest.py", "len(listed)"),
     ("townlet_core/replay/npz.py", "count"),
     ("townlet_core/scenario/validate.py", "drawn"),
