@@ -20,7 +20,7 @@ PLURAL = re.compile(rf" (?:[a-z-]+ )?(?:{'|'.join(NOUNS)})e?s\b")
 NEVER_ONE = {
     ("townlet_cli/render.py", "stride"),
     ("townlet_cli/train.py", "batch.transitions"),
-    ("townlet_core/envs/newcomer_names.py", "sum(lives)"),
+    ("townlet_core/envs/newcomer_names.py", "sum(counts)"),
     ("townlet_core/render/animation.py", "last - first"),
     ("townlet_core/render/poster.py", "len(shown)"),
     ("townlet_core/render/poster.py", "stride_for(film)"),
