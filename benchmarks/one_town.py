@@ -62,7 +62,7 @@ def empty_calls(towns: Towns, observed: bool, seconds: float) -> Measure:
     def call() -> None:
         numba_support.call(_do_nothing, towns.state, towns.params, towns._boards, actions, 1)
         if observed:
-            numba_support.call(_see_nothing, towns.state, towns.params, towns._sight, *seen)
+            numba_support.call(_see_nothing, towns.state, towns.params, towns._workspace, *seen)
 
     return lambda: 1e6 / rate(call, 1, seconds)
 

@@ -25,7 +25,7 @@ from townlet_core.vocab import EVENTS
 
 if TYPE_CHECKING:
     from townlet_core.capture.capture import Capture, CaptureSettings
-    from townlet_core.capture.folder import Standing
+    from townlet_core.capture.folder import CaptureFiles
     from townlet_core.scenario.model import Scenario
 
 SHOWN_SAMPLES = 12  # rows of the table; the manifest lists all
@@ -130,13 +130,13 @@ def capture(
         _check(plan, result)
 
 
-def _name_what_goes(standing: Standing, folder: Path) -> None:
+def _name_what_goes(existing: CaptureFiles, folder: Path) -> None:
     """Say which files of an older capture are removed, and what else stays."""
-    files = [*standing.parts, *(f"{stem}.npz" for stem in standing.samples)]
+    files = [*existing.parts, *(f"{stem}.npz" for stem in existing.samples)]
     if files:
         note(f"{safe(folder)}: replacing the capture that is there: {_some(files)}")
-    if files and standing.others:
-        note(f"{safe(folder)}: keeping what is not of it: {_some(standing.others)}")
+    if files and existing.others:
+        note(f"{safe(folder)}: keeping what is not of it: {_some(existing.others)}")
 
 
 def _some(names: list[str]) -> str:

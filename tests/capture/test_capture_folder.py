@@ -88,7 +88,7 @@ def test_arrays_without_their_json_are_nobodys_until_forced(tmp_path, whole):
     run(out, num_towns=2)
     (out / MANIFEST).unlink()
     (out / "rollout_sample_cara_006.json").unlink()
-    with pytest.raises(InputError, match=r"cara_006\.npz: already exists, and nothing says whose it is"):
+    with pytest.raises(InputError, match=r"cara_006\.npz: already exists, and its origin is not known"):
         run(out)
     run(out, force=True)
     assert contents(out) == whole
@@ -109,7 +109,7 @@ def test_a_damaged_half_of_a_sample_is_known_by_the_other(tmp_path, whole):
 def test_a_file_with_the_name_of_a_sample_and_no_samples_content_is_refused(tmp_path, name, data):
     (tmp_path / f"rollout_sample_{name}").write_bytes(data)
     for force in (False, True):
-        with pytest.raises(InputError, match="has the name of a sample, and no sample's content"):
+        with pytest.raises(InputError, match="has the name of a sample, but not its content"):
             run(tmp_path, force)
     assert contents(tmp_path) == {f"rollout_sample_{name}": data}
 

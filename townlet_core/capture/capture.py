@@ -1,4 +1,4 @@
-"""Capture a scenario: play its towns one after the other and write samples, metrics, events and manifest."""
+"""Capture a scenario: play its towns in turn, and write samples, metrics, events and manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from townlet_core import __version__, io
-from townlet_core.capture.folder import Standing, look_at, refuse_other_capture, remove_capture
+from townlet_core.capture.folder import CaptureFiles, find_capture_files, refuse_other_capture, remove_capture
 from townlet_core.capture.rollout import Policy, allocate_frames, collect
 from townlet_core.capture.samples import cut_samples
 from townlet_core.errors import InputError, did_you_mean, shown
@@ -27,26 +27,26 @@ from townlet_core.vocab import NAME_PATTERN
 
 
 class CaptureSettings(NamedTuple):
-    """What to record, and how it is marked."""
+    """What to record, and its origin for the metadata."""
 
-    ticks: int  # per town; an episode that ends before is followed by the next
+    ticks: int  # per town, over as many episodes as needed
     num_towns: int = 1
     seed: int = 0
-    agent: str | None = None  # record this one only
+    agent: str | None = None  # record only this agent
     behaviour: str = "scripted"  # or the acting checkpoint's sha256
-    value_source: str = "none"  # whose values the frames carry
+    value_source: str = "none"  # the critic behind the values
     epsilon: float | None = None  # of a scripted policy
-    deterministic: bool = False  # a checkpoint's most probable action, instead of sampling
+    deterministic: bool = False  # the most probable action, instead of sampling
     prefix: str = "rollout_sample"
     compress: bool = False
 
 
 class Capture(NamedTuple):
-    """What was written."""
+    """A capture that was written."""
 
     manifest: Path
     entries: list[dict[str, Any]]  # of the manifest
-    rewards: list[float]  # each sample's sum
+    rewards: list[float]  # sum per sample
     totals: dict[str, float]
 
 
@@ -60,13 +60,13 @@ def capture(
     scenario_text: bytes | None = None,
     force: bool = False,
 ) -> Capture:
-    """Play and write a capture into the folder `output`; equal arguments give equal bytes.
+    """Play a scenario and write the capture to the folder `output`; equal arguments give equal bytes.
 
-    scenario_text: YAML that says this very scenario, to be kept as it is; else the scenario is written out.
-    force: replace recordings of another origin as well; without it they are an InputError. Other files stay.
+    scenario_text: the original YAML, kept if it describes this scenario; else the scenario is serialised.
+    force: also replace recordings of another origin, which are an InputError otherwise. Other files stay.
 
-    The manifest is removed first and written last, so that it only ever lists what is there. A capture that
-    was killed has none: calling again writes the same files again and ends the same.
+    The manifest is removed first and written last, so that it only lists files that exist. A capture that was
+    killed has no manifest; a second call writes the same files again.
     """
     wanted = check_settings(scenario, settings)
     about = _describe(scenario, settings)
@@ -75,10 +75,10 @@ def capture(
     metrics: dict[str, dict[str, float]] = {}
     events: list[dict[str, Any]] = []
     with lock_folder(output):
-        standing = look_at(output, settings.prefix)
+        existing = find_capture_files(output, settings.prefix)
         if not force:
-            refuse_other_capture(output, standing, about)
-        remove_capture(output, standing)
+            refuse_other_capture(output, existing, about)
+        remove_capture(output, existing)
         for town in range(settings.num_towns):
             towns = Towns(scenario, 1, settings.seed, first_town=town)
             frames = allocate_frames(towns, settings.ticks)
@@ -96,7 +96,7 @@ def capture(
                     entry = save_sample(sample, output, stem, settings.compress)
                     metrics[entry["sample"]] = sample.metadata["metrics"]
                     part = part_of(sample, sample.metadata["metrics"])
-                    assert part is not None  # our own samples have all that totals are made of
+                    assert part is not None  # our own samples have every array
                     parts.append(part)
                     entries.append(entry)
         totals = capture_totals(parts, EventTotals(events), [agent.id for agent in scenario.agents])
@@ -112,7 +112,7 @@ def capture(
 
 
 def _save_scenario(folder: Path, prefix: str, scenario: Scenario, text: bytes | None) -> Path:
-    """Write `<prefix>_scenario.yaml`: the text, if it says this very scenario, else the scenario itself."""
+    """Write `<prefix>_scenario.yaml`: the text if it describes this scenario, else a serialised one."""
     path = Path(folder) / f"{prefix}_scenario.yaml"
     said = None if text is None else parse_scenario(text)[0]
     is_same = said is not None and scenario_sha256(said) == scenario_sha256(scenario)
@@ -122,22 +122,22 @@ def _save_scenario(folder: Path, prefix: str, scenario: Scenario, text: bytes | 
 
 def refuse_existing_capture(
     scenario: Scenario, settings: CaptureSettings, output: Path, force: bool
-) -> Standing:
-    """Return what is in the folder. Raise InputError if that is anything but this very capture, interrupted.
+) -> CaptureFiles:
+    """Return the folder's content. Raise InputError for anything but an interrupted run of this capture.
 
-    force: whatever it is, except what stands in the way of a file to be written and is none of a capture's.
+    force: raise only for foreign files with the name of a file to be written.
     """
-    standing = look_at(output, settings.prefix)
-    is_whole = f"{settings.prefix}_manifest.json" in standing.parts
-    if is_whole or standing.others or io.kind_of(output) != "folder":
+    existing = find_capture_files(output, settings.prefix)
+    is_whole = f"{settings.prefix}_manifest.json" in existing.parts
+    if is_whole or existing.others or io.kind_of(output) != "folder":
         io.refuse_existing(output, force)
     if not force:
-        refuse_other_capture(output, standing, _describe(scenario, settings))
-    return standing
+        refuse_other_capture(output, existing, _describe(scenario, settings))
+    return existing
 
 
 def check_settings(scenario: Scenario, settings: CaptureSettings) -> list[int]:
-    """Return the agents to record. Raises InputError for what cannot be captured."""
+    """Return the agents to record. Raises InputError for invalid settings."""
     ids = [agent.id for agent in scenario.agents]
     if not ids:
         raise InputError(f"{scenario.name}: has no agents to record", "add some, or use --auto-seed-agents")
@@ -156,10 +156,10 @@ def check_settings(scenario: Scenario, settings: CaptureSettings) -> list[int]:
 
 
 def refuse_uncheckable(scenario: Scenario, settings: CaptureSettings) -> None:
-    """Raise InputError if `expect` says nothing about this capture.
+    """Raise InputError if the ranges in `expect` do not apply to this capture.
 
-    Its ranges are those of the capture that the scenario makes by itself: one town, everybody in it, the
-    scripted policy, the scenario's seed, ticks and epsilon. Totals of anything else lie elsewhere.
+    They hold for the scenario's default capture: one town, all agents, the scripted policy, the scenario's
+    seed, ticks and epsilon.
     """
     if not scenario.expect:
         raise InputError(
@@ -183,7 +183,7 @@ def refuse_uncheckable(scenario: Scenario, settings: CaptureSettings) -> None:
 
 
 def _describe(scenario: Scenario, settings: CaptureSettings) -> dict[str, Any]:
-    """Say where the data comes from; no time and no path, so that equal captures are equal files."""
+    """Describe the origin of the data, without time and path, so that equal captures are equal files."""
     about: dict[str, Any] = {
         "behaviour": settings.behaviour,
         "value_source": settings.value_source,

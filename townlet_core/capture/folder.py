@@ -1,6 +1,6 @@
-"""What stands in a folder that is to be captured into: which files are a capture's, whose, and what may go.
+"""The files in a capture's output folder: which belong to a capture, to which one, and which may be removed.
 
-What is deleted is decided by no list: a sample is known by its own name and content.
+A sample is recognised by its own name and content, never because a manifest lists it.
 """
 
 from __future__ import annotations
@@ -16,67 +16,67 @@ from townlet_core.replay.format import TRAINING_ARRAYS
 from townlet_core.replay.limits import DEFAULT_LIMITS
 from townlet_core.replay.npz import list_members
 
-# Files of a capture that are no samples, in the order of their removal. Samples go after them and are written
-# before them, so that none of them ever stands without samples, wherever a capture is killed.
+# Files of a capture besides samples, in the order of their removal. Samples are removed after and written
+# before them, so that a killed capture never leaves them without samples.
 PARTS = ("manifest.json", "metrics.json", "events.jsonl", "scenario.yaml")
 _REPLACE = "choose another --output, or replace it with --force"
 
 
-class Standing(NamedTuple):
-    """What a folder holds; hidden files are nobody's."""
+class CaptureFiles(NamedTuple):
+    """The content of a folder, without hidden files."""
 
     parts: list[str]  # names of PARTS with their prefix
-    samples: dict[str, dict[str, Any] | None]  # by stem: the JSON, None where it is damaged or not there
-    others: list[str]  # what is none of this capture's
+    samples: dict[str, dict[str, Any] | None]  # by stem: the JSON, None if it is damaged or missing
+    others: list[str]  # files of no capture with this prefix
 
 
-def look_at(folder: Path, prefix: str) -> Standing:
-    """Find the files of a capture of this prefix.
+def find_capture_files(folder: Path, prefix: str) -> CaptureFiles:
+    """Find the files of a capture with this prefix.
 
-    Raises InputError where a name that a capture writes is taken by something that none wrote: a link, a
-    folder, a file without the content of a sample.
+    Raises InputError if a name of a capture's file belongs to a link, a folder, or a file that is not a
+    sample.
     """
-    standing = Standing([], {}, [])
+    existing = CaptureFiles([], {}, [])
     sample = re.compile(rf"({re.escape(prefix)}_(?P<agent>[A-Za-z0-9_.-]{{1,64}})_\d{{3,}})\.(npz|json)")
     for name in io.list_folder(folder):
         match = sample.fullmatch(name)
         if name.removeprefix(f"{prefix}_") in PARTS and name not in PARTS:
             _refuse_unless_plain(folder / name)
-            standing.parts.append(name)
-        elif match and not _is_anothers(folder / match[1], match["agent"]):
+            existing.parts.append(name)
+        elif match and not _is_of_other_prefix(folder / match[1], match["agent"]):
             _refuse_unless_plain(folder / name)
-            standing.samples[match[1]] = _recognise(folder / match[1])
+            existing.samples[match[1]] = _read_sample_metadata(folder / match[1])
         elif not name.startswith("."):
-            standing.others.append(name)
-    return standing
+            existing.others.append(name)
+    return existing
 
 
-def refuse_other_capture(folder: Path, standing: Standing, about: dict[str, Any]) -> None:
-    """Raise InputError if the folder holds recordings of another origin than those that `about` describes.
+def refuse_other_capture(folder: Path, existing: CaptureFiles, about: dict[str, Any]) -> None:
+    """Raise InputError if the folder holds recordings of another origin than `about`.
 
     about: `behaviour`, `value_source` and `capture` of the samples to be written.
     """
-    if standing.parts and not standing.samples:
-        raise InputError(f"{folder / standing.parts[0]}: already exists, without samples beside it", _REPLACE)
+    if existing.parts and not existing.samples:
+        raise InputError(f"{folder / existing.parts[0]}: already exists, without samples beside it", _REPLACE)
     expected = _origin(about)
-    for stem, metadata in standing.samples.items():
+    for stem, metadata in existing.samples.items():
         if metadata is None:
-            raise InputError(f"{folder / stem}.npz: already exists, and nothing says whose it is", _REPLACE)
-        found = _origin(metadata)
+            raise InputError(f"{folder / stem}.npz: already exists, and its origin is not known", _REPLACE)
+        actual = _origin(metadata)
         for name, value in expected.items():
-            if found.get(name) != value:
-                was = shown(found.get(name, "not said"), 80)
+            if actual.get(name) != value:
+                was = shown(actual.get(name, "missing"), 80)
                 raise InputError(
                     f"{folder / stem}.npz: is of another capture: its {name} is {was}, expected {value}",
                     _REPLACE,
                 )
 
 
-def remove_capture(folder: Path, standing: Standing) -> None:
-    """Remove a capture: the manifest first, so that it never lists what is gone; arrays before their JSON."""
-    for name in sorted(standing.parts, key=lambda name: not name.endswith("_manifest.json")):
+def remove_capture(folder: Path, existing: CaptureFiles) -> None:
+    """Remove a capture: the manifest first, so that it lists only existing files; arrays before JSON."""
+    for name in sorted(existing.parts, key=lambda name: not name.endswith("_manifest.json")):
         io.remove(folder / name)
-    for stem in standing.samples:
+    for stem in existing.samples:
         io.remove(folder / f"{stem}.npz")
         io.remove(folder / f"{stem}.json")
 
@@ -90,16 +90,16 @@ def _refuse_unless_plain(path: Path) -> None:
         )
 
 
-def _is_anothers(stem: Path, agent: str) -> bool:
-    """Whether a name has a longer prefix: `a_b_anna_001` is of `a_b`, unless it is of an agent b_anna."""
+def _is_of_other_prefix(stem: Path, agent: str) -> bool:
+    """Whether a sample has a longer prefix: `a_b_anna_001` is of `a_b`, unless its agent is b_anna."""
     metadata = _read_metadata(stem)
     return _is_metadata(metadata) and metadata.get("agent_id", agent) != agent
 
 
-def _recognise(stem: Path) -> dict[str, Any] | None:
-    """Return the JSON of a sample, or None where it is damaged or missing and the arrays are a sample's.
+def _read_sample_metadata(stem: Path) -> dict[str, Any] | None:
+    """Return the JSON of a sample, or None if it is damaged or missing and the arrays are a sample's.
 
-    Raises InputError for anything else, which may be somebody's own.
+    Raises InputError for any other content, which may be the user's own.
     """
     metadata = _read_metadata(stem)
     if _is_metadata(metadata):
@@ -107,13 +107,13 @@ def _recognise(stem: Path) -> dict[str, Any] | None:
     if metadata is None and _holds_arrays(stem):
         return None
     raise InputError(
-        f"{stem}: has the name of a sample, and no sample's content",
+        f"{stem}: has the name of a sample, but not its content",
         "move it away, or choose another --output or --prefix",
     )
 
 
 def _read_metadata(stem: Path) -> Any:
-    """Return what the JSON of a sample holds, None where it is damaged or missing."""
+    """Return the JSON of a sample, None if it is damaged or missing."""
     try:
         return io.read_json(stem.with_name(f"{stem.name}.json"), DEFAULT_LIMITS.max_metadata_bytes)
     except (InputError, MissingError):
@@ -134,7 +134,7 @@ def _holds_arrays(stem: Path) -> bool:
 
 
 def _origin(about: dict[str, Any]) -> dict[str, Any]:
-    """Flatten what tells one capture from another; the same capture by another version is the same."""
+    """Flatten the identity of a capture, in which versions do not count."""
     said = about.get("capture")
     capture = (
         {name: value for name, value in said.items() if name != "versions"} if isinstance(said, dict) else {}

@@ -1,4 +1,4 @@
-"""Frames: what every agent saw, did and got, tick by tick, as arrays."""
+"""Frames: observations, actions and rewards of every agent and tick, as arrays."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from townlet_core.vocab import REWARD_TERMS
 
 
 class Policy(Protocol):
-    """Who decides: scripted, learned, or a script that a critic scores."""
+    """A policy: scripted, learned, or scripted with values of a critic."""
 
     def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
-        """Choose for the tick to come."""
+        """Return actions, log-probabilities and values for the next tick."""
         ...
 
     def values(self, seen: Observations) -> np.ndarray:
@@ -27,7 +27,7 @@ class Policy(Protocol):
 
 
 class Frames(NamedTuple):
-    """T ticks of B towns with A agents: what was seen, the action chosen on it, and what followed."""
+    """T ticks of B towns with A agents: observation, action on it, reward and end."""
 
     map: np.ndarray  # (T, B, A, C, H, W) uint8
     features: np.ndarray  # (T, B, A, F) float32
@@ -38,16 +38,16 @@ class Frames(NamedTuple):
     rewards: np.ndarray  # (T, B, A) float32
     reward_terms: np.ndarray  # (T, B, A, R) float32
     terminations: np.ndarray  # (T, B, A) bool, fainted
-    truncations: np.ndarray  # (T, B, A) bool, the episode's time was up
+    truncations: np.ndarray  # (T, B, A) bool, time limit
     truncation_values: np.ndarray  # (T, B, A) float32, value of the final observation where truncated, else 0
-    alive: np.ndarray  # (T, B, A) bool, was in town to act; other rows carry no data
+    alive: np.ndarray  # (T, B, A) bool, in town to act; other rows hold no data
     conflict_events: np.ndarray  # (T, B, A) float32, half of each conflict the agent was part of
     conflict_intensity: np.ndarray  # (T, B, A) float32
     episodes: np.ndarray  # (T, B) int64
 
 
 def allocate_frames(towns: Towns, ticks: int) -> Frames:
-    """Make the arrays for `ticks` ticks of these towns, once; collect fills them again and again."""
+    """Allocate the arrays for `ticks` ticks of these towns, to be filled repeatedly by `collect`."""
     batch = (ticks, *towns.state.agents.shape)
     seen = towns.empty_observations(np.uint8)
 
@@ -71,7 +71,7 @@ def allocate_frames(towns: Towns, ticks: int) -> Frames:
         conflict_intensity=floats(),
         episodes=np.zeros(batch[:2], np.int64),
     )
-    # Nothing is taken yet: zeros are, when they are written. They are copied to be learned from or saved.
+    # Zeros take memory only when written. Twice their size, because frames are copied for training or saving.
     counted = f"{count(ticks, 'tick')} of {batch[1]:,} × {count(batch[2], 'agent')}"
     require_memory(2 * sum(array.nbytes for array in frames), counted)
     return frames
@@ -83,10 +83,10 @@ def collect(
     frames: Frames,
     after_tick: Callable[[], Any] = lambda: None,
 ) -> None:
-    """Play len(frames.actions) ticks from where the towns are, and write every frame.
+    """Play len(frames.actions) ticks from the current state, and write every frame.
 
-    A town whose episode is over is restarted at once; the value of its final observation is kept where it
-    was cut by time. `after_tick` runs while the tick's events are still to be read.
+    A town whose episode is over restarts at once; if it was truncated, the value of its final observation is
+    kept. `after_tick` runs while the tick's events are available.
     """
     agents = towns.state.agents
     for t in range(len(frames.actions)):

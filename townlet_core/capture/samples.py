@@ -1,4 +1,4 @@
-"""One agent's part of the frames as replay samples: a sample is one life in one episode."""
+"""Samples of one agent, cut from frames: from its arrival to its end or that of the frames."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def cut_samples(
     feature_names: tuple[str, ...],
     about: dict[str, Any],
 ) -> Iterator[ReplaySample]:
-    """Cut the frames of one agent of town 0 into samples, in order of time.
+    """Cut the frames of one agent of town 0 into samples, in order.
 
-    A sample ends where the agent faints, where the episode ends, or with the frames. value_preds has one
-    more row: 0 after a faint, the final observation's value at the end of time, else that of what comes next.
+    A sample ends when the agent faints, when the episode ends, or with the frames. value_preds has one more
+    row: 0 after a faint, else the value of the final or next observation.
     about: `behaviour`, `value_source` and `capture` of the metadata.
     """
-    lived = frames.alive[:, 0, agent]
+    alive = frames.alive[:, 0, agent]
     dones = frames.terminations[:, 0, agent] | frames.truncations[:, 0, agent]
     start = 0
-    while start < len(lived):
-        if not lived[start]:
+    while start < len(alive):
+        if not alive[start]:
             start += 1
             continue
         ends = np.flatnonzero(dones[start:])
-        stop = start + int(ends[0]) + 1 if len(ends) else len(lived)
+        stop = start + int(ends[0]) + 1 if len(ends) else len(alive)
         episode = int(frames.episodes[start, 0])
         yield _sample(frames, agent, slice(start, stop), agent_id, feature_names, about, episode)
         start = stop

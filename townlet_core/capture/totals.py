@@ -1,4 +1,4 @@
-"""What a scenario expects of the totals of its capture (replay/totals.py)."""
+"""Compare the totals of a capture (replay/totals.py) with the scenario's `expect`."""
 
 from __future__ import annotations
 

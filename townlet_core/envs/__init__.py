@@ -1,4 +1,4 @@
-"""Towns behind the interfaces that other people's learners speak: PettingZoo and Gymnasium."""
+"""Towns as environments of PettingZoo and Gymnasium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users of the environments hand in: which town, how many, which seed, which type of map."""
+"""Arguments of the environments: scenario, number of towns, seed, map type; each is validated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAP_TYPES = ("float32", "uint8")
 
 
 def as_scenario(scenario: Scenario | str | Path) -> Scenario:
-    """Take a scenario, or load the one of this name or path.
+    """Return a scenario, or load the one of this name or path.
 
     Raises what load_scenario raises, and InputError if nobody lives there. A scenario that was built in
     Python is held to the same rules as a file.
@@ -42,24 +42,25 @@ def _checked(plan: Scenario) -> Scenario:
 
 
 def as_seed(seed: Any) -> int:
-    """Take one whole number for all towns. Raises InputError for anything else, such as a list."""
+    """Return the seed of all towns. Raises InputError for anything but one whole number."""
     return as_whole("seed", seed, 0, SEEDS - 1)
 
 
 def as_whole(name: str, value: Any, least: int, most: int) -> int:
-    """Take one whole number of this range. Raises InputError for anything else."""
+    """Return a whole number of this range. Raises InputError for anything else."""
     try:
         number = operator.index(value)
     except TypeError:
         number = least - 1
     if not least <= number <= most:
-        found = reprlib.repr(value)
-        raise InputError(f"{name}: found {found}, expected one whole number from {least} to {most:,}")
+        raise InputError(
+            f"{name}: found {reprlib.repr(value)}, expected one whole number from {least} to {most:,}"
+        )
     return number
 
 
 def as_map_type(map_type: Any) -> type:
-    """Take float32 or uint8, by name or as a numpy type. Raises InputError for others."""
+    """Return float32 or uint8, given by name or as a numpy type. Raises InputError for others."""
     try:
         name = np.dtype(map_type).name
     except TypeError:
@@ -70,16 +71,16 @@ def as_map_type(map_type: Any) -> type:
 
 
 def as_render_mode(mode: str | None, known: list[str]) -> str | None:
-    """Take a way to draw, or None for never. Raises InputError for others."""
+    """Return a render mode, or None. Raises InputError for unknown modes."""
     if mode is not None and mode not in known:
         raise InputError(f"render_mode: found {mode!r}, expected None or one of: {', '.join(known)}")
     return mode
 
 
 def as_autoreset_mode(mode: AutoresetMode | str, plan: Scenario) -> AutoresetMode:
-    """Take a mode, by its name as well. Raises InputError for others, and where the town does not allow it.
+    """Return a mode, given by value or name. Raises InputError for others, and if the town does not allow it.
 
-    Who faints shows its last sight in its row for one step, unless that is in `final_obs`: SAME_STEP.
+    Except with SAME_STEP, the row of an agent that faints must show its final observation for one step.
     """
     named = {name: known for known in AutoresetMode for name in (known.name, known.value)}
     chosen = mode if isinstance(mode, AutoresetMode) else named.get(mode)
@@ -89,14 +90,14 @@ def as_autoreset_mode(mode: AutoresetMode | str, plan: Scenario) -> AutoresetMod
     if chosen is not AutoresetMode.SAME_STEP and plan.rules.needs.respawn_delay_ticks == 0:
         raise InputError(
             f"autoreset_mode: found {chosen.name}, expected SAME_STEP: in {plan.name} a newcomer takes the"
-            " row of who faints in the same tick",
+            " row of an agent that faints in the same tick",
             "set rules.needs.respawn_delay_ticks to at least 1, or to null",
         )
     return chosen
 
 
 def as_reset_mask(mask: Any, rows: int) -> np.ndarray:
-    """Take which rows to reset, (N,) bool. Raises InputError for anything else, and if it names none."""
+    """Return the rows to reset, (N,) bool. Raises InputError for anything else, or without any True."""
     if not isinstance(mask, np.ndarray) or mask.shape != (rows,) or mask.dtype != bool or not mask.any():
         raise InputError(
             f"options['reset_mask']: found {reprlib.repr(mask)}, expected a bool array of shape ({rows},)"

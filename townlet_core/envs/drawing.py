@@ -1,4 +1,4 @@
-"""What an environment shows of a town: text, or a picture."""
+"""Renderings of a town: text or a picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from townlet_core.render.scene import Scene, scene_of
 from townlet_core.render.text import agent_marks, draw_text, object_marks
 from townlet_core.simulation.towns import Towns
 
-DRAWN = ["ansi", "rgb_array"]  # render modes that return something
+DRAWN = ["ansi", "rgb_array"]  # render modes with a return value
 
 
 def draw(towns: Towns, town: int, mode: str) -> str | np.ndarray:
@@ -19,7 +19,7 @@ def draw(towns: Towns, town: int, mode: str) -> str | np.ndarray:
 
 
 def _describe(scene: Scene) -> str:
-    """Write the clock, the town, and what its letters mean."""
+    """Return clock, town and a legend of its letters as text."""
     letters = {**agent_marks(scene), **object_marks(scene)}
     legend = " · ".join(f"{letter} {name}" for name, letter in letters.items())
     return "\n".join([f"tick {scene.tick}, {scene.clock}", *draw_text(scene), legend, ""])

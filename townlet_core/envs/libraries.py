@@ -1,4 +1,4 @@
-"""Which versions of other people's libraries the environments need; `pyproject.toml` names the same."""
+"""Minimum versions of the libraries behind the environments, as in `pyproject.toml`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LEAST = {"gymnasium": "1.1", "pettingzoo": "1.24.3", "stable_baselines3": "2.6"}
 
 
 def check_version(library: ModuleType, needed_by: str) -> None:
-    """Raise MissingLibraryError for a version that is too old, with the command that renews it."""
+    """Raise MissingLibraryError for a version that is too old, with the command that upgrades it."""
     name, least = library.__name__, LEAST[library.__name__]
     if _numbers(library.__version__) < _numbers(least):
         raise MissingLibraryError(
@@ -21,5 +21,5 @@ def check_version(library: ModuleType, needed_by: str) -> None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Read the numbers of a version before any letter: (1, 1) of 1.1rc2."""
+    """Return the numbers of a version before any letter: (1, 1) for 1.1rc2."""
     return tuple(map(int, re.findall(r"\d+", re.split("[a-z]", version)[0])))

@@ -1,7 +1,7 @@
-"""Names for everybody who lives in a town: `anna`, and the newcomers who take her place.
+"""Names of agents and newcomers: `anna`, and after her `anna#2`, `anna#3`.
 
-PettingZoo has it that an agent who is gone stays gone. So each newcomer is an agent of its own: `anna#2`,
-`anna#3`. No agent of a scenario can have such a name.
+In PettingZoo an agent that is done never acts again, so each newcomer is an agent of its own. Agents of
+a scenario cannot have `#` in their names.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ MOST_NAMES = 10_000
 
 
 def possible_names(scenario: Scenario) -> list[str]:
-    """List all who can live in town during one episode: the first of every place, then the second, and so on.
+    """List all possible agents of one episode: the first of every place, then the second, and so on.
 
     Raises InputError for more than MOST_NAMES.
     """
-    lives = [_most_lives(scenario, agent) for agent in scenario.agents]
-    if sum(lives) > MOST_NAMES:
+    counts = [_most_lives(scenario, agent) for agent in scenario.agents]
+    if sum(counts) > MOST_NAMES:
         raise InputError(
-            f"{scenario.name}: {sum(lives):,} agents could come to town in one episode, expected at most"
+            f"{scenario.name}: {sum(counts):,} agents could come to town in one episode, expected at most"
             f" {MOST_NAMES:,}",
             "use newcomers=False, or a longer rules.needs.respawn_delay_ticks",
         )
     return [
-        life_name(agent.id, life)
-        for life in range(1, max(lives) + 1)
-        for agent, count in zip(scenario.agents, lives, strict=True)
+        name_of_resident(agent.id, life)
+        for life in range(1, max(counts) + 1)
+        for agent, count in zip(scenario.agents, counts, strict=True)
         if life <= count
     ]
 
 
-def life_name(place: str, life: int) -> str:
-    """Name the life-th to live at a place, counted from 1."""
+def name_of_resident(place: str, life: int) -> str:
+    """Name the agent number `life` at a place, counted from 1."""
     return place if life == 1 else f"{place}#{life}"
 
 
 def _most_lives(scenario: Scenario, agent: AgentSpec) -> int:
-    """Bound how many can act at this place in one episode.
+    """Return an upper bound of the agents at this place in one episode.
 
-    Between two arrivals lie a life and the delay, and who arrives in the last tick does not act any more.
+    Two arrivals are at least a shortest life and the delay apart, and an arrival in the last tick never acts.
     """
     delay = scenario.rules.needs.respawn_delay_ticks
     if delay is None:
@@ -63,24 +63,24 @@ def _shortest_life(scenario: Scenario, agent: AgentSpec) -> int:
 
 
 class Residents:
-    """Who has lived at each place so far in this episode."""
+    """The number of agents at each place so far in this episode."""
 
     def __init__(self, places: list[str]) -> None:
-        self.lives = dict.fromkeys(places, 1)
+        self.counts = dict.fromkeys(places, 1)
 
     def name(self, place: str) -> str:
-        """Name the one who lives at this place now, or lived there last."""
-        return life_name(place, self.lives[place])
+        """Name the current agent of a place, or the last one."""
+        return name_of_resident(place, self.counts[place])
 
     def rename(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Put residents' names where events name places, and count the newcomers.
+        """Replace places in events by agents' names, and count the newcomers.
 
-        Events stand in the order in which they happened: before an arrival, the place is the old resident's.
+        Events are in order: before an arrival, a place means the previous agent.
         """
         renamed = []
         for event in events:
             if event["type"] == "arrival":
-                self.lives[event["actor"]] += 1
+                self.counts[event["actor"]] += 1
             people = {role: self.name(event[role]) for role in ("actor", "rival") if role in event}
             renamed.append(event | people)
         return renamed

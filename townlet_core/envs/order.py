@@ -1,4 +1,4 @@
-"""What may be called when: `reset` first, then everything, and nothing after `close`."""
+"""The order of calls: `reset` first, then any, and none after `close`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from townlet_core.errors import InputError
 
 
 class ResetFirst(InputError, ResetNeeded):
-    """There is no episode to do this in."""
+    """A call needs an episode, and none has begun."""
 
 
 class Closed(InputError, ClosedEnvironmentError):

@@ -18,7 +18,14 @@ from townlet_core.envs.arguments import as_map_type, as_render_mode, as_scenario
 from townlet_core.envs.drawing import DRAWN, draw
 from townlet_core.envs.newcomer_names import Residents, possible_names
 from townlet_core.envs.order import ResetFirst, check_begun, check_open
-from townlet_core.envs.spaces import choice_space, flat, flat_space, mask_space, reward_range, sight_space
+from townlet_core.envs.spaces import (
+    action_mask_space,
+    action_space_of_agent,
+    dict_space,
+    flat,
+    flat_space,
+    reward_range,
+)
 from townlet_core.envs.states import state_names, state_space, town_states
 from townlet_core.errors import InputError, did_you_mean
 from townlet_core.scenario.model import Scenario
@@ -29,8 +36,8 @@ Observation = Any  # {"observation": {"map", "features"}, "action_mask"}, or one
 Info = dict[str, Any]  # {"reward_terms"}; "action_mask" if not in the observation; "events" if asked for
 
 
-class Told(NamedTuple):
-    """What one agent is told after a tick."""
+class AgentStep(NamedTuple):
+    """The results of a tick for one agent."""
 
     observation: Observation
     reward: float
@@ -40,12 +47,12 @@ class Told(NamedTuple):
 
 
 class TownParallelEnv(ParallelEnv[str, Observation, int]):
-    """One town, everybody in it an agent.
+    """One town; each inhabitant is an agent.
 
-    agents: who is in town, by name; empty exactly when the episode is over, and before the first reset.
-    possible_agents: these, and all newcomers there can be: `anna#2` takes the place of `anna`.
-    towns: the town itself, to read. reward_range, feature_names, state_names, reward_terms: what the spaces
-    cannot say. np_random: for wrappers that draw; the town draws nothing from it.
+    agents: names of the agents in town; empty before the first reset and when the episode is over.
+    possible_agents: these and all possible newcomers: `anna#2` takes the place of `anna`.
+    towns: the town itself, read-only. reward_range, feature_names, state_names, reward_terms: facts that the
+    spaces do not hold. np_random: for wrappers; the town does not use it.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -68,10 +75,10 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
     ) -> None:
         """Build the town of a scenario: a bundled name, the path of a YAML file, or a Scenario.
 
-        newcomers: False leaves the places of those who faint empty, whatever the scenario says.
-        flat: observations are one vector each, and the action mask is in the infos.
-        events: infos tell what happened, as lists of dictionaries.
-        Raises InputError, ScenarioError or MissingError for what is not usable.
+        newcomers: False leaves the places of agents that faint empty, whatever the scenario says.
+        flat: observations are vectors, and the action mask is in the infos.
+        events: infos hold the events, as lists of dictionaries.
+        Raises InputError, ScenarioError or MissingError for invalid arguments.
         """
         self.scenario = as_scenario(scenario)
         if not newcomers:
@@ -88,11 +95,11 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
         self.state_names = state_names(self.scenario)
         self.state_space = state_space(self.scenario)
         self.agents: list[str] = []
-        self.observation_spaces: dict[str, spaces.Space] = {}  # filled as they are asked for
+        self.observation_spaces: dict[str, spaces.Space] = {}  # filled on request
         self.action_spaces: dict[str, spaces.Space] = {}
         self._names = frozenset(self.possible_agents)
         self._residents = Residents(self.towns.agent_ids)
-        self._in_town: dict[int, str] = {}  # place → who acts there in the tick to come
+        self._in_town: dict[int, str] = {}  # place → name of the agent that acts next
         self._begun = False
         self._closed = False
 
@@ -104,7 +111,10 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
                 flat_space(self.scenario)
                 if self.flat
                 else spaces.Dict(
-                    {"observation": sight_space(self.scenario, self.map_type), "action_mask": mask_space()}
+                    {
+                        "observation": dict_space(self.scenario, self.map_type),
+                        "action_mask": action_mask_space(),
+                    }
                 )
             )
         return self.observation_spaces[agent]
@@ -112,7 +122,7 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
     def action_space(self, agent: str) -> spaces.Space:
         """Return the agent's space, always the same object. Raises InputError for an unknown name."""
         self._check_name(agent)
-        return self.action_spaces.setdefault(agent, choice_space())
+        return self.action_spaces.setdefault(agent, action_space_of_agent())
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -129,42 +139,42 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
             self.towns.restart()
         self._begun = True
         self._residents = Residents(self.towns.agent_ids)
-        told = self._welcome({}, self._observe(), [])
-        return {name: t.observation for name, t in told.items()}, {name: t.info for name, t in told.items()}
+        steps = self._add_arrivals({}, self._new_observations(), [])
+        return {name: t.observation for name, t in steps.items()}, {name: t.info for name, t in steps.items()}
 
     def step(
         self, actions: Mapping[str, int]
     ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Info]]:
-        """Play one tick; everybody in `agents` acts. Actions for those who are gone are ignored.
+        """Play one tick with an action for each of `agents`. Actions of agents that are done are ignored.
 
-        The results name all who acted, and the newcomers, who act from the next tick on. While nobody is in
-        town but somebody will come, time passes until then.
-        After the end, no actions have no results.
-        Raises InputError before reset, for actions after the end, and for one that is missing or no whole
-        number.
+        The results hold all agents that acted, and newcomers, which act from the next tick on. While the town
+        is empty and a newcomer is due, time passes until then. After the end, an empty dict returns empty
+        results. Raises InputError before reset, for actions after the end, and for missing or invalid ones.
         """
         check_begun(self._begun, self._closed, "step")
-        if not self.agents and actions == {}:  # as environments of PettingZoo answer who goes on
+        if not self.agents and actions == {}:  # as PettingZoo's environments do
             return {}, {}, {}, {}, {}
         acted = self._in_town
         self.towns.step(self._as_row(actions))
         after = self.towns.state.agents[0].copy()
         events = self._residents.rename(self.towns.new_events()) + self._pass_empty_ticks()
-        seen = self._observe()
-        told = {name: self._tell(seen, place, after[place], name, events) for place, name in acted.items()}
-        told |= self._welcome(acted, seen, events)
+        seen = self._new_observations()
+        steps = {
+            name: self._agent_step(seen, place, after[place], name, events) for place, name in acted.items()
+        }
+        steps |= self._add_arrivals(acted, seen, events)
         return (
-            {name: t.observation for name, t in told.items()},
-            {name: t.reward for name, t in told.items()},
-            {name: t.terminated for name, t in told.items()},
-            {name: t.truncated for name, t in told.items()},
-            {name: t.info for name, t in told.items()},
+            {name: t.observation for name, t in steps.items()},
+            {name: t.reward for name, t in steps.items()},
+            {name: t.terminated for name, t in steps.items()},
+            {name: t.truncated for name, t in steps.items()},
+            {name: t.info for name, t in steps.items()},
         )
 
     def render(self) -> np.ndarray | str | None:
         """Draw the town as `render_mode` says: return text or a picture, or print the text for `human`.
 
-        Raises InputError where the environment was made without a render mode, and before reset.
+        Raises InputError without a render mode, and before reset.
         """
         check_begun(self._begun, self._closed, "render")
         if self.render_mode is None:
@@ -176,20 +186,20 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
         return None
 
     def state(self) -> np.ndarray:
-        """Return the whole town as one vector of `state_space`, whose numbers `state_names` names."""
+        """Return the whole town as one vector of `state_space`, named by `state_names`."""
         check_begun(self._begun, self._closed, "state")
         return town_states(self.towns)[0]
 
     def close(self) -> None:
-        """End the use of this environment: nothing can be called after."""
+        """Close the environment; no call is allowed afterwards."""
         self._closed = True
 
     def __copy__(self) -> TownParallelEnv:
-        """Copy all there is: two environments that shared a town would play each other's."""
+        """Return a deep copy: two environments must not share a town."""
         return copy.deepcopy(self)
 
     def _as_row(self, actions: Mapping[str, int]) -> np.ndarray:
-        """Put actions into the order of places, (1, A)."""
+        """Arrange actions by place, (1, A)."""
         if not self._in_town:
             raise ResetFirst("the episode is over; call reset() before step()")
         if not isinstance(actions, Mapping):
@@ -209,7 +219,7 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
             raise InputError(f"no agent is called {name!r}{did_you_mean(str(name), self.possible_agents)}")
 
     def _pass_empty_ticks(self) -> list[dict[str, Any]]:
-        """Play on while nobody is in town and somebody will come; return the events."""
+        """Play while the town is empty and a newcomer is due; return the events."""
         events = []
         state = self.towns.state
         nobody_acts = np.full(state.agents.shape, WAIT)
@@ -218,41 +228,41 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
             events += self._residents.rename(self.towns.new_events())
         return events
 
-    def _observe(self) -> Observations:
-        """See the town anew, in arrays that nobody writes again."""
+    def _new_observations(self) -> Observations:
+        """Return observations in new arrays, which are never overwritten."""
         return self.towns.observe(self.towns.empty_observations(self.map_type))
 
-    def _welcome(
+    def _add_arrivals(
         self, acted: dict[int, str], seen: Observations, events: list[dict[str, Any]]
-    ) -> dict[str, Told]:
-        """Note who acts next, and tell those who have not acted yet what they see."""
+    ) -> dict[str, AgentStep]:
+        """Note which agents act next; return the first step of those that have not acted yet."""
         places = [] if self.towns.state.towns["over"][0] else self.towns.state.agents["alive"][0].nonzero()[0]
         self._in_town = {int(i): self._residents.name(self.towns.agent_ids[i]) for i in places}
         self.agents = list(self._in_town.values())
         fresh = {place: name for place, name in self._in_town.items() if name != acted.get(place)}
-        return {name: self._tell(seen, place, None, name, events) for place, name in fresh.items()}
+        return {name: self._agent_step(seen, place, None, name, events) for place, name in fresh.items()}
 
-    def _tell(
+    def _agent_step(
         self,
         seen: Observations,
         place: int,
         after: np.void | None,
         name: str,
         events: list[dict[str, Any]],
-    ) -> Told:
-        """Gather what one agent is told. after: its record after the tick; None if it has not acted yet."""
+    ) -> AgentStep:
+        """Collect the results of one agent. after: its record after the tick; None before its first."""
         is_gone = after is not None and bool(after["terminated"])
         arrays = [array[0, place] for array in seen]
-        if is_gone:  # a newcomer may stand there already
+        if is_gone:  # its place may have a newcomer already
             arrays = [np.zeros_like(array) for array in arrays]
             arrays[2][WAIT] = True
         tiles, features, mask = arrays[0], arrays[1], arrays[2].view(np.int8)
         info: Info = {"reward_terms": np.zeros(len(REWARD_TERMS)) if after is None else after["terms"]}
         if self.flat:
-            info["action_mask"] = mask  # in one place: TorchRL fails where both have it
+            info["action_mask"] = mask  # not in both: TorchRL fails then
         if self.events:
             info["events"] = [event for event in events if _concerns(event, name)]
-        return Told(
+        return AgentStep(
             flat(tiles, features)
             if self.flat
             else {"observation": {"map": tiles, "features": features}, "action_mask": mask},
@@ -266,7 +276,7 @@ class TownParallelEnv(ParallelEnv[str, Observation, int]):
 def parallel_env(
     scenario: Scenario | str | Path = "queue_conflict", render_mode: str | None = None, **options: Any
 ) -> TownParallelEnv:
-    """Make the environment, as modules of PettingZoo do. Options as TownParallelEnv takes them."""
+    """Make the environment, as PettingZoo modules do, with the options of TownParallelEnv."""
     return TownParallelEnv(scenario, render_mode, **options)
 
 
@@ -290,5 +300,5 @@ def _as_action(action: Any, name: str) -> int:
 
 
 def _concerns(event: dict[str, Any], name: str) -> bool:
-    """Whether an agent took part in an event; what has no actor, such as an outage, concerns everybody."""
+    """Whether an agent took part in an event; events without an actor, such as outages, concern all."""
     return "actor" not in event or name in (event["actor"], event.get("rival"))

@@ -1,4 +1,4 @@
-"""What agents see, do and get, as Gymnasium spaces. The ranges are those of docs/data.md#observations."""
+"""Observations, actions and rewards as Gymnasium spaces, with the bounds of the table in vocab.py."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.vocab import ACTION_COUNT, AGENTS, MAP_SHAPE, Feature
 
 
-def sight_space(scenario: Scenario, map_type: type) -> spaces.Dict:
-    """Describe what one agent sees: `map` (4, 11, 11) of 0 and 1, and `features` (F,) float32."""
+def dict_space(scenario: Scenario, map_type: type) -> spaces.Dict:
+    """Return the space of an agent's observation: `map` (4, 11, 11) of 0 and 1, `features` (F,) float32."""
     low, high = feature_bounds(scenario.features, len(scenario.agents))
     return spaces.Dict(
         {
@@ -23,12 +23,12 @@ def sight_space(scenario: Scenario, map_type: type) -> spaces.Dict:
 
 
 def flat_space(scenario: Scenario) -> spaces.Box:
-    """Describe what one agent sees as one vector, (F + 484,) float32: the features, then the map."""
-    return spaces.flatten_space(sight_space(scenario, np.float32))  # type: ignore[return-value]
+    """Return the space of an observation as one vector, (F + 484,) float32: features, then map."""
+    return spaces.flatten_space(dict_space(scenario, np.float32))  # type: ignore[return-value]
 
 
 def flat(maps: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """Write sights as vectors of flat_space. maps: (..., 4, 11, 11), features: (..., F)."""
+    """Join observations to vectors of flat_space. maps: (..., 4, 11, 11), features: (..., F)."""
     tiles = maps.reshape(*features.shape[:-1], -1)
     return np.concatenate([features, tiles], axis=-1, dtype=np.float32)
 
@@ -40,13 +40,13 @@ def feature_bounds(features: Sequence[Feature], agents: int) -> tuple[np.ndarray
     return low, high
 
 
-def mask_space() -> spaces.Box:
-    """Describe an action mask: (9,) int8, 1 where the action is possible, as `Discrete.sample` takes it."""
+def action_mask_space() -> spaces.Box:
+    """Return the space of an action mask: (9,) int8, 1 for possible actions, as `Discrete.sample` expects."""
     return spaces.Box(0, 1, (ACTION_COUNT,), np.int8)
 
 
-def choice_space() -> spaces.Discrete:
-    """Describe what one agent can do: the action ids, in the order of vocab.ACTIONS."""
+def action_space_of_agent() -> spaces.Discrete:
+    """Return the space of an agent's actions: the ids of vocab.ACTIONS."""
     return spaces.Discrete(ACTION_COUNT)
 
 

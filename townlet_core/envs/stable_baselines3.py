@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode
 from townlet_core.envs.libraries import check_version
 from townlet_core.envs.order import ResetFirst, check_begun
 from townlet_core.envs.spaces import flat
-from townlet_core.envs.vector import Sight, TownVectorEnv
+from townlet_core.envs.vector import TownVectorEnv, VectorObs
 from townlet_core.errors import InputError, MissingLibraryError
 from townlet_core.policy.output import PolicyOutput
 from townlet_core.scenario.model import Scenario
@@ -42,17 +42,17 @@ _OF_ROWS = ("action_masks", "render")
 
 
 class TownVecEnv(VecEnv):
-    """All agents of B towns, a row each, for `MultiInputPolicy`.
+    """All agents of B towns, one row each, for `MultiInputPolicy`.
 
-    Stable-Baselines3 does not take Gymnasium's vector environments; this says the same in its words. An end
-    by time carries `TimeLimit.truncated` and every end its `terminal_observation`, from which PPO bootstraps.
+    Stable-Baselines3 does not accept Gymnasium's vector environments. The info of a done has its
+    `terminal_observation` and `TimeLimit.truncated`, from which PPO bootstraps.
     env: the TownVectorEnv inside.
     """
 
     def __init__(
         self, scenario: Scenario | str | Path = "queue_conflict", num_towns: int = 1, **options: Any
     ) -> None:
-        """Build the towns. Options as TownVectorEnv takes them; copy and autoreset_mode stay as they are."""
+        """Build the towns, with the options of TownVectorEnv except copy and autoreset_mode."""
         if not options.get("copy", True):
             raise InputError("copy: found False, expected True: a learner keeps what it saw")
         self.env = TownVectorEnv(scenario, num_towns, **options)
@@ -67,26 +67,26 @@ class TownVecEnv(VecEnv):
         self._is_waiting = False  # for step_wait
         self._mask: np.ndarray | None = None
 
-    def reset(self) -> Sight:
-        """Begin as `seed` said, else everywhere the next episode."""
-        sight, infos = self.env.reset(seed=self._seeds[0])
+    def reset(self) -> VectorObs:
+        """Begin episode 0 of the seed set by `seed`, or the next episode of every town."""
+        observations, infos = self.env.reset(seed=self._seeds[0])
         self._reset_seeds()
         self._reset_options()
         self._is_waiting = False
         self._mask = infos["action_mask"].view(bool)
-        return sight
+        return observations
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Note what the rows do in the step to come."""
+        """Keep the actions for step_wait."""
         self._actions, self._is_waiting = actions, True
 
-    def step_wait(self) -> tuple[Sight, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    def step_wait(self) -> tuple[VectorObs, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Play the step. Rewards are float32; dones are terminations and truncations together."""
         check_begun(self._mask is not None, self.env.closed, "step")
         if not self._is_waiting:
             raise ResetFirst("no actions are waiting; call step_async() before step_wait()")
         self._is_waiting = False
-        sight, rewards, terminations, truncations, infos = self.env.step(self._actions)
+        observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
         self._mask = infos["action_mask"].view(bool)
         dones = terminations | truncations
         by_row: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -95,14 +95,14 @@ class TownVecEnv(VecEnv):
                 "terminal_observation": infos["final_obs"][row],
                 "TimeLimit.truncated": bool(truncations[row]),
             }
-        return sight, rewards.astype(np.float32), dones, by_row
+        return observations, rewards.astype(np.float32), dones, by_row
 
     def close(self) -> None:
         """Close the environment inside."""
         self.env.close()
 
     def action_masks(self) -> np.ndarray:
-        """Return what is possible in the step to come, (N, 9) bool, as MaskablePPO of sb3-contrib asks."""
+        """Return the action masks of the next step, (N, 9) bool, for MaskablePPO of sb3-contrib."""
         check_begun(self._mask is not None, self.env.closed, "action_masks")
         assert self._mask is not None
         return self._mask
@@ -112,25 +112,25 @@ class TownVecEnv(VecEnv):
         return self.env.state()
 
     def get_attr(self, attr_name: str, indices: Rows = None) -> list[Any]:
-        """Return an attribute of this or of the environment inside, once per row."""
+        """Return an attribute of this environment or of `env`, once per row."""
         found = getattr(self if attr_name in _OWN else self.env, attr_name)
         return [found for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Rows = None) -> None:
-        """Set an attribute of the environment inside; rows have none of their own."""
+        """Set an attribute of `env`; rows have none of their own."""
         setattr(self.env, attr_name, value)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Rows = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Return what `action_masks` or `render` has for each of the rows; rows have no other methods."""
+        """Return `action_masks` or `render` of each row; rows have no other methods."""
         if method_name not in _OF_ROWS:
             raise AttributeError(f"rows of a town have no method '{method_name}', only {_OF_ROWS}")
         of_rows = self.action_masks() if method_name == "action_masks" else self.env.render()
         return [None if of_rows is None else of_rows[row] for row in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type, indices: Rows = None) -> list[bool]:
-        """Say that no row is wrapped in anything."""
+        """Return False for every row."""
         return [False for _ in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[np.ndarray | None]:
@@ -145,12 +145,12 @@ class TownVecEnv(VecEnv):
         return super().render(mode)
 
     def __copy__(self) -> TownVecEnv:
-        """Copy all there is: two environments that shared towns would play each other's."""
+        """Return a deep copy: two environments must not share towns."""
         return copy.deepcopy(self)
 
 
 class ModelPolicy:
-    """A model of Stable-Baselines3 as a policy of Townlet, so that `evaluate` plays it like any other."""
+    """A model of Stable-Baselines3 as a Townlet policy, for `evaluate`."""
 
     def __init__(self, model: BaseAlgorithm) -> None:
         self.model = model
@@ -158,15 +158,17 @@ class ModelPolicy:
         self._takes_masks = "action_masks" in inspect.signature(model.predict).parameters
 
     def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
-        """Choose for the tick to come, (B, A), all agents at once; what is impossible acts as wait."""
+        """Return the actions of the next tick, (B, A); impossible ones act as wait."""
         batch = seen.features.shape[:2]
         rows = Observations(*(array.reshape(-1, *array.shape[2:]) for array in seen))
-        sight = {"map": rows.map, "features": rows.features}
+        observations = {"map": rows.map, "features": rows.features}
         masks: dict[str, Any] = {"action_masks": rows.action_mask} if self._takes_masks else {}
-        actions, _ = self.model.predict(flat(rows.map, rows.features) if self._is_flat else sight, **masks)
-        unknown = np.zeros(batch, np.float32)  # evaluate asks neither for log-probabilities nor for values
+        actions, _ = self.model.predict(
+            flat(rows.map, rows.features) if self._is_flat else observations, **masks
+        )
+        unknown = np.zeros(batch, np.float32)  # evaluate uses neither log-probabilities nor values
         return PolicyOutput(actions.reshape(batch), unknown, unknown)
 
     def values(self, seen: Observations) -> np.ndarray:
-        """Return zeros, (B, A): nobody asks."""
+        """Return zeros, (B, A); not used by `evaluate`."""
         return np.zeros(seen.features.shape[:2], np.float32)

@@ -13,11 +13,11 @@ from townlet_core.vocab import NEIGHBOUR_FEATURES, STOCK_SCALE
 
 OF_AGENTS = ("alive", "x", "y")  # before the agent's features
 OF_OBJECTS = ("in_use", "reserved", "line", "stock", "out_of_order")
-OF_PAIRS = ("rivalry", "trust", "familiarity")  # with the bounds of the features of a neighbour
+OF_PAIRS = ("rivalry", "trust", "familiarity")  # with the bounds of a neighbour's features
 
 
 def state_names(scenario: Scenario) -> tuple[str, ...]:
-    """Name every number of the state: agents, then objects, then pairs of agents, in the scenario's order."""
+    """Name the entries of the state: agents, objects, then pairs of agents, in the scenario's order."""
     people = [agent.id for agent in scenario.agents]
     return (
         *(f"{agent}/{name}" for agent in people for name in (*OF_AGENTS, *scenario.feature_names)),
@@ -27,7 +27,7 @@ def state_names(scenario: Scenario) -> tuple[str, ...]:
 
 
 def state_space(scenario: Scenario) -> spaces.Box:
-    """Describe the state of one town, (S,) float32."""
+    """Return the space of one town's state, (S,) float32."""
     agents, objects = len(scenario.agents), len(scenario.objects)
     pairs = agents * (agents - 1) // 2
     of_pairs = [row for name in OF_PAIRS for row in NEIGHBOUR_FEATURES if row.name == name]
@@ -48,7 +48,7 @@ def state_space(scenario: Scenario) -> spaces.Box:
 
 
 def town_states(towns: Towns) -> np.ndarray:
-    """Write the state of every town, (B, S) float32. Of an agent out of town all numbers are 0."""
+    """Return the state of every town, (B, S) float32; all 0 for an agent out of town."""
     state, features = towns.state, towns.observe().features
     agents, things = state.agents, state.objects
     alive = agents["alive"]

@@ -23,23 +23,23 @@ from townlet_core.envs.arguments import (
 )
 from townlet_core.envs.drawing import DRAWN, draw
 from townlet_core.envs.order import ResetFirst, check_begun, check_open
-from townlet_core.envs.spaces import choice_space, flat, flat_space, reward_range, sight_space
+from townlet_core.envs.spaces import action_space_of_agent, dict_space, flat, flat_space, reward_range
 from townlet_core.envs.states import state_names, state_space, town_states
 from townlet_core.errors import InputError, count
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Observations, Towns, as_actions, writeable
 from townlet_core.vocab import REWARD_TERMS, WAIT
 
-Sight = Any  # {"map": (N, 4, 11, 11), "features": (N, F)}, or (N, F + 484) of both
-MOST_TOWNS = 2**31  # and town numbers, whose chance is a function of them
+VectorObs = Any  # {"map": (N, 4, 11, 11), "features": (N, F)}, or (N, F + 484) of both
+MOST_TOWNS = 2**31  # also the limit of town numbers
 
 
-class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
+class TownVectorEnv(VectorEnv[VectorObs, np.ndarray, np.ndarray]):
     """B towns with A agents each, as N = B · A rows: row n is agent n % A of town n // A.
 
-    towns: the towns, to read. agent_ids: (A,) names. reward_terms: the columns of infos["reward_terms"].
-    reward_range, feature_names, state_names: what the spaces cannot say. state_space: of one town's state.
-    np_random: for wrappers that draw; the towns draw nothing from it.
+    towns: the towns, read-only. agent_ids: (A,) names. reward_terms: the columns of infos["reward_terms"].
+    reward_range, feature_names, state_names: facts that the spaces do not hold. state_space: of one town.
+    np_random: for wrappers; the towns do not use it.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - typed by the base class, which has it so
@@ -63,11 +63,11 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
     ) -> None:
         """Build the towns of a scenario: a bundled name, the path of a YAML file, or a Scenario.
 
-        copy: False returns the environment's own arrays of observations and masks, which the next step and
-        the next reset overwrite. first_town: number of the first town; each number has its own chance.
-        flat: observations are one vector per row, of features and map. autoreset_mode: when a town whose
-        episode is over begins the next one: in the same step, in the next one, or when `reset` says so.
-        Raises InputError, ScenarioError or MissingError for what is not usable.
+        copy: False returns the environment's own arrays of observations and masks, which the next step or
+        reset overwrites. first_town: number of the first town; each number has its own random stream.
+        flat: observations are one vector per row, features before map. autoreset_mode: when a town begins its
+        next episode: in the same step, in the next step, or on `reset`.
+        Raises InputError, ScenarioError or MissingError for invalid arguments.
         """
         self.scenario = as_scenario(scenario)
         self.render_mode = as_render_mode(render_mode, self.metadata["render_modes"])
@@ -86,9 +86,9 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
         self.state_space = state_space(self.scenario)
         self.num_envs = self.towns.state.agents.size
         self.single_observation_space: spaces.Space = (
-            flat_space(self.scenario) if flat else sight_space(self.scenario, self.map_type)
+            flat_space(self.scenario) if flat else dict_space(self.scenario, self.map_type)
         )
-        self.single_action_space = choice_space()
+        self.single_action_space = action_space_of_agent()
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._buffers = self.towns.empty_observations(self.map_type)
         self._begun = False
@@ -96,17 +96,17 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
 
     @cached_property
     def observation_space(self) -> spaces.Space:  # type: ignore[override]
-        """Describe all rows at once; made when asked for, because it is as large as the observations."""
+        """The space of all rows; made on request, because it is as large as the observations."""
         return batch_space(self.single_observation_space, self.num_envs)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Sight, dict[str, Any]]:
-        """Begin episode 0 of this seed in all towns, or everywhere the next episode.
+    ) -> tuple[VectorObs, dict[str, Any]]:
+        """Begin episode 0 of this seed in all towns, or the next episode of each.
 
         options["reset_mask"]: (N,) bool, the rows that ended; see `_restart_rows`. The first seed is the
-        scenario's. Raises InputError for a seed that is not one whole number from 0, for a mask that does not
-        fit, and after close.
+        scenario's. Raises InputError for a seed that is not one whole number from 0, for an invalid mask, and
+        after close.
         """
         check_open(self.closed)
         if options is not None and "reset_mask" in options:
@@ -120,12 +120,12 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
             self.towns.restart()
         self._begun = True
         self.towns.observe(self._buffers)
-        return self._sight(), self._infos()
+        return self._join_rows(), self._infos()
 
-    def _restart_rows(self, mask: np.ndarray, seed: int | None) -> tuple[Sight, dict[str, Any]]:
-        """Begin the next episode of towns that are over, of which some row is named, or of which all are.
+    def _restart_rows(self, mask: np.ndarray, seed: int | None) -> tuple[VectorObs, dict[str, Any]]:
+        """Begin the next episode of finished towns with a row in the mask, and of towns with all rows in it.
 
-        Who fainted in a town that goes on cannot begin again by itself: its row shows what is there now.
+        An agent that fainted cannot restart alone in a running town: its row shows the current observation.
         """
         if not self._begun:
             raise ResetFirst("the episode has not begun; call reset() without options['reset_mask'] first")
@@ -143,16 +143,17 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
             )
         self.towns.restart(again)
         self.towns.observe(self._buffers)
-        return self._sight(), self._infos()
+        return self._join_rows(), self._infos()
 
-    def step(self, actions: np.ndarray) -> tuple[Sight, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Play one tick everywhere. actions: (N,) integers; those of rows out of town are not looked at.
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[VectorObs, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Play one tick of every town. actions: (N,) integers, ignored for rows out of town.
 
-        A town whose episode is over is restarted as `autoreset_mode` says: in the same step, so that its rows
-        show the next episode and infos["final_obs"] the last sight of rows that ended; in the next step, in
-        place of a tick; or by `reset` alone.
-        Returns sight, rewards (N,) float64, terminations and truncations (N,) bool, and infos.
-        Raises InputError for actions that are no whole numbers or of another shape, and out of order.
+        A finished town restarts by `autoreset_mode`: in the same step, with the final observations of its
+        rows in infos["final_obs"]; in the next step, instead of a tick; or on `reset`.
+        Returns observations, rewards (N,) float64, terminations and truncations (N,) bool, and infos.
+        Raises InputError for actions of another type or shape, and before reset or after close.
         """
         check_begun(self._begun, self.closed, "step")
         self._play(as_actions(actions, (self.num_envs,)).reshape(self.num_towns, -1))
@@ -168,11 +169,11 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
             if over.any():
                 self.towns.restart(over.copy())
                 self.towns.observe(self._buffers)
-        infos |= {"reward_terms": terms, "_reward_terms": self._everybody(), **self._infos()}
-        return self._sight(), rewards, terminations, truncations, infos
+        infos |= {"reward_terms": terms, "_reward_terms": self._all_rows(), **self._infos()}
+        return self._join_rows(), rewards, terminations, truncations, infos
 
     def _play(self, actions: np.ndarray) -> None:
-        """Play one tick of the towns that are not over; the others begin their next episode instead."""
+        """Play one tick of unfinished towns; finished ones begin their next episode instead."""
         if not self.towns.over_count:
             self.towns.step(actions)
             return
@@ -187,60 +188,60 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
             self.towns.step(actions, ~over)
 
     def render(self) -> tuple[Any, ...] | None:
-        """Draw the town of every row, (N,) pictures or texts as `render_mode` says; None where not given.
+        """Draw the town of every row, (N,) pictures or texts by `render_mode`; None without it.
 
-        A town that was just restarted is drawn as its next episode begins.
+        A town that was just restarted shows the start of its next episode.
         """
         drawn = self.draw_towns()
         return None if drawn is None else tuple(town for town in drawn for _ in self.agent_ids)
 
     def draw_towns(self) -> tuple[Any, ...] | None:
-        """Draw every town once, (B,) pictures or texts as `render_mode` says; None where not given."""
+        """Draw every town once, (B,) pictures or texts by `render_mode`; None without it."""
         check_begun(self._begun, self.closed, "render")
         if self.render_mode is None:
             return None
         return tuple(draw(self.towns, town, self.render_mode) for town in range(self.num_towns))
 
     def state(self) -> np.ndarray:
-        """Return every town as one vector, (B, S) float32; `state_names` names the numbers."""
+        """Return every town as one vector, (B, S) float32, named by `state_names`."""
         check_begun(self._begun, self.closed, "state")
         return town_states(self.towns)
 
     def __copy__(self) -> TownVectorEnv:
-        """Copy all there is: two environments that shared towns would play each other's."""
+        """Return a deep copy: two environments must not share towns."""
         return copying.deepcopy(self)
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
-        """Take what was pickled, into buffers that towns may write: some stores hand out read-only ones."""
+        """Restore a pickle; copy the buffers if they were unpickled read-only."""
         self.__dict__.update(kept)
         self._buffers = Observations(*map(writeable, self._buffers))
 
-    def _everybody(self) -> np.ndarray:
+    def _all_rows(self) -> np.ndarray:
         return np.ones(self.num_envs, bool)
 
     def _rows(self) -> Observations:
-        """Look at the buffers row by row."""
+        """View the buffers by row."""
         return Observations(*(array.reshape(self.num_envs, *array.shape[2:]) for array in self._buffers))
 
-    def _sight(self) -> Sight:
+    def _join_rows(self) -> VectorObs:
         rows = self._rows()
         if self.flat:
             return flat(rows.map, rows.features)
-        sight = {"map": rows.map, "features": rows.features}
-        return {key: array.copy() for key, array in sight.items()} if self.copy else sight
+        observations = {"map": rows.map, "features": rows.features}
+        return {key: array.copy() for key, array in observations.items()} if self.copy else observations
 
     def _infos(self) -> dict[str, Any]:
-        """Say what is possible next, and who is in town to do it. A key with `_` says which rows have one."""
+        """Return action masks and whether agents are in town; keys with `_` mark the rows with a value."""
         mask = self._rows().action_mask.view(np.int8)
         return {
             "action_mask": mask.copy() if self.copy else mask,
-            "_action_mask": self._everybody(),
+            "_action_mask": self._all_rows(),
             "alive": self.towns.state.agents["alive"].flatten(),
-            "_alive": self._everybody(),
+            "_alive": self._all_rows(),
         }
 
     def _final_infos(self, terminations: np.ndarray, truncations: np.ndarray) -> dict[str, Any]:
-        """Keep the last sight of the rows that ended: zeros after a faint. Empty where none ended."""
+        """Return the final observations of rows that ended: zeros after a faint. Empty if none ended."""
         ended = terminations | truncations
         if not ended.any():
             return {}
@@ -250,17 +251,17 @@ class TownVectorEnv(VectorEnv[Sight, np.ndarray, np.ndarray]):
         maps, features = seen.map[rows], seen.features[rows]
         masks = np.zeros_like(seen.action_mask, np.int8)
         masks[rows] = seen.action_mask[rows]
-        # Where nothing delays newcomers, the buffers show them already.
+        # Without a delay, the buffers already show the newcomers.
         maps[fainted] = 0
         features[fainted] = 0
         masks[terminations] = np.arange(masks.shape[1]) == WAIT
-        last_sights = np.full(self.num_envs, None, object)
+        final_observations = np.full(self.num_envs, None, object)
         vectors = flat(maps, features) if self.flat else None
-        for k, row in enumerate(rows):  # only in the ticks in which lives end
-            sight = {"map": maps[k], "features": features[k]}
-            last_sights[row] = sight if vectors is None else vectors[k]
+        for k, row in enumerate(rows):  # only in ticks with an end
+            observations = {"map": maps[k], "features": features[k]}
+            final_observations[row] = observations if vectors is None else vectors[k]
         return {
-            "final_obs": last_sights,
+            "final_obs": final_observations,
             "_final_obs": ended,
             "final_info": {"action_mask": masks, "_action_mask": ended},
             "_final_info": ended,

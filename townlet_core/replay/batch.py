@@ -1,4 +1,4 @@
-"""A batch: the arrays of several samples of one length, stacked time-major."""
+"""A batch: the arrays of samples of one length, stacked time-major."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReplayBatch(NamedTuple):
     value_preds: np.ndarray  # (T + 1, N) float32, the last row bootstraps
     rewards: np.ndarray  # (T, N) float32
     dones: np.ndarray  # (T, N) bool
-    terminations: np.ndarray  # (T, N) bool; dones that are not truncations, where the sample says
+    terminations: np.ndarray  # (T, N) bool; dones without truncations
     truncations: np.ndarray  # (T, N) bool
     action_mask: np.ndarray  # (T, N, A) bool; all True where the sample has none
     conflict_events: np.ndarray  # (T, N) float32; 0 where the sample has none
@@ -37,7 +37,7 @@ class ReplayBatch(NamedTuple):
         return self.actions.size
 
     def conflict_stats(self) -> dict[str, float]:
-        """Sum up rivalry and conflict over the batch; rivalry is left out where no feature tells it."""
+        """Return statistics of conflict over the batch, and of rivalry if it is among the features."""
         stats = {}
         for name in CONFLICT_FEATURES:
             if name in self.feature_names:
@@ -52,16 +52,16 @@ class ReplayBatch(NamedTuple):
 def stack_samples(
     samples: Sequence[ReplaySample], names: Sequence[str], feature_names: tuple[str, ...], action_dim: int
 ) -> ReplayBatch:
-    """Stack samples of equal shapes. `action_dim` is the vocabulary they share."""
+    """Stack samples of equal shapes. `action_dim`: size of their common vocabulary."""
     ticks = samples[0].timesteps
     ends = [split_dones(sample) for sample in samples]
-    silence = np.zeros(ticks, np.float32)
+    zeros = np.zeros(ticks, np.float32)
 
     def column(name: str) -> np.ndarray:
         return np.stack([getattr(sample, name) for sample in samples], axis=1)
 
     def optional(name: str) -> np.ndarray:
-        return np.stack([sample.optional.get(name, silence) for sample in samples], axis=1)
+        return np.stack([sample.optional.get(name, zeros) for sample in samples], axis=1)
 
     return ReplayBatch(
         map=column("map"),
@@ -83,7 +83,7 @@ def stack_samples(
 
 
 def _stack_masks(samples: Sequence[ReplaySample], ticks: int, action_dim: int) -> np.ndarray:
-    """Stack the masks; an id beyond a sample's own vocabulary was never available to it."""
+    """Stack the masks; ids beyond a sample's own vocabulary are masked."""
     masks = np.ones((ticks, len(samples), action_dim), bool)
     for n, sample in enumerate(samples):
         if "action_mask" in sample.optional:

@@ -1,4 +1,4 @@
-"""The rules of a sample: each broken rule is a problem, each weakness a warning, as data."""
+"""Checks of a sample's arrays: each broken rule is a problem, each weakness a warning."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ def check_sample(
     meta_file: str,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> list[Finding]:
-    """Hold a sample to its rules: shapes, then metadata, then values, each only where the one before held.
+    """Check shapes, then metadata, then values; a stage with problems ends the checks.
 
-    `arrays` has all of TRAINING_ARRAYS. An empty list means that there is nothing to say.
+    `arrays` has all of TRAINING_ARRAYS. Returns an empty list for a sound sample.
     """
-    found = check_shapes(arrays, file) or _check_widths(arrays, file, limits)
-    if problems(found):
-        return found
-    found = check_metadata(metadata, arrays, meta_file, limits)
-    if problems(found):
-        return found
-    found += _check_finite(arrays, file)
-    if problems(found):
-        return found
-    found += _check_actions(arrays, metadata, file, limits)
-    found += _check_ends(arrays, file)
-    return found + _check_weakness(arrays, metadata, file)
+    findings = check_shapes(arrays, file) or _check_widths(arrays, file, limits)
+    if problems(findings):
+        return findings
+    findings = check_metadata(metadata, arrays, meta_file, limits)
+    if problems(findings):
+        return findings
+    findings += _check_finite(arrays, file)
+    if problems(findings):
+        return findings
+    findings += _check_actions(arrays, metadata, file, limits)
+    findings += _check_ends(arrays, file)
+    return findings + _check_weakness(arrays, metadata, file)
 
 
 def check_shapes(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
-    """Every array has its dtype and axes, and axes of one name have one length."""
-    found = []
+    """Check that every array has its dtype and axes, and that axes of one name have one length."""
+    findings = []
     lengths: dict[str, tuple[str, int]] = {}
     for name, array in arrays.items():
         dtype, axes = ARRAYS[name]
         if array.dtype != dtype or array.ndim != len(axes):
             message = f"is {array.ndim}-dimensional {array.dtype}, expected {dtype} ({', '.join(axes)})"
-            found.append(Finding("problem", file, name, message, RECAPTURE))
+            findings.append(Finding("problem", file, name, message, RECAPTURE))
             continue
         for axis, length in zip(axes, array.shape, strict=True):
             source, expected = lengths.setdefault(axis.removesuffix("+1"), (name, length))
@@ -59,12 +59,12 @@ def check_shapes(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
                 unit = {"T": "ticks", "T+1": "entries"}.get(axis, axis)
                 tail = " one more than the ticks" if axis == "T+1" else ""
                 message = f"has {length} {unit}, expected {expected}{tail or f' like {source}'}"
-                found.append(Finding("problem", file, name, message, RECAPTURE))
-    return found
+                findings.append(Finding("problem", file, name, message, RECAPTURE))
+    return findings
 
 
 def _check_widths(arrays: dict[str, np.ndarray], file: str, limits: ReadLimits) -> list[Finding]:
-    """Feature columns and map channels are limited, also where the metadata does not name them."""
+    """Limit feature columns and map channels, named in the metadata or not."""
     widths = {name: arrays[name].shape[1] for name in ("features", "map")}
     return [
         Finding(
@@ -76,19 +76,19 @@ def _check_widths(arrays: dict[str, np.ndarray], file: str, limits: ReadLimits) 
 
 
 def _check_finite(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
-    """No NaN, no infinity, and booleans that are 0 or 1."""
-    found = []
+    """Check that numbers are finite and booleans are 0 or 1."""
+    findings = []
     for name, array in arrays.items():
         if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
-            found.append(
+            findings.append(
                 Finding("problem", file, name, "holds bytes that are neither true nor false", RECAPTURE)
             )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
             ticks = f"{bad.sum()} of {count(len(array), 'tick')}"
             message = f"is NaN or infinite at {ticks}, first at tick {bad.argmax()}"
-            found.append(Finding("problem", file, name, message, RECAPTURE))
-    return found
+            findings.append(Finding("problem", file, name, message, RECAPTURE))
+    return findings
 
 
 def _check_actions(
@@ -100,7 +100,7 @@ def _check_actions(
         tick = int(((actions < 0) | (actions >= size)).argmax())
         message = f"has id {actions[tick]} at tick {tick}, expected 0 to {size - 1} (action_dim {size})"
         return [Finding("problem", file, "actions", message, RECAPTURE)]
-    found = []
+    findings = []
     if mask is not None and mask.shape[1] != size:
         message = f"has {count(mask.shape[1], 'column')}, action_dim is {size}"
         return [Finding("problem", file, "action_mask", message, RECAPTURE)]
@@ -109,17 +109,17 @@ def _check_actions(
         if forbidden.any():
             tick = int(forbidden.argmax())
             message = f"forbids action {actions[tick]}, which was taken at tick {tick}"
-            found.append(Finding("problem", file, "action_mask", message, RECAPTURE))
+            findings.append(Finding("problem", file, "action_mask", message, RECAPTURE))
     if log_probs.max() > _LOG_PROB_SLACK:
         tick = int(log_probs.argmax())
         message = f"is {log_probs[tick]:.4g} at tick {tick}; a log-probability is at most 0"
-        found.append(Finding("problem", file, "old_log_probs", message, RECAPTURE))
-    return found
+        findings.append(Finding("problem", file, "old_log_probs", message, RECAPTURE))
+    return findings
 
 
 def _check_ends(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
-    """`dones` is terminations or truncations, never both."""
-    found = []
+    """Check that each done is either a termination or a truncation."""
+    findings = []
     dones = arrays["dones"]
     terminations = arrays.get("terminations")
     truncations = arrays.get("truncations")
@@ -130,41 +130,41 @@ def _check_ends(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
         wrong = np.zeros_like(dones) if given is None else given & ~dones
     if wrong.any():
         message = f"at tick {wrong.argmax()} is not exactly one of terminated and truncated, or neither"
-        found.append(Finding("problem", file, "dones", message, RECAPTURE))
+        findings.append(Finding("problem", file, "dones", message, RECAPTURE))
     if dones.any() and terminations is None and truncations is None:
         message = "do not say what ended in a termination and what in a truncation: all count as terminations"
-        found.append(Finding("warning", file, "dones", message))
-    return found
+        findings.append(Finding("warning", file, "dones", message))
+    return findings
 
 
 def _check_weakness(arrays: dict[str, np.ndarray], metadata: dict[str, Any], file: str) -> list[Finding]:
-    """Collect what a learner should know before it believes the sample."""
-    found = []
+    """Collect warnings about data that is valid but poor for training."""
+    findings = []
     rewards, log_probs, actions = arrays["rewards"], arrays["old_log_probs"], arrays["actions"]
     if len(rewards) > 1 and rewards.min() == rewards.max():
-        found.append(
+        findings.append(
             Finding("warning", file, "rewards", f"are {rewards[0]:.4g} at every tick: nothing to learn")
         )
     if (metadata.get("action_dim") or 2) > 1 and not log_probs.any():
         message = "are all 0: they call every action certain"
-        found.append(Finding("warning", file, "old_log_probs", message))
+        findings.append(Finding("warning", file, "old_log_probs", message))
     absent = [name for name in CONFLICT_FEATURES if name not in metadata["feature_names"]]
     if absent:
-        found.append(
+        findings.append(
             Finding("warning", file, "features", f"lack {', '.join(absent)}: no conflict to learn from")
         )
     lookup = metadata.get("action_lookup")
     unknown = sorted(set(np.unique(actions).tolist()) - set(lookup.values())) if lookup is not None else []
     if unknown:
         message = f"use ids missing from action_lookup: {', '.join(map(str, unknown[:5]))}"
-        found.append(Finding("warning", file, "actions", message))
+        findings.append(Finding("warning", file, "actions", message))
     if "reward_terms" in arrays:
         gap = np.abs(arrays["reward_terms"].sum(axis=1) - rewards)
         if gap.max() > _REWARD_SLACK:
             message = f"do not sum to the reward at tick {gap.argmax()} (off by {gap.max():.3g})"
-            found.append(Finding("warning", file, "reward_terms", message))
-        found += _compare_terms(reward_terms_of(metadata), file)
-    return found
+            findings.append(Finding("warning", file, "reward_terms", message))
+        findings += _compare_terms(reward_terms_of(metadata), file)
+    return findings
 
 
 def _compare_terms(names: tuple[str, ...], file: str) -> Iterator[Finding]:

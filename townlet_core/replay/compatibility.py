@@ -1,4 +1,4 @@
-"""Samples that are trained on together must mean the same by every number; here they are compared."""
+"""Compare samples of one dataset: shapes, names, vocabulary, reward terms and scenarios."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from townlet_core.vocab import CONFLICT_FEATURES
 _APART = "train on them separately, or capture both again"
 
 
-class Agreement:
-    """What the samples seen so far share. Holds the first one's facts, not the samples."""
+class CompatibilityCheck:
+    """Compare each sample with the first one; keeps shapes and names, not the samples."""
 
     def __init__(self) -> None:
-        self.name = ""  # of the first sample; empty before there is one
+        self.name = ""  # of the first sample; empty before the first
         self.map_shape: tuple[int, ...] = (0, 0, 0)
         self.map_channels: Any = None
         self.feature_names: tuple[str, ...] = ()
@@ -26,12 +26,12 @@ class Agreement:
         self.terms: tuple[str, tuple[str, ...]] = (
             "",
             (),
-        )  # the first sample with named rewards, and the names
-        self.other_terms = ""  # how those of another sample differ, the first one
+        )  # the first sample with reward terms, and their names
+        self.other_terms = ""  # the first difference from these
         self.scenarios: dict[str, tuple[str, str]] = {}  # by digest: the scenario's name, the first sample
 
     def add(self, name: str, sample: ReplaySample) -> None:
-        """Compare a sample with the first one. Raises SampleError naming both where they disagree."""
+        """Compare a sample with the first one. Raises SampleError naming both if they are incompatible."""
         if not self.name:
             self.name = name
             self.map_shape = sample.map.shape[1:]
@@ -51,11 +51,11 @@ class Agreement:
             self.scenarios.setdefault(capture["scenario_sha256"], (scenario, name))
 
     def warnings(self) -> tuple[str, ...]:
-        """Say what the samples' vocabulary and their scenarios leave open."""
+        """Return warnings about action ids, reward terms and scenarios that may differ in meaning."""
         return (*self._warn_of_vocabulary(), *self.reward_warnings())
 
     def reward_warnings(self) -> tuple[str, ...]:
-        """Say so if rewards may mean different things: other terms, or other scenarios."""
+        """Return warnings about rewards with different terms, or from different scenarios."""
         return (*filter(None, [self.other_terms]), *self._warn_of_scenarios())
 
     def _warn_of_scenarios(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class Agreement:
             self._refuse(name, f"features: {difference}")
 
     def _note_terms(self, name: str, terms: tuple[str, ...]) -> None:
-        """Note the first difference of reward terms; rewards without terms are not compared."""
+        """Note the first difference of reward terms; samples without reward terms are not compared."""
         first, own = self.terms
         if terms and not own:
             self.terms = (name, terms)
@@ -113,12 +113,12 @@ class Agreement:
 
 
 def spell_scenario(name: str, digest: str) -> str:
-    """Name a scenario so that two of one name can be told apart."""
+    """Return the scenario's name with the start of its digest."""
     return f"{name} (sha256 {digest[:12]})"
 
 
 def check_conflict_features(feature_names: tuple[str, ...]) -> None:
-    """Raise SampleError if these features do not tell of conflict."""
+    """Raise SampleError if a conflict feature is missing."""
     absent = [name for name in CONFLICT_FEATURES if name not in feature_names]
     if absent:
         raise SampleError(

@@ -1,4 +1,4 @@
-"""A dataset: samples that agree with each other, served as batches in an order that the seed decides."""
+"""A dataset: compatible samples, iterated as batches in a seeded order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from townlet_core.errors import InputError, SampleError, count
 from townlet_core.replay.batch import ReplayBatch, stack_samples
-from townlet_core.replay.compatibility import Agreement, check_conflict_features
+from townlet_core.replay.compatibility import CompatibilityCheck, check_conflict_features
 from townlet_core.replay.episodes import cut_episode
 from townlet_core.replay.events import count_events
 from townlet_core.replay.format import Finding, warnings
@@ -27,7 +27,7 @@ _SHUFFLE_STREAM = 0x7E91A7  # keeps these draws apart from others with the same 
 
 @dataclass(frozen=True)
 class SampleFilters:
-    """Which samples are wanted; the others are left out without a word. The defaults keep all."""
+    """Which samples to keep; the others are left out without a warning. The defaults keep all."""
 
     agents: tuple[str, ...] = ()  # keep only these agents
     min_timesteps: int = 1  # keep only episodes at least this long
@@ -35,19 +35,19 @@ class SampleFilters:
 
 @dataclass(frozen=True)
 class ReplayDatasetConfig:
-    """Where samples come from and how they become batches."""
+    """Where to read samples, and how to batch them."""
 
     manifests: tuple[Path, ...] = ()
     samples: tuple[Path, ...] = ()  # NPZ files, each with its JSON beside it
     events: tuple[Path, ...] = ()  # event logs of the same captures, for event_counts
     batch_size: int = 8  # whole episodes per batch, not transitions
-    shuffle: bool = True  # a new order each epoch, a function of seed and epoch alone
+    shuffle: bool = True  # a new order each epoch, a function of seed and epoch only
     seed: int = 0
     drop_last: bool = False  # leave out batches smaller than batch_size
-    streaming: bool = False  # read samples when their batch is due; memory is one batch
+    streaming: bool = False  # stream samples from disk; memory holds one batch
     filters: SampleFilters = SampleFilters()
-    for_training: bool = False  # leave out, with a warning, repeats and what cannot be learned from
-    bootstrap_truncations: bool = True  # as in PPOConfig; without it more can be learned from
+    for_training: bool = False  # leave out, with a warning, duplicates and episodes without training targets
+    bootstrap_truncations: bool = True  # as in PPOConfig; without it truncations are terminations
     limits: ReadLimits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
@@ -63,13 +63,13 @@ class _Item(NamedTuple):
     name: str
     timesteps: int
     sample: ReplaySample | None  # None when streaming
-    path: Path | None  # None when it never was a file
+    path: Path | None  # None without a file
     identity: tuple[int, int, int] | None  # of the file when it was checked
-    part: slice | None  # its ticks, where the file holds others as well
+    part: slice | None  # its ticks, if the file holds several episodes
 
 
 class _Read(NamedTuple):
-    """One sample that was read, and what is served of it."""
+    """One sample that was read, and its episodes in the dataset."""
 
     name: str
     sample: ReplaySample
@@ -80,15 +80,13 @@ class _Read(NamedTuple):
 class ReplayDataset:
     """Batches of whole episodes. Iterate once per epoch; each iteration is the next epoch.
 
-    Opening reads every sample once and holds it to all rules, digests included, and all of them to each
-    other, so that nothing can go wrong after the first batch but a file that changes. A sample is one
-    episode, or is cut into those it holds. A batch holds episodes of one length; where there are several
-    lengths, their batches alternate at random.
+    Opening reads and validates every sample once, digests included, and checks that all are compatible. After
+    that only a file that changes raises an error. A sample of several episodes is split. A batch holds
+    episodes of one length; batches of different lengths alternate at random.
 
-    feature_names, map_shape, action_dim: what the samples share. scenarios: where they were recorded, by the
-    scenario's digest: its name, and the first sample. selection: what was left out. warnings: that, and what
-    is weak in them.
-    epoch: the one that the next iteration serves.
+    feature_names, map_shape, action_dim: of all samples. scenarios: by digest, the scenario's name and its
+    first sample. selection: what was left out. warnings: about that, and about weak samples.
+    epoch: of the next iteration.
     """
 
     def __init__(self, config: ReplayDatasetConfig) -> None:
@@ -98,7 +96,7 @@ class ReplayDataset:
 
     @classmethod
     def from_samples(cls, samples: Sequence[ReplaySample], config: ReplayDatasetConfig) -> ReplayDataset:
-        """Make a dataset of samples that are in memory already and are trusted to keep the rules."""
+        """Make a dataset of samples in memory, which are not validated."""
         dataset = cls.__new__(cls)
         selection = Selection(config.for_training, config.bootstrap_truncations)
         names = (f"{i:03d}_{sample.agent_id}" for i, sample in enumerate(samples))
@@ -110,34 +108,36 @@ class ReplayDataset:
         dataset._open(config, read, selection)
         return dataset
 
-    def _open(self, config: ReplayDatasetConfig, found: Iterable[_Read], selection: Selection) -> None:
-        """Keep the items, and hold their samples to each other as they come."""
+    def _open(self, config: ReplayDatasetConfig, samples: Iterable[_Read], selection: Selection) -> None:
+        """Keep the items, and check that their samples are compatible."""
         self.config = config
         self.epoch = 0
         self._items: list[_Item] = []
-        self._last: tuple[Path, ReplaySample] | None = None  # read again, of several episodes
-        agreement = Agreement()
+        self._last: tuple[Path, ReplaySample] | None = (
+            None  # last file read again, if it holds several episodes
+        )
+        compatibility = CompatibilityCheck()
         weak: dict[str, list[Any]] = {}  # message: [first file, how many], so that warnings stay few
-        for name, sample, findings, items in found:
-            agreement.add(name, sample)
+        for name, sample, findings, items in samples:
+            compatibility.add(name, sample)
             for finding in warnings(findings) if items else ():
                 weak.setdefault(f"{finding.place} {finding.message}", [finding.file, 0])[1] += 1
             self._items += items
-        selection.refuse_nothing()
+        selection.require_data()
         if not self._items:
             least = config.filters.min_timesteps
             raise SampleError(
                 "no samples to train on" + (f": none has {least} ticks or more" if least > 1 else ""),
                 "name a manifest or longer samples, and check the filters",
             )
-        self.feature_names = agreement.feature_names
-        self.map_shape = agreement.map_shape
-        self.action_dim = agreement.action_dim
-        self.scenarios = agreement.scenarios
+        self.feature_names = compatibility.feature_names
+        self.map_shape = compatibility.map_shape
+        self.action_dim = compatibility.action_dim
+        self.scenarios = compatibility.scenarios
         self.selection = selection
         self.warnings = (
             *selection.warnings(),
-            *agreement.warnings(),
+            *compatibility.warnings(),
             *(
                 f"{file}: {text}" + (f" (and {count(n - 1, 'more file')})" if n > 1 else "")
                 for text, (file, n) in weak.items()
@@ -152,44 +152,44 @@ class ReplayDataset:
 
     @property
     def sample_count(self) -> int:
-        """How many episodes are served; of samples that are one episode each, how many samples."""
+        """Number of episodes; of samples, if each holds one episode."""
         return len(self._items)
 
     @property
     def files(self) -> list[Path]:
-        """The samples that are served, in order, as far as they are files."""
+        """The files of the dataset, in order."""
         return list(dict.fromkeys(item.path for item in self._items if item.path))
 
     @property
     def transitions(self) -> int:
-        """Ticks of all samples together."""
+        """Total number of ticks."""
         return sum(item.timesteps for item in self._items)
 
     def __len__(self) -> int:
-        """Count the batches of one epoch."""
+        """Return the number of batches per epoch."""
         sizes = [len(members) for members in self._groups().values()]
         round_up = 0 if self.config.drop_last else self.config.batch_size - 1
         return sum((size + round_up) // self.config.batch_size for size in sizes)
 
     def __iter__(self) -> Iterator[ReplayBatch]:
-        """Serve the batches of the current epoch and move on to the next."""
+        """Iterate over the batches of the current epoch, and advance to the next."""
         self.epoch += 1
         return self.batches(self.epoch - 1)
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[ReplayBatch]:
-        """Serve the batches of an epoch from number `first` on; those before it are not read."""
+        """Iterate over the batches of an epoch from number `first` on, without reading earlier ones."""
         return (self.stack(members) for members in self.batch_order(epoch)[first:])
 
     def timesteps(self, member: int) -> int:
-        """How many ticks an episode has, by its number."""
+        """Return the number of ticks of an episode."""
         return self._items[member].timesteps
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration serves, as a resumed run must."""
+        """Set the epoch of the next iteration, to resume a run."""
         self.epoch = epoch
 
     def batch_order(self, epoch: int) -> list[list[int]]:
-        """List the episodes of each batch of an epoch: a function of the seed and the epoch alone."""
+        """List the episodes of each batch of an epoch: a function of seed and epoch only."""
         size, rng = self.config.batch_size, generator(self.config.seed, epoch, _SHUFFLE_STREAM)
         batches: list[list[int]] = []
         for members in self._groups().values():
@@ -243,7 +243,7 @@ class ReplayDataset:
     def _sample(self, item: _Item) -> ReplaySample:
         if item.sample is not None:
             return item.sample
-        assert item.path is not None  # a sample is in memory, or it has a file
+        assert item.path is not None  # a sample is in memory or has a file
         if file_identity(item.path) != item.identity:
             raise SampleError(f"{item.path}: has changed since the dataset was opened", "start the run again")
         if item.part and self._last and self._last[0] == item.path:
@@ -252,26 +252,26 @@ class ReplayDataset:
         sample = reload_sample(item.path, metadata, self.config.limits)
         if item.part is None:
             return sample
-        self._last = (item.path, sample)  # the next episode is likely to be of this file as well
+        self._last = (item.path, sample)  # the next episode is probably in this file
         return cut_episode(sample, item.part)
 
 
 def check_trainable(dataset: ReplayDataset) -> None:
-    """Hold a dataset to what training needs beyond its rules, before the first update.
+    """Check what training needs beyond a valid dataset, before the first update.
 
-    Raises SampleError if it lacks the features that tell of conflict.
+    Raises SampleError if a conflict feature is missing.
     """
     check_conflict_features(dataset.feature_names)
 
 
 def _read_samples(config: ReplayDatasetConfig, selection: Selection) -> Iterator[_Read]:
-    """Read and check the files of a configuration one after the other."""
+    """Read and check the files of a configuration."""
     for entry in _entries(config):
         if not _is_wanted(config.filters, entry.agent_id, entry.frame_count):
             continue
         identity, name = file_identity(entry.sample), str(entry.sample)
-        sample, found = examine_entry(entry, config.limits)
-        raise_first(found)
+        sample, findings = examine_entry(entry, config.limits)
+        raise_first(findings)
         assert sample is not None  # there is no sample only where there is a problem
         if not _is_wanted(config.filters, sample.agent_id, sample.timesteps):
             continue
@@ -283,7 +283,7 @@ def _read_samples(config: ReplayDatasetConfig, selection: Selection) -> Iterator
                 "set streaming, or raise max_memory_bytes",
             )
         items = _items(config, episodes, sample, entry.sample.stem, entry.sample, identity)
-        yield _Read(name, sample, found, items)
+        yield _Read(name, sample, findings, items)
 
 
 def _items(
@@ -294,7 +294,7 @@ def _items(
     path: Path | None = None,
     identity: tuple[int, int, int] | None = None,
 ) -> list[_Item]:
-    """Make an item of each episode that is long enough."""
+    """Make an item for each episode that is long enough."""
     items = []
     for ticks in episodes:
         timesteps = ticks.stop - ticks.start
@@ -315,6 +315,6 @@ def _entries(config: ReplayDatasetConfig) -> Iterator[ManifestEntry]:
 
 
 def _is_wanted(filters: SampleFilters, agent: str | None, timesteps: int | None) -> bool:
-    """Whether the filters keep a sample; None is not known yet, and kept."""
+    """Whether the filters keep a sample; None means not known yet, and is kept."""
     known_agent = agent is None or not filters.agents or agent in filters.agents
     return known_agent and (timesteps is None or timesteps >= filters.min_timesteps)

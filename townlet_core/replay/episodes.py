@@ -1,4 +1,4 @@
-"""Where the episodes of a sample end, and which of its ticks can be learned from."""
+"""Episode ends in a sample, and the ticks with a training target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from townlet_core.replay.sample import ReplaySample
 
 
 def split_dones(sample: ReplaySample) -> tuple[np.ndarray, np.ndarray]:
-    """Tell terminations from truncations, each (T,) bool; a done that says neither is a termination."""
+    """Return terminations and truncations, each (T,) bool; an unlabelled done is a termination."""
     truncations = sample.optional.get("truncations")
     if truncations is None:
         terminations = sample.optional.get("terminations", sample.dones)
@@ -19,19 +19,19 @@ def split_dones(sample: ReplaySample) -> tuple[np.ndarray, np.ndarray]:
 
 
 def learned_ticks(dones: np.ndarray, terminations: np.ndarray, bootstrap_truncations: bool) -> np.ndarray:
-    """Return which ticks can be learned from: those of which it is known what followed. (T, …) bool.
+    """Return which ticks have a training target, (T, …) bool.
 
-    Nothing follows a tick that ends for good: in a termination or, without `bootstrap_truncations`, in any
-    done. After a truncation, and after the last tick of a recording that goes on, something followed that
-    nobody recorded: the observation of such a tick serves as the bootstrap of the tick before it.
+    A tick has one if the next observation was recorded or the value after it is 0: at a termination or,
+    without `bootstrap_truncations`, at any done. A truncated tick has none, nor has the last tick of an
+    unfinished episode; the value of their observation bootstraps the tick before.
     """
-    has_no_sequel = dones.copy()
-    has_no_sequel[-1] = True
-    return ~has_no_sequel | (terminations if bootstrap_truncations else dones)
+    is_last = dones.copy()
+    is_last[-1] = True
+    return ~is_last | (terminations if bootstrap_truncations else dones)
 
 
 def find_episodes(dones: np.ndarray) -> list[slice]:
-    """Return the ticks of each episode, in order; the last may go on after the sample. dones: (T,)."""
+    """Return the ticks of each episode, in order; the last may be unfinished. dones: (T,)."""
     stops = [*(np.flatnonzero(dones[:-1]) + 1).tolist(), len(dones)]
     return [slice(start, stop) for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
 
@@ -39,9 +39,9 @@ def find_episodes(dones: np.ndarray) -> list[slice]:
 def cut_episode(sample: ReplaySample, ticks: slice) -> ReplaySample:
     """Return one of a sample's episodes as a sample of its own, with the metadata of the whole.
 
-    The last of its `value_preds` is the sample's own only at the sample's end. Inside, the next value is that
-    of another episode: 0 stands in its place after a termination, and after a truncation the last value of
-    the episode, which is the nearest that was recorded.
+    At the sample's end the bootstrap value is the sample's own. Elsewhere the next recorded value belongs to
+    another episode, so the bootstrap value is 0 after a termination, and the last value of the episode after
+    a truncation.
     """
     if ticks == slice(0, sample.timesteps):
         return sample

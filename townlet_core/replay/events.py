@@ -1,4 +1,4 @@
-"""The event log of a capture: one JSON object per line, in the order things happened."""
+"""The event log of a capture: one JSON object per line, in order."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def save_events(folder: Path, prefix: str, events: Iterable[dict[str, Any]]) -> 
 def load_events(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[dict[str, Any]]:
     """Read events one by one, in constant memory.
 
-    Raises InputError with the line of the first event that is not what docs/data.md says, MissingError, or
-    DiskError.
+    Raises InputError with the line of the first invalid event (docs/data.md), MissingError, or DiskError.
     """
     path = Path(path)
     if io.kind_of(path) != "file":
@@ -42,7 +41,7 @@ def load_events(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[dic
                 if len(line) > limits.max_line_bytes:
                     raise InputError(f"{path}:{number}: is longer than {limits.max_line_bytes:,} bytes")
                 line = io.without_mark(line) if number == 1 else line
-                if line.strip():  # a blank line is no event, and no damage
+                if line.strip():  # blank lines are allowed
                     yield _parse(line, f"{path}:{number}")
     except OSError as error:
         raise io.disk_error(error, path) from error

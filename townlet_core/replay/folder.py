@@ -1,4 +1,4 @@
-"""The files of a folder, links among them; what is there and cannot be read is told."""
+"""The files below a folder; unreadable ones and links to the outside become findings."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ FOLLOW = "if you trust where it comes from, read it with --follow-links"
 
 
 def find_files(folder: Path, follow_links: bool) -> tuple[list[Path], list[Finding]]:
-    """List every file below a folder, sorted; with findings for what could not be looked into.
+    """List every file below a folder, sorted; with findings for entries that cannot be read.
 
-    Arrays of a run that are no samples are left out: its checkpoints', and those it could not learn from.
-    A link to a folder inside is not followed: its files are there under their own names. A link that leads
-    out is followed with `follow_links`, each folder once however the links go, and else a finding.
+    Arrays of a run that are not samples are left out: checkpoints and NaN dumps. A link to a folder inside is
+    not followed, because its files are listed under their own names. A link to the outside is followed with
+    `follow_links`, each folder once; otherwise it is a finding.
     """
     files: list[Path] = []
-    found: list[Finding] = []
+    findings: list[Finding] = []
     waiting, seen = [Path(folder)], {os.path.realpath(folder)}
     roots = set(seen)
     while waiting:
         try:
             paths = [Path(entry.path) for entry in os.scandir(waiting.pop())]
         except OSError as error:
-            found.append(Finding("problem", str(error.filename), "", f"cannot be read: {error.strerror}"))
+            findings.append(Finding("problem", str(error.filename), "", f"cannot be read: {error.strerror}"))
             continue
         for path in paths:
             try:
                 kind = io.kind_of(path)
             except TownletError as error:
-                found.append(
+                findings.append(
                     Finding("problem", str(path), "", str(error).removeprefix(f"{path}: "), error.hint)
                 )
                 continue
@@ -46,28 +46,30 @@ def find_files(folder: Path, follow_links: bool) -> tuple[list[Path], list[Findi
             leads_out = os.path.islink(path) and not any(_is_inside(real, root) for root in roots)
             if kind is None:
                 severity = "warning" if path.name.startswith(".") else "problem"  # editors hide such links
-                found.append(Finding(severity, str(path), "", f"is a link to {real}, where nothing is"))
+                findings.append(Finding(severity, str(path), "", f"is a link to {real}, where nothing is"))
             elif leads_out and not follow_links and (kind == "folder" or _is_read(path)):
-                found.append(Finding("problem", str(path), "", f"{leads_out_words(real)}; not read", FOLLOW))
+                findings.append(
+                    Finding("problem", str(path), "", f"{describe_outside_link(real)}; not read", FOLLOW)
+                )
             elif kind == "file" and not _is_of_run(path):
                 files.append(path)
             elif kind == "other" and _is_read(path):
-                found.append(Finding("problem", str(path), "", "is not a file"))
+                findings.append(Finding("problem", str(path), "", "is not a file"))
             elif kind == "folder" and real not in seen and (leads_out or not os.path.islink(path)):
                 seen.add(real)
                 waiting.append(path)
                 roots |= {real} if leads_out else set()
-    return sorted(files), sorted(found)
+    return sorted(files), sorted(findings)
 
 
-def where_it_leads(path: Path, folder: Path) -> str | None:
-    """Return the file behind the links of a path, if that lies outside of a folder; None if it is inside."""
+def target_outside(path: Path, folder: Path) -> str | None:
+    """Return the target of a path if links lead outside the folder; None if it is inside."""
     real = os.path.realpath(path)
     return None if _is_inside(real, os.path.realpath(folder)) else real
 
 
-def leads_out_words(real: str) -> str:
-    """Say that something is a link out of its folder."""
+def describe_outside_link(real: str) -> str:
+    """Describe a link to the outside of its folder."""
     return f"is a link that leads out of the folder, to {real}"
 
 
@@ -76,13 +78,13 @@ def _is_inside(real: str, root: str) -> bool:
 
 
 def _is_of_run(path: Path) -> bool:
-    """Whether arrays are those of a run itself, and no sample."""
+    """Whether an NPZ file belongs to a run and is not a sample."""
     if path.name == "not_finite.npz":
         return io.kind_of(path.with_name(RUN_FILE)) == "file"
     return _CHECKPOINT.fullmatch("/".join(path.absolute().parts[-3:])) is not None
 
 
 def _is_read(path: Path) -> bool:
-    """Whether a file of this name is looked into."""
+    """Whether a file of this name is validated."""
     is_metadata = path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")) is not None
     return is_metadata or path.name.endswith((".npz", *MANIFEST_ENDINGS, METRICS_ENDING, EVENTS_ENDING))

@@ -1,4 +1,4 @@
-"""What a sample consists of, and the findings that say how a file departs from it."""
+"""The arrays and metadata keys of a sample, and findings about invalid files."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ RECAPTURE = "capture it again with `townlet capture`"
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong ("problem") or weak ("warning"), where it is, and what to do about it."""
+    """A "problem" or a "warning": its place, and how to fix it."""
 
     severity: str
     file: str
@@ -68,11 +68,11 @@ class Finding(NamedTuple):
         return f"{self.file}: {self.place} {self.message}" if self.place else f"{self.file}: {self.message}"
 
 
-def problems(found: list[Finding]) -> list[Finding]:
-    """Keep the findings that make a file unusable."""
-    return [finding for finding in found if finding.severity == "problem"]
+def problems(findings: list[Finding]) -> list[Finding]:
+    """Return the findings that make a file unusable."""
+    return [finding for finding in findings if finding.severity == "problem"]
 
 
-def warnings(found: list[Finding]) -> list[Finding]:
-    """Keep the findings that make a file weaker than it could be."""
-    return [finding for finding in found if finding.severity == "warning"]
+def warnings(findings: list[Finding]) -> list[Finding]:
+    """Return the findings about valid but weak data."""
+    return [finding for finding in findings if finding.severity == "warning"]

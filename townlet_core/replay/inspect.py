@@ -1,4 +1,4 @@
-"""Describe samples and manifests for people: what is in them, at a glance."""
+"""Describe samples and manifests: agents, shapes, metrics, actions, rewards."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def describe_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, features: boo
 
 
 def describe_sample(sample: ReplaySample) -> dict[str, Any]:
-    """Describe one sample: who, how long, every array, metrics, what it did, how it was paid."""
+    """Describe one sample: agent, length, arrays, metrics, action counts, reward curve."""
     metadata = sample.metadata
     return {
         "agent_id": sample.agent_id,
@@ -80,7 +80,7 @@ def _curve(values: np.ndarray) -> list[float]:
 
 def _describe_manifest(path: Path, config: ReplayDatasetConfig) -> dict[str, Any]:
     manifest = load_manifest(path, config.limits)
-    dataset = ReplayDataset(config)  # also holds the samples to each other
+    dataset = ReplayDataset(config)  # checks that the samples are compatible
     rows = []
     for entry in manifest.entries:
         sample, _ = load_sample(entry.sample, entry.meta, config.limits)

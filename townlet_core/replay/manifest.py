@@ -1,4 +1,4 @@
-"""The manifest: which samples a capture consists of, and the digests that prove them whole."""
+"""The manifest: the samples of a capture, and the digests of its files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from townlet_core.replay.folder import (
     MANIFEST_ENDINGS,
     RUN_FILE,
     RUN_SAMPLES,
-    leads_out_words,
-    where_it_leads,
+    describe_outside_link,
+    target_outside,
 )
 from townlet_core.replay.format import RECAPTURE, Finding
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
@@ -30,7 +30,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ManifestEntry(NamedTuple):
-    """One sample of a manifest; what the manifest does not say is None."""
+    """One sample of a manifest; None for missing keys."""
 
     name: str  # as written, relative to the manifest's folder
     sample: Path
@@ -44,7 +44,7 @@ class ManifestEntry(NamedTuple):
 
 
 class ListedFile(NamedTuple):
-    """A file of a capture that is no sample: its metrics, events or scenario."""
+    """A file of a capture besides its samples: metrics, events or scenario."""
 
     path: Path
     sha256: str | None
@@ -53,7 +53,7 @@ class ListedFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """The samples of one capture, in order, and its other files; None where it says nothing of those."""
+    """The samples of one capture, in order, and its other files; None if it does not list those."""
 
     path: Path
     entries: tuple[ManifestEntry, ...]
@@ -68,7 +68,7 @@ def save_manifest(
     metadata: dict[str, Any],
     files: Iterable[Path] = (),
 ) -> Path:
-    """Write `<prefix>_manifest.json`. Write it last: what it lists must be complete.
+    """Write `<prefix>_manifest.json`. Write it last: it may only list complete files.
 
     entries: what save_sample returned. files: the capture's other files, in the same folder.
     """
@@ -87,7 +87,7 @@ def companion(manifest: Path, ending: str) -> Path:
 def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
     """Read a manifest in any of its forms; the samples themselves are not opened.
 
-    Raises SampleError for a form we do not know or a path that leaves the manifest's folder, InputError for
+    Raises SampleError for an unknown form or a path that leaves the manifest's folder, InputError for
     text that is not JSON (or YAML, for `.yaml` and `.yml`), MissingError, or DiskError.
     """
     path = Path(path)
@@ -107,9 +107,9 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
 
 
 def sample_or_manifest(path: Path) -> Path:
-    """Return the file that is meant: of a folder or a run its one manifest, of a sample's JSON its NPZ.
+    """Resolve a path: a folder or run to its one manifest, a sample's JSON to its NPZ.
 
-    Raises MissingError if nothing is there, InputError for a folder without exactly one manifest.
+    Raises MissingError if the path does not exist, InputError for a folder without exactly one manifest.
     """
     path = Path(path)
     kind = io.kind_of(path)
@@ -123,14 +123,14 @@ def sample_or_manifest(path: Path) -> Path:
 
 
 def _only_manifest(folder: Path) -> Path:
-    found = [name for name in io.list_folder(folder) if name.endswith(MANIFEST_ENDINGS)]
-    if len(found) == 1:
-        return folder / found[0]
-    if not found and io.kind_of(folder / RUN_FILE) == "file" and io.list_folder(folder / RUN_SAMPLES):
+    names = [name for name in io.list_folder(folder) if name.endswith(MANIFEST_ENDINGS)]
+    if len(names) == 1:
+        return folder / names[0]
+    if not names and io.kind_of(folder / RUN_FILE) == "file" and io.list_folder(folder / RUN_SAMPLES):
         return _only_manifest(folder / RUN_SAMPLES)
-    names = ", ".join(found[:5])
+    listed = ", ".join(names[:5])
     raise InputError(
-        f"{folder}: holds {f'{len(found)} manifests ({names})' if found else 'no manifest'}, expected one",
+        f"{folder}: holds {f'{len(names)} manifests ({listed})' if names else 'no manifest'}, expected one",
         "name a manifest or a sample",
     )
 
@@ -143,15 +143,15 @@ def unlisted_entry(path: Path) -> ManifestEntry:
 def examine_entry(
     entry: ManifestEntry, limits: ReadLimits = DEFAULT_LIMITS
 ) -> tuple[ReplaySample | None, list[Finding]]:
-    """Read a listed sample and collect its findings, and where it is not what the manifest says.
+    """Read a listed sample, and collect its findings and differences from the manifest.
 
-    Raises TownletError only where there is nothing to look into: no file, no zip, wrong digest.
+    Raises TownletError only if nothing can be checked: no file, no zip, wrong digest.
     """
     changed = _check_meta(entry, limits)
-    sample, found = examine_sample(entry.sample, entry.meta, limits, entry.sha256)
-    found = changed + found
+    sample, findings = examine_sample(entry.sample, entry.meta, limits, entry.sha256)
+    findings = changed + findings
     if sample is None:
-        return None, found
+        return None, findings
     facts = {
         "agent_id": (entry.agent_id, sample.agent_id),
         "frame_count": (entry.frame_count, sample.timesteps),
@@ -162,11 +162,11 @@ def examine_entry(
         for key, (said, actual) in facts.items()
         if said is not None and said != actual
     ]
-    return (None if wrong else sample), found + wrong
+    return (None if wrong else sample), findings + wrong
 
 
 def _check_meta(entry: ManifestEntry, limits: ReadLimits) -> list[Finding]:
-    """Compare the JSON with its digest, where the manifest has one."""
+    """Compare the JSON with its digest, if the manifest has one."""
     if entry.meta_sha256 is None and entry.meta_bytes is None:
         return []
     data = io.read_file(entry.meta, limits.max_metadata_bytes)
@@ -213,7 +213,7 @@ def _sample_file(name: Any, suffix: str, place: str, path: Path, limits: ReadLim
 
 
 def _files(listed: Any, path: Path, limits: ReadLimits) -> tuple[ListedFile, ...]:
-    """Read what a manifest says of the files of its capture that are no samples."""
+    """Read the manifest's list of files besides samples."""
     place = f"{path}: files"
     if not isinstance(listed, dict) or not all(isinstance(entry, dict) for entry in listed.values()):
         raise SampleError(f"{place}: expected {{FILE: {{'sha256': …, 'bytes': …}}}}")
@@ -244,9 +244,9 @@ def _inside(name: Any, place: str, path: Path, limits: ReadLimits) -> Path:
             f"{place}: {shown(name, 200)} leaves the manifest's folder",
             "keep samples beside or below their manifest, and name them relative to it",
         )
-    real = where_it_leads(path.parent / name, path.parent)
+    real = target_outside(path.parent / name, path.parent)
     if real and not limits.follow_links:
-        raise SampleError(f"{place}: {shown(name, 200)} {leads_out_words(real)}", FOLLOW)
+        raise SampleError(f"{place}: {shown(name, 200)} {describe_outside_link(real)}", FOLLOW)
     return path.parent / name
 
 

@@ -1,4 +1,4 @@
-"""The JSON beside a sample: built complete, written in one order, held to its rules when read."""
+"""The JSON beside a sample: built complete, written in a fixed order, validated on reading."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def reward_terms_of(metadata: dict[str, Any]) -> tuple[str, ...]:
 
 
 def canonical_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata in the one order it is written in, whatever order it was built in."""
+    """Return the metadata in the order of the file."""
     order = [*(key for key in _KEY_ORDER if key in metadata), *sorted(set(metadata) - set(_KEY_ORDER))]
     result = {key: _sorted_keys(metadata[key]) for key in order}
     if "action_lookup" in result:
@@ -114,7 +114,7 @@ def _sorted_keys(value: Any) -> Any:
 def check_metadata(
     metadata: Any, arrays: dict[str, np.ndarray], file: str, limits: ReadLimits = DEFAULT_LIMITS
 ) -> list[Finding]:
-    """Hold the JSON to its rules and to the arrays' shapes. `arrays` has all of TRAINING_ARRAYS."""
+    """Validate the JSON, and compare it with the arrays, which have all of TRAINING_ARRAYS."""
     if not isinstance(metadata, dict):
         return [Finding("problem", file, "", "is not a JSON object", RECAPTURE)]
     older = "schema_version" not in metadata
@@ -122,55 +122,55 @@ def check_metadata(
     missing = [key for key in required if key not in metadata]
     if missing:
         return [Finding("problem", file, "", f"has no {', '.join(missing)}", RECAPTURE)]
-    found = _check_names(metadata, file, older, limits)
-    if problems(found):
-        return found
-    found += _check_version(metadata, file, older)
-    found += _check_sizes(metadata, arrays, file)
-    found += _check_numbers(metadata, file)
-    found += [] if older else _check_origin(metadata, arrays, file)
-    return found + _check_vocabulary(metadata, file, older, limits)
+    findings = _check_names(metadata, file, older, limits)
+    if problems(findings):
+        return findings
+    findings += _check_version(metadata, file, older)
+    findings += _check_sizes(metadata, arrays, file)
+    findings += _check_numbers(metadata, file)
+    findings += [] if older else _check_origin(metadata, arrays, file)
+    return findings + _check_vocabulary(metadata, file, older, limits)
 
 
 def _check_version(metadata: dict[str, Any], file: str, older: bool) -> list[Finding]:
     version, variant = metadata.get("schema_version"), metadata.get("variant")
-    found = []
+    findings = []
     newer_keys = [key for key in ("behaviour", "value_source", "capture") if key in metadata]
     if older and newer_keys:
         message = f"is missing, though {' and '.join(newer_keys)} came with version 2.0"
-        found.append(Finding("problem", file, "schema_version", message, RECAPTURE))
+        findings.append(Finding("problem", file, "schema_version", message, RECAPTURE))
     elif older:
         message = "is missing: an older generation, whose action ids are the sample's own"
-        found.append(Finding("warning", file, "schema_version", message))
+        findings.append(Finding("warning", file, "schema_version", message))
     elif not (isinstance(version, str) and _VERSION.fullmatch(version)):
         message = f"is {shown(version, 40)}, expected '2.x'"
-        found.append(Finding("problem", file, "schema_version", message, "read it with a newer townlet"))
+        findings.append(Finding("problem", file, "schema_version", message, "read it with a newer townlet"))
     elif version != SAMPLE_SCHEMA_VERSION:
         message = f"is {version}, newer than the {SAMPLE_SCHEMA_VERSION} of this townlet"
-        found.append(Finding("warning", file, "schema_version", message))
+        findings.append(Finding("warning", file, "schema_version", message))
     if variant != "hybrid":
         severity = "warning" if older else "problem"
         message = f"is {shown(variant, 40)}, expected 'hybrid'"
-        found.append(Finding(severity, file, "variant", message, RECAPTURE))
-    return found
+        findings.append(Finding(severity, file, "variant", message, RECAPTURE))
+    return findings
 
 
 def _check_names(metadata: dict[str, Any], file: str, older: bool, limits: ReadLimits) -> list[Finding]:
-    found = []
+    findings = []
     for key in ("feature_names", "map_channels", "reward_terms"):
         names = metadata.get(key, ["unnamed"])
         if not _is_list_of_names(names, limits.max_features):
             message = f"is not a list of 1 to {limits.max_features} different short names"
-            found.append(Finding("problem", file, key, message, RECAPTURE))
+            findings.append(Finding("problem", file, key, message, RECAPTURE))
     agent = metadata.get("agent_id")
     if agent is None and older:
-        found.append(Finding("warning", file, "agent_id", "is missing"))
+        findings.append(Finding("warning", file, "agent_id", "is missing"))
     elif not (isinstance(agent, str) and NAME_PATTERN.fullmatch(agent)):
         message = f"is {shown(agent)}, expected 1 to 64 letters, digits, '_', '.' or '-'"
-        found.append(Finding("problem", file, "agent_id", message, RECAPTURE))
+        findings.append(Finding("problem", file, "agent_id", message, RECAPTURE))
     if not isinstance(metadata.get("sample_id", ""), str):
-        found.append(Finding("problem", file, "sample_id", "is not a text", RECAPTURE))
-    return found
+        findings.append(Finding("problem", file, "sample_id", "is not a text", RECAPTURE))
+    return findings
 
 
 def _is_list_of_names(names: Any, most: int) -> bool:
@@ -183,7 +183,7 @@ def _is_list_of_names(names: Any, most: int) -> bool:
 
 
 def _check_sizes(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
-    """Compare what the JSON says about sizes with the arrays."""
+    """Compare the sizes in the JSON with the arrays."""
     ticks = len(arrays["actions"])
     sizes: dict[str, Any] = {
         "timesteps": ticks,
@@ -191,7 +191,7 @@ def _check_sizes(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: 
         "value_pred_steps": ticks + 1,
         "map_shape": list(arrays["map"].shape[1:]),
     }
-    found = [
+    findings = [
         Finding("problem", file, key, f"is {shown(metadata[key], 40)}, the arrays say {size}", RECAPTURE)
         for key, size in sizes.items()
         if key in metadata and not _is_same(metadata[key], size)
@@ -200,9 +200,9 @@ def _check_sizes(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: 
     for key, size in columns.items():
         if key in metadata and len(metadata[key]) != size:
             message = f"names {len(metadata[key])}, the array has {size}"
-            found.append(Finding("problem", file, key, message, RECAPTURE))
+            findings.append(Finding("problem", file, key, message, RECAPTURE))
     return [
-        *found,
+        *findings,
         *_check_reward_terms(metadata, arrays, file),
         *_check_listed_arrays(metadata, arrays, file),
     ]
@@ -222,7 +222,7 @@ def _check_reward_terms(
 
 
 def _is_same(said: Any, size: int | list[int]) -> bool:
-    """Equal in type as well: JSON's 80.0 and true are not the numbers of ticks that they equal in Python."""
+    """Whether values are equal in type as well: 80.0 and true are no numbers of ticks."""
     if isinstance(said, list) and isinstance(size, list):
         return len(said) == len(size) and all(map(_is_same, said, size))
     return type(said) is type(size) and said == size
@@ -242,7 +242,7 @@ def _check_listed_arrays(metadata: dict[str, Any], arrays: dict[str, np.ndarray]
 
 
 def _check_numbers(metadata: dict[str, Any], file: str) -> list[Finding]:
-    """Metrics are finite numbers by name; JSON has no other, and would be written with a null."""
+    """Check that metrics are finite numbers by name; JSON has no NaN."""
     metrics = metadata.get("metrics", {})
     if isinstance(metrics, dict) and all(
         type(value) in (int, float) and math.isfinite(value) for value in metrics.values()
@@ -252,35 +252,35 @@ def _check_numbers(metadata: dict[str, Any], file: str) -> list[Finding]:
 
 
 def _check_origin(metadata: dict[str, Any], arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
-    """Say what is wrong or missing in what the sample says of where it comes from."""
-    found = []
+    """Validate behaviour, value source and capture."""
+    findings = []
     for key in ("behaviour", "value_source"):
         said = metadata.get(key, "none")
         if not (isinstance(said, str) and said.isprintable() and 0 < len(said) <= _MAX_SOURCE):
             message = f"is {shown(said, 40)}, expected a text of 1 to {_MAX_SOURCE} characters"
-            found.append(Finding("problem", file, key, message, RECAPTURE))
+            findings.append(Finding("problem", file, key, message, RECAPTURE))
     if metadata.get("value_source") == "none" and arrays["value_preds"].any():
         message = "is none, and value_preds are not all 0"
-        found.append(Finding("warning", file, "value_source", message))
+        findings.append(Finding("warning", file, "value_source", message))
     capture = metadata["capture"]
     if not isinstance(capture, dict):
-        return [*found, Finding("problem", file, "capture", "is not a JSON object", RECAPTURE)]
+        return [*findings, Finding("problem", file, "capture", "is not a JSON object", RECAPTURE)]
     for key, (is_right, expected) in _CAPTURE.items():
         if key in capture and not is_right(capture[key]):
             message = f"is {shown(capture[key], 40)}, expected {expected}"
-            found.append(Finding("problem", file, f"capture.{key}", message, RECAPTURE))
+            findings.append(Finding("problem", file, f"capture.{key}", message, RECAPTURE))
     missing = [key for key in _CAPTURE if key not in capture and key != "epsilon"]
     if missing:
         message = f"lacks {', '.join(missing)}: where the sample comes from is not known"
-        found.append(Finding("warning", file, "capture", message))
+        findings.append(Finding("warning", file, "capture", message))
     if (
         not missing
-        and not problems(found)
+        and not problems(findings)
         and capture["first_frame"] + len(arrays["actions"]) > capture["ticks"]
     ):
         message = f"is {capture['first_frame']}, too late for the sample in {count(capture['ticks'], 'tick')}"
-        found.append(Finding("problem", file, "capture.first_frame", message, RECAPTURE))
-    return found
+        findings.append(Finding("problem", file, "capture.first_frame", message, RECAPTURE))
+    return findings
 
 
 def _whole_below(most: int) -> tuple[Callable[[Any], bool], str]:
@@ -288,7 +288,9 @@ def _whole_below(most: int) -> tuple[Callable[[Any], bool], str]:
 
 
 _MAX_SOURCE = 200  # characters
-_CAPTURE: dict[str, tuple[Callable[[Any], bool], str]] = {  # of `capture`: what is right, and its words
+_CAPTURE: dict[
+    str, tuple[Callable[[Any], bool], str]
+] = {  # of `capture`: check, and expectation for messages
     "scenario": (lambda value: isinstance(value, str) and bool(NAME_PATTERN.fullmatch(value)), "a name"),
     "scenario_sha256": (
         lambda value: isinstance(value, str) and bool(_SHA256.fullmatch(value)),

@@ -1,4 +1,4 @@
-"""Numbers that sum up a sample, and the metrics file that holds those of a whole capture."""
+"""Metrics of a sample, and the metrics file of a capture."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.vocab import CONFLICT_FEATURES
 
-TOTAL = "total"  # the entry of a metrics file that sums up the whole capture
+TOTAL = "total"  # the entry of a metrics file with the totals of the capture
 
 
 def sample_metrics(sample: ReplaySample) -> dict[str, float]:
-    """Sum up one sample; names and formulas in docs/data.md, Metrics. Sums are made in float64.
+    """Compute the metrics of a sample (docs/data.md, Metrics), with sums in float64.
 
-    A metric whose array or feature the sample lacks is left out. Samples of the older generation count
-    actions by the kind in their lookup, and only the kinds they use.
+    Metrics of missing arrays or features are left out. Samples of the older generation count actions by the
+    kind in their lookup, and only the kinds that occur.
     """
     metrics = {
         "timesteps": sample.timesteps,
@@ -39,7 +39,7 @@ def sample_metrics(sample: ReplaySample) -> dict[str, float]:
 
 
 def with_metrics(sample: ReplaySample) -> ReplaySample:
-    """Return the sample with its metrics written into its metadata."""
+    """Return the sample with its metrics in its metadata."""
     return dataclasses.replace(sample, metadata=sample.metadata | {"metrics": sample_metrics(sample)})
 
 
@@ -118,7 +118,7 @@ def save_metrics(folder: Path, prefix: str, metrics: dict[str, dict[str, float]]
 
 
 def load_metrics(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> dict[str, dict[str, float]]:
-    """Read a metrics file. Raises InputError where it is not numbers by name by sample."""
+    """Read a metrics file. Raises InputError if it is not numbers by name by sample."""
     content = io.read_json(path, limits.max_manifest_bytes)
     if not isinstance(content, dict):
         raise InputError(f"{path}: is not a JSON object of metrics by sample file")

@@ -1,7 +1,7 @@
-"""The NPZ container: written reproducibly and aligned, read with every claim checked before memory is taken.
+"""The NPZ container: reproducible and aligned; declared sizes are checked before memory is allocated.
 
-We read the zip directory and the array headers ourselves. The general readers raise zlib.error, KeyError,
-EOFError and tokenize errors on damaged files, and take gigabytes for a file of two megabytes.
+Zip directory and array headers are parsed here. The general readers raise zlib.error, KeyError, EOFError and
+tokenize errors on damaged files, and allocate gigabytes for a file of two megabytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NPY_HEADER = re.compile(
 _PLAIN_DTYPES = {"|b1", "|i1", "|u1", *(f"<{kind}{size}" for kind in "iuf" for size in (2, 4, 8))}
 _MAX_HEADER_BYTES = 4096
 _STORED, _DEFLATED = 0, 8
-_ALIGNMENT = 64  # of array data inside the file, so that stored arrays can be used where they lie
+_ALIGNMENT = 64  # of array data in the file, so that stored arrays are used without a copy
 _PADDING_FIELD = 0xD935  # the extra-field id that zip alignment tools use
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format has no "no date"
 
@@ -49,7 +49,7 @@ class Member(NamedTuple):
 
 
 def pack_npz(arrays: dict[str, np.ndarray], compress: bool = False) -> bytes:
-    """Return the NPZ file of these arrays, in their order. Equal arrays give equal bytes."""
+    """Return these arrays as an NPZ file, in order. Equal arrays give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in arrays.items():
@@ -65,7 +65,7 @@ def pack_npz(arrays: dict[str, np.ndarray], compress: bool = False) -> bytes:
 
 
 def _pack_npy(array: np.ndarray) -> bytes:
-    """Write NPY 1.0 ourselves: numpy's padding of the header has changed between its versions."""
+    """Write NPY 1.0 without numpy, whose header padding differs between versions."""
     header = f"{{'descr': {array.dtype.str!r}, 'fortran_order': False, 'shape': {array.shape!r}, }}"
     padding = -(len(_NPY_MAGIC) + 4 + len(header) + 1) % _ALIGNMENT
     text = (header + " " * padding + "\n").encode("latin1")
@@ -73,10 +73,10 @@ def _pack_npy(array: np.ndarray) -> bytes:
 
 
 def list_members(data: bytes, file: str, limits: ReadLimits) -> dict[str, Member]:
-    """Read the zip directory and hold it to the limits, before any array is touched.
+    """Read the zip directory and check it against the limits, before any array is read.
 
     Raises SampleError for anything but a plain NPZ: no zip, cut short, too many or too large members, a
-    compression ratio that only bombs have, duplicate names, encryption.
+    compression ratio of zip bombs, duplicate names, encryption.
     """
     members: dict[str, Member] = {}
     count, position = _find_directory(data, file)
@@ -138,7 +138,7 @@ def read_array(data: bytes, member: Member, file: str, verify: bool = True) -> n
     """Return one array, read-only; a stored array is a view into `data`.
 
     verify: compare the zip checksum. Raises SampleError for damage, for pickled or structured arrays, and
-    for a header that claims nothing, or more or less than there is.
+    for a header whose size is 0 or not that of the data.
     """
     raw = _unpack(data, member, file, verify)
     dtype, fortran_order, shape, start = _read_npy_header(raw, member.name, file)
@@ -156,10 +156,9 @@ def read_array(data: bytes, member: Member, file: str, verify: bool = True) -> n
 def read_known_arrays(
     data: bytes, known: dict[str, np.ndarray], file: str, limits: ReadLimits
 ) -> dict[str, np.ndarray]:
-    """Return the arrays of an NPZ file that must be of the names, types and shapes of `known`, read-only.
+    """Return the arrays of an NPZ file, read-only, if names, types and shapes are those of `known`.
 
-    These may be structured arrays, which read_array does not take from strangers. Raises SampleError for
-    anything else than exactly these arrays.
+    These may be structured arrays, which read_array refuses. Raises SampleError otherwise.
     """
     members = list_members(data, file, limits)
     if odd := sorted(set(members) ^ set(known)):
@@ -170,7 +169,7 @@ def read_known_arrays(
 
 def _read_known(data: bytes, member: Member, like: np.ndarray, file: str) -> np.ndarray:
     misfit = SampleError(f"{file}: {member.name} is not {like.dtype.str} of shape {like.shape}")
-    if member.bytes > like.nbytes + 12 + 0xFFFF:  # before memory is taken: the array and the longest header
+    if member.bytes > like.nbytes + 12 + 0xFFFF:  # before allocating: the array and the longest header
         raise misfit
     raw = _unpack(data, member, file, verify=True)
     descr = np.lib.format.dtype_to_descr(like.dtype)
@@ -182,7 +181,7 @@ def _read_known(data: bytes, member: Member, like: np.ndarray, file: str) -> np.
 
 
 def _unpack(data: bytes, member: Member, file: str, verify: bool) -> memoryview:
-    """Return the bytes of one member, decompressed, never more of them than the directory announced."""
+    """Return the bytes of one member, decompressed, at most the declared number."""
     damaged = SampleError(f"{file}: {member.name} is damaged", RESTORE)
     start = member.offset + _LOCAL_HEADER.size
     if start > len(data) or data[member.offset : member.offset + 4] != b"PK\x03\x04":
@@ -200,7 +199,7 @@ def _unpack(data: bytes, member: Member, file: str, verify: bool) -> memoryview:
 
 
 def _read_npy_header(raw: memoryview, name: str, file: str) -> tuple[np.dtype, bool, tuple[int, ...], int]:
-    """Return dtype, whether the order is Fortran's, shape, and where the data begins."""
+    """Return dtype, Fortran order, shape, and the offset of the data."""
     long = raw[6:7] in (b"\x02", b"\x03")
     start = 12 if long else 10
     if len(raw) < start or raw[:6] != _NPY_MAGIC or raw[6:7] not in (b"\x01", b"\x02", b"\x03"):

@@ -1,4 +1,4 @@
-"""One replay sample: what one agent saw, did and got, tick by tick, as NPZ + JSON (docs/data.md, Sample)."""
+"""One replay sample: observations, actions and rewards of one agent, as NPZ + JSON (docs/data.md, Sample)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.metadata import canonical_metadata, reward_terms_of
 from townlet_core.replay.npz import RESTORE, list_members, pack_npz, read_array
 
-_FOREIGN = {"timeouts": "truncations", "terminals": "terminations"}  # names of others, and ours
+_FOREIGN = {"timeouts": "truncations", "terminals": "terminations"}  # names in other formats, and ours
 _STEM_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
@@ -33,7 +33,7 @@ class ReplaySample:
     value_preds: np.ndarray  # (T + 1,) float32, the last one bootstraps
     rewards: np.ndarray  # (T,) float32
     dones: np.ndarray  # (T,) bool, terminated or truncated
-    optional: dict[str, np.ndarray] = field(default_factory=dict)  # those of checks.OPTIONAL_ARRAYS it has
+    optional: dict[str, np.ndarray] = field(default_factory=dict)  # a subset of format.OPTIONAL_ARRAYS
     metadata: dict[str, Any] = field(default_factory=dict)  # the JSON, see sample_metadata
 
     @property
@@ -63,11 +63,11 @@ class ReplaySample:
 
     @property
     def is_older(self) -> bool:
-        """Whether it has no schema version, so that its action ids are its own."""
+        """Whether it has no schema version, and action ids of its own."""
         return "schema_version" not in self.metadata
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return every array it has by name, in the order of the file."""
+        """Return all arrays by name, in the order of the file."""
         training = {name: getattr(self, name) for name in TRAINING_ARRAYS}
         return training | {name: self.optional[name] for name in ARRAYS if name in self.optional}
 
@@ -75,9 +75,9 @@ class ReplaySample:
 def save_sample(sample: ReplaySample, folder: Path, stem: str, compress: bool = False) -> dict[str, Any]:
     """Write `stem.json`, then `stem.npz`, and return the sample's manifest entry.
 
-    The JSON says whose the arrays are, so they never stand without it, also where the writer is killed.
-    Equal samples give equal bytes (compressed ones with the same zlib). Raises SampleError, and writes
-    nothing, if the sample breaks a rule of docs/data.md.
+    The JSON is written first, so that arrays never exist without it, even if the writer is killed. Equal
+    samples give equal bytes (with the same zlib if compressed). Raises SampleError, and writes nothing, for
+    an invalid sample (docs/data.md).
     """
     if not _STEM_PATTERN.fullmatch(stem):
         raise InputError(f"sample name {shown(stem)}: expected 1 to 200 letters, digits, '_', '.' or '-'")
@@ -102,20 +102,20 @@ def save_sample(sample: ReplaySample, folder: Path, stem: str, compress: bool = 
 def load_sample(
     path: Path, meta: Path | None = None, limits: ReadLimits = DEFAULT_LIMITS, sha256: str | None = None
 ) -> tuple[ReplaySample, list[str]]:
-    """Read a sample and hold it to every rule; return it with the warnings about what is weak in it.
+    """Read and validate a sample; return it with the warnings about it.
 
-    meta: the JSON, otherwise the same stem. sha256: the digest the manifest recorded.
-    Raises SampleError with one sentence for the first rule broken, MissingError, or DiskError.
+    meta: the JSON, by default with the same stem. sha256: the digest in the manifest.
+    Raises SampleError for the first problem, MissingError, or DiskError.
     """
-    sample, found = examine_sample(path, meta, limits, sha256)
-    raise_first(found)
-    assert sample is not None  # there is no sample only where there is a problem
-    return sample, [str(finding) for finding in warnings(found)]
+    sample, findings = examine_sample(path, meta, limits, sha256)
+    raise_first(findings)
+    assert sample is not None  # without problems there is a sample
+    return sample, [str(finding) for finding in warnings(findings)]
 
 
-def raise_first(found: list[Finding]) -> None:
-    """Raise SampleError for the first problem among the findings, if there is any."""
-    broken = problems(found)
+def raise_first(findings: list[Finding]) -> None:
+    """Raise SampleError for the first problem among the findings."""
+    broken = problems(findings)
     if broken:
         more = f" (and {len(broken) - 1} more, see `townlet replay validate`)" if len(broken) > 1 else ""
         raise SampleError(f"{broken[0]}{more}", broken[0].hint)
@@ -124,32 +124,32 @@ def raise_first(found: list[Finding]) -> None:
 def examine_sample(
     path: Path, meta: Path | None = None, limits: ReadLimits = DEFAULT_LIMITS, sha256: str | None = None
 ) -> tuple[ReplaySample | None, list[Finding]]:
-    """Read a sample and collect every problem and warning; without a sample where a problem prevents one.
+    """Read a sample and collect every finding; the sample is None if there is a problem.
 
-    Raises TownletError only where there is nothing to look into: no file, no zip, wrong digest.
+    Raises TownletError only if nothing can be checked: no file, no zip, wrong digest.
     """
     path = Path(path)
     data = _read_bytes(path, limits)
     if sha256 is not None and io.sha256(data) != sha256:
         raise SampleError(f"{path}: its sha256 is not the one in the manifest; the file has changed", RESTORE)
-    verify = sha256 is None  # the digest says more than the zip checksums, and has been compared
-    arrays, found = _read_arrays(data, str(path), limits, verify)
+    verify = sha256 is None  # the digest is stronger than the zip checksums, and was compared
+    arrays, findings = _read_arrays(data, str(path), limits, verify)
     missing = [name for name in TRAINING_ARRAYS if name not in arrays]
-    if missing and not problems(found):
+    if missing and not problems(findings):
         sentence = f"has no {', '.join(missing)}; expected {', '.join(TRAINING_ARRAYS)}"
-        found.append(Finding("problem", str(path), "", sentence, "capture it with `townlet capture`"))
+        findings.append(Finding("problem", str(path), "", sentence, "capture it with `townlet capture`"))
     if missing:
-        return None, found
+        return None, findings
     meta = Path(meta) if meta else path.with_suffix(".json")
     metadata = io.read_json(meta, limits.max_metadata_bytes)
-    found += check_sample(arrays, metadata, str(path), str(meta), limits)
-    if problems(found):
-        return None, found
-    return _assemble(arrays, metadata), found
+    findings += check_sample(arrays, metadata, str(path), str(meta), limits)
+    if problems(findings):
+        return None, findings
+    return _assemble(arrays, metadata), findings
 
 
 def reload_sample(path: Path, metadata: dict[str, Any], limits: ReadLimits = DEFAULT_LIMITS) -> ReplaySample:
-    """Read again a sample that load_sample has accepted, without checking its values once more."""
+    """Read again a sample that load_sample has accepted, without validating it again."""
     data = _read_bytes(Path(path), limits)
     members = list_members(data, str(path), limits)
     arrays = {
@@ -167,27 +167,25 @@ def _read_bytes(path: Path, limits: ReadLimits) -> bytes:
 def _read_arrays(
     data: bytes, file: str, limits: ReadLimits, verify: bool
 ) -> tuple[dict[str, np.ndarray], list[Finding]]:
-    """Read the arrays we know; a damaged one becomes a finding, an unknown one a warning."""
+    """Read the known arrays; a damaged array is a problem, an unknown one a warning."""
     arrays: dict[str, np.ndarray] = {}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     members = list_members(data, file, limits)
     for member in members.values():
         ours = _FOREIGN.get(member.name)
-        if (
-            ours and ours not in members
-        ):  # ignoring it would join episodes that have nothing to do with each other
+        if ours and ours not in members:  # ignoring it would join separate episodes
             message = f"is called {ours} here, and says where episodes end"
             hint = f"rename it to {ours}, and let dones be true where either terminations or truncations are"
-            found.append(Finding("problem", file, member.name, message, hint))
+            findings.append(Finding("problem", file, member.name, message, hint))
         elif member.name not in ARRAYS:
-            found.append(Finding("warning", file, member.name, "is not an array of ours; ignored"))
+            findings.append(Finding("warning", file, member.name, "is not an array of ours; ignored"))
         else:
             try:
                 arrays[member.name] = read_array(data, member, file, verify)
             except SampleError as error:
                 sentence = str(error).removeprefix(f"{file}: {member.name} ")
-                found.append(Finding("problem", file, member.name, sentence, error.hint))
-    return arrays, found
+                findings.append(Finding("problem", file, member.name, sentence, error.hint))
+    return arrays, findings
 
 
 def _assemble(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> ReplaySample:
@@ -197,7 +195,7 @@ def _assemble(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Replay
 
 
 def file_identity(path: Path) -> tuple[int, int, int]:
-    """Return what changes when a file is replaced or written: inode, size, modification time."""
+    """Return inode, size and modification time, to notice changes."""
     try:
         status = os.stat(path)
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What of the given recordings is served, episode by episode, and what is left out and why."""
+"""Which episodes of the recordings are used, and which are left out."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from townlet_core.errors import SampleError, count
 from townlet_core.replay.episodes import find_episodes, learned_ticks, split_dones
 from townlet_core.replay.sample import ReplaySample
 
-_NOT_CONTENT = ("versions", "ticks")  # of a capture: who recorded it, and how much beside this sample
+_NOT_CONTENT = ("versions", "ticks")  # of a capture: not part of a recording's identity
 
-_WHY = "single ticks that did not end for good, so that nothing says what followed"
+_WHY = "single ticks that did not terminate, so that what followed is not known"
 
 
 class Selection:
-    """Choose from samples one after the other. Training and `replay validate --for-training` both ask here.
+    """Choose the episodes of each sample, for training and for `replay validate --for-training`.
 
-    for_training: leave out a recording that was there before, and an episode of which no tick can be learned
-    from (episodes.learned_ticks); otherwise everything is kept.
-    bootstrap_truncations: as in PPOConfig; without it a truncation is an end for good.
+    for_training: leave out duplicates, and episodes of which no tick has a training target
+    (episodes.learned_ticks); otherwise keep everything.
+    bootstrap_truncations: as in PPOConfig; without it a truncation counts as a termination.
     """
 
     def __init__(self, for_training: bool, bootstrap_truncations: bool = True) -> None:
         self.for_training = for_training
         self.bootstrap_truncations = bootstrap_truncations
-        self.samples = 0  # asked about
-        self.repeats: list[tuple[str, str]] = []  # a recording that was there before, and under which name
-        self.episodes = 0  # of the others
-        self.unlearnable: list[str] = []  # those of them that were left out
-        self.are_cut = False  # whether a sample holds more than one episode
-        self.longest = (0, "")  # episode that was chosen: its ticks, its sample
-        self.bytes = 0  # of memory that the samples take of which something was chosen
+        self.samples = 0  # seen so far
+        self.repeats: list[tuple[str, str]] = []  # a duplicate, and the first of its name
+        self.episodes = 0  # of samples that are no duplicates
+        self.unlearnable: list[str] = []  # samples of the episodes that were left out
+        self.are_cut = False  # a sample holds more than one episode
+        self.longest = (0, "")  # chosen episode: its ticks, its sample
+        self.bytes = 0  # of memory for samples with a chosen episode
         self._first: dict[bytes, str] = {}  # fingerprint: name
 
     def choose(self, name: str, sample: ReplaySample, file_bytes: int = 0) -> list[slice]:
-        """Return the ticks of each episode to serve.
+        """Return the ticks of each chosen episode.
 
-        file_bytes: of the file the sample was read from. Arrays are views into it where it is not compressed,
-        so it stays in memory with all else that it holds.
+        file_bytes: size of the sample's file. Arrays of an uncompressed file are views into it, so the whole
+        file stays in memory.
         """
         self.samples += 1
         if self.for_training:
@@ -65,22 +65,24 @@ class Selection:
         return chosen
 
     def warnings(self) -> list[str]:
-        """Say how many samples were left out, why, and which was the first."""
-        told = []
+        """Return how many samples were left out, why, and the first of them."""
+        warnings = []
         if self.repeats:
             name, first = self.repeats[0]
             which = name if name == first else f"{name} is the same recording as {first}"
             left_out = f"left out {len(self.repeats)} of {count(self.samples, 'sample')}"
-            told.append(f"{left_out}, given more than once: {which}")
+            warnings.append(f"{left_out}, given more than once: {which}")
         if 0 < len(self.unlearnable) < self.episodes:
-            told.append(f"left out {len(self.unlearnable)} of {self._count()}, {_WHY}: {self.unlearnable[0]}")
-        return told
+            warnings.append(
+                f"left out {len(self.unlearnable)} of {self._count()}, {_WHY}: {self.unlearnable[0]}"
+            )
+        return warnings
 
-    def refuse_nothing(self) -> None:
-        """Raise SampleError if there were recordings, and nothing of them can be learned from."""
+    def require_data(self) -> None:
+        """Raise SampleError if there were recordings, and none has a training target."""
         if self.unlearnable and len(self.unlearnable) == self.episodes:
-            found = f"found {self._count()}, {_WHY}: {self.unlearnable[0]}"
-            raise SampleError(f"nothing to learn from: {found}", "capture longer ones with --ticks")
+            reason = f"found {self._count()}, {_WHY}: {self.unlearnable[0]}"
+            raise SampleError(f"nothing to learn from: {reason}", "capture longer ones with --ticks")
 
     def _count(self) -> str:
         noun = "episode" if self.are_cut else "sample"
@@ -88,10 +90,10 @@ class Selection:
 
 
 def fingerprint(sample: ReplaySample) -> bytes:
-    """Digest what makes a recording this one and no other: its arrays, who was recorded, and where.
+    """Return a digest of a recording's identity: its arrays, agent, behaviour and capture.
 
-    How and under which name it is stored does not matter. Arrays alone are not enough: several towns of a
-    scenario without chance are alike, and still as many recordings.
+    File name and compression do not matter. Arrays alone are not enough: the towns of a scenario without
+    randomness are equal, and still separate recordings.
     """
     capture = sample.metadata.get("capture")
     if isinstance(capture, dict):

@@ -1,4 +1,4 @@
-"""A capture in numbers: totals of all its samples and events, and of each agent (docs/data.md, Totals)."""
+"""Totals of a capture, over all samples and events and per agent (docs/data.md, Totals)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from townlet_core.vocab import CONFLICT_REASONS, EVENTS, NEEDS
 
 
 class Part(NamedTuple):
-    """What a sample adds to the totals of its capture, without its large arrays."""
+    """What the totals need of a sample, without its large arrays."""
 
     agent: str
     town: int
     episode: int
-    first_frame: int  # of the town's ticks in the capture
+    first_frame: int  # index among the town's ticks in the capture
     rewards: np.ndarray  # (T,) float32
-    clipped: np.ndarray | None  # (T,) float32, what the clip took away; None if no reward term says it
-    rivalry: np.ndarray  # (T,) float32, the strongest
+    clipped: np.ndarray | None  # (T,) float32, the term `clipped`; None without it
+    rivalry: np.ndarray  # (T,) float32, the feature `rivalry_max`
     needs: dict[str, np.ndarray]  # (T,) float32 each, of the needs that the features name
     reward_sums: dict[str, float]  # of the rewards and of each of their terms, by metric
-    conflicts: tuple[float, float]  # its share: how many, and their intensity
+    conflicts: tuple[float, float]  # the sample's share: number and intensity
 
 
 def part_of(sample: ReplaySample, metrics: dict[str, float]) -> Part | None:
-    """Take from a sample what totals are made of; None if it lacks something. `metrics` are the sample's."""
+    """Extract the part of a sample; None if an array or `rivalry_max` is missing. metrics: the sample's."""
     about = sample.metadata.get("capture") or {}
     town, episode, first_frame = (about.get(name) for name in ("town", "episode", "first_frame"))
     features = {name: sample.features[:, i] for i, name in enumerate(sample.feature_names)}
@@ -58,10 +58,10 @@ def _clipped(sample: ReplaySample) -> np.ndarray | None:
 
 
 class EventTotals:
-    """Counts of an event log, of everybody and of each actor, in one pass over it.
+    """Counts of an event log, in total and per actor, in one pass.
 
-    by_type: how many of each type. by_actor: of each (actor, type). shares: of each (town, agent), half of
-    the conflicts it was part of, and of their intensity.
+    by_type: counts by type. by_actor: counts by (actor, type). shares: by (town, agent), half of its
+    conflicts and half of their intensity.
     """
 
     def __init__(self, events: Iterable[dict[str, Any]]) -> None:
@@ -87,7 +87,7 @@ class EventTotals:
 
 
 def capture_totals(parts: Sequence[Part], events: EventTotals, agent_ids: Iterable[str]) -> dict[str, float]:
-    """Sum up a capture. Names and meaning in docs/data.md, Totals; `<agent>.` opens an agent's own."""
+    """Compute the totals of a capture (docs/data.md, Totals); those of an agent begin with `<agent>.`."""
     totals: dict[str, float] = {f"{name}_events": events.by_type[name] for name in EVENTS}
     totals["queue_conflict_intensity_sum"] = sum(events.intensities)
     for reason in CONFLICT_REASONS:
@@ -120,11 +120,11 @@ def _reward_totals(parts: Sequence[Part]) -> dict[str, float]:
 
 
 def _rivalry_totals(parts: Sequence[Part]) -> dict[str, float]:
-    """Follow the strongest rivalry of each town's episode from its peak to its end."""
-    stories: dict[tuple[int, int], list[Part]] = {}
+    """Summarise the strongest rivalry over each episode of each town."""
+    episodes: dict[tuple[int, int], list[Part]] = {}
     for part in parts:
-        stories.setdefault((part.town, part.episode), []).append(part)
-    curves = [_rivalry_curve(story) for story in stories.values()]
+        episodes.setdefault((part.town, part.episode), []).append(part)
+    curves = [_rivalry_curve(parts) for parts in episodes.values()]
     rises = sum(int((np.diff(curve[curve.argmax() :]) > 0).sum()) for curve in curves)
     return {
         "rivalry_peak": max((float(curve.max()) for curve in curves), default=0.0),
@@ -133,12 +133,12 @@ def _rivalry_totals(parts: Sequence[Part]) -> dict[str, float]:
     }
 
 
-def _rivalry_curve(story: Sequence[Part]) -> np.ndarray:
-    """Return the strongest rivalry at each tick; ticks in which nobody lived are one 0, however many."""
-    frames = np.concatenate([part.first_frame + np.arange(len(part.rivalry)) for part in story])
+def _rivalry_curve(parts: Sequence[Part]) -> np.ndarray:
+    """Return the strongest rivalry at each tick; a gap without agents counts as one 0."""
+    frames = np.concatenate([part.first_frame + np.arange(len(part.rivalry)) for part in parts])
     ticks, places = np.unique(frames, return_inverse=True)
     curve = np.zeros(len(ticks))
-    np.maximum.at(curve, places, np.concatenate([part.rivalry for part in story]))
+    np.maximum.at(curve, places, np.concatenate([part.rivalry for part in parts]))
     return np.insert(curve, np.flatnonzero(np.diff(ticks) > 1) + 1, 0.0)
 
 

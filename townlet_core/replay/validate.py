@@ -1,4 +1,4 @@
-"""Look at a sample, a manifest or a folder and report everything that is wrong or weak in it."""
+"""Validate a sample, a manifest or a folder, and report every problem and warning."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import MissingFileError, TownletError, count
-from townlet_core.replay.compatibility import Agreement, check_conflict_features
+from townlet_core.replay.compatibility import CompatibilityCheck, check_conflict_features
 from townlet_core.replay.events import load_events
 from townlet_core.replay.folder import (
     EVENTS_ENDING,
     FOLLOW,
     MANIFEST_ENDINGS,
     METRICS_ENDING,
+    describe_outside_link,
     find_files,
-    leads_out_words,
-    where_it_leads,
+    target_outside,
 )
 from townlet_core.replay.format import RECAPTURE, Finding, problems, warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS, REPLAY_TRANSITIONS, ReadLimits
@@ -42,7 +42,7 @@ from townlet_core.replay.whole import check_events, check_files, check_origin, c
 
 
 class _Seen(NamedTuple):
-    """What is kept of a sound sample, to compare other files with it."""
+    """What is kept of a valid sample, for comparisons with other files."""
 
     metrics: dict[str, float]
     part: Part | None  # of the totals
@@ -51,11 +51,11 @@ class _Seen(NamedTuple):
 
 @dataclass
 class Report:
-    """What validation found. `seen` holds what is kept of every sample, by file; None of a damaged one."""
+    """The result of a validation. `seen`: by file, what is kept of a sample; None for an invalid one."""
 
     findings: list[Finding] = field(default_factory=list)
     seen: dict[Path, _Seen | None] = field(default_factory=dict)
-    others: set[Path] = field(default_factory=set)  # metrics and events that are done with
+    others: set[Path] = field(default_factory=set)  # validated metrics and events
     samples: int = 0
     manifests: int = 0
     events: int = 0
@@ -86,8 +86,8 @@ class Report:
 def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training: bool = False) -> Report:
     """Validate a sample (NPZ or its JSON), a manifest, an event log, a metrics file, or a folder of them.
 
-    for_training: hold each manifest, or a single sample, also to what training needs.
-    Raises MissingError if `path` is not there; whatever else is wrong is in the report.
+    for_training: also check each manifest, or a single sample, for training.
+    Raises MissingError if `path` does not exist; everything else is in the report.
     """
     path = Path(path)
     kind = io.kind_of(path)
@@ -111,7 +111,7 @@ def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training:
 
 
 def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_training: bool) -> None:
-    """Validate all manifests below, then the samples that none lists, then metrics and events."""
+    """Validate all manifests below, then samples that no manifest lists, then metrics and events."""
     files, report.findings = find_files(folder, limits.follow_links)
     manifests = [path for path in files if path.name.endswith(MANIFEST_ENDINGS)]
     listed: set[Path] = set()
@@ -138,7 +138,7 @@ def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_train
 
 
 def _interrupted_captures(files: list[Path], manifests: list[Path], listed: set[Path]) -> Iterator[Finding]:
-    """Find folders of samples that no manifest lists: a capture writes its manifest last."""
+    """Find folders of samples without a manifest, which a capture writes last."""
     unlisted = Counter(path.parent for path in files if path.suffix == ".npz" and _real(path) not in listed)
     for folder, samples in unlisted.items():
         if folder not in {path.parent for path in manifests}:
@@ -148,7 +148,7 @@ def _interrupted_captures(files: list[Path], manifests: list[Path], listed: set[
 
 
 def _validate_manifest(path: Path, report: Report, limits: ReadLimits, for_training: bool) -> list[Path]:
-    """Validate a manifest, every sample it lists, and how they fit together; return their files."""
+    """Validate a manifest and its samples, and compare them; return the samples' files."""
     report.manifests += 1
     try:
         manifest = load_manifest(path, limits)
@@ -165,7 +165,7 @@ def _validate_manifest(path: Path, report: Report, limits: ReadLimits, for_train
 
 
 def _validate_whole(manifest: Manifest, report: Report, limits: ReadLimits) -> None:
-    """Validate the files of a capture that are no samples, and hold them to its samples."""
+    """Validate the other files of a capture, and compare them with its samples."""
     report.findings += check_files(manifest)
     log, metrics = companion(manifest.path, "events.jsonl"), companion(manifest.path, "metrics.json")
     files = [_real(entry.sample) for entry in manifest.entries]
@@ -182,13 +182,13 @@ def _validate_whole(manifest: Manifest, report: Report, limits: ReadLimits) -> N
             agents = dict.fromkeys(part.agent for part in parts)
             totals = capture_totals(parts, events, agents)
             report.findings += compare_metrics(said[TOTAL], totals, str(metrics), TOTAL, True)
-    for file in files:  # of what will not be asked for again, keep the numbers only
+    for file in files:  # the metrics are still needed, the arrays are not
         if one := report.seen.get(file):
             report.seen[file] = one._replace(part=None)
 
 
 def _validate_sample(path: Path, report: Report, limits: ReadLimits, for_training: bool) -> None:
-    """Validate one sample that no manifest vouches for."""
+    """Validate one sample that no manifest lists."""
     _validate_together(path, [unlisted_entry(path)], report, limits, for_training)
 
 
@@ -200,8 +200,8 @@ def _validate_together(
     for_training: bool,
     manifest: Manifest | None = None,
 ) -> None:
-    """Validate samples, hold those that are sound to each other, and all to what training needs."""
-    agreement, selection = Agreement(), Selection(for_training)
+    """Validate samples, check that valid ones are compatible, and check all for training."""
+    compatibility, selection = CompatibilityCheck(), Selection(for_training)
     for entry in entries:
         sample = _validate_entry(entry, report, limits)
         if sample is None:
@@ -209,19 +209,19 @@ def _validate_together(
         if manifest:
             report.findings += check_origin(manifest, entry, sample)
         try:
-            agreement.add(str(entry.sample), sample)
+            compatibility.add(str(entry.sample), sample)
         except TownletError as error:
             report.findings.append(_as_finding(error, entry.sample))
         selection.choose(str(entry.sample), sample, file_identity(entry.sample)[1])
-    if for_training and agreement.name:
-        report.findings += _hold_to_training(path, agreement, selection, limits)
+    if for_training and compatibility.name:
+        report.findings += _check_for_training(path, compatibility, selection, limits)
 
 
-def _hold_to_training(
-    path: Path, agreement: Agreement, selection: Selection, limits: ReadLimits
+def _check_for_training(
+    path: Path, compatibility: CompatibilityCheck, selection: Selection, limits: ReadLimits
 ) -> Iterable[Finding]:
-    """Find what training refuses, what it leaves out, and which of its settings the samples need."""
-    for message in (*selection.warnings(), *agreement.reward_warnings()):
+    """Find what training refuses or leaves out, and the settings it needs."""
+    for message in (*selection.warnings(), *compatibility.reward_warnings()):
         yield Finding("warning", str(path), "", message)
     ticks, longest = selection.longest
     if ticks > REPLAY_TRANSITIONS:
@@ -230,7 +230,7 @@ def _hold_to_training(
     if selection.bytes > limits.max_memory_bytes:
         size = f"takes {selection.bytes:,} bytes of memory, for which training needs --streaming"
         yield Finding("warning", str(path), "", size)
-    for refuse in (selection.refuse_nothing, partial(check_conflict_features, agreement.feature_names)):
+    for refuse in (selection.require_data, partial(check_conflict_features, compatibility.feature_names)):
         try:
             refuse()
         except TownletError as error:
@@ -243,11 +243,11 @@ def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) ->
     report.samples += real not in report.seen
     report.seen[real] = None
     try:
-        sample, found = examine_entry(entry, limits)
+        sample, findings = examine_entry(entry, limits)
     except TownletError as error:
         report.findings.append(_as_finding(error, entry.sample))
         return None
-    report.findings += found
+    report.findings += findings
     if sample is not None:
         metrics = sample_metrics(sample)
         report.seen[real] = _Seen(metrics, part_of(sample, metrics), sample.is_older)
@@ -260,14 +260,14 @@ def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) ->
 def _validate_metrics(
     path: Path, report: Report, limits: ReadLimits, expected: AbstractSet[Path] = frozenset()
 ) -> dict[str, dict[str, float]] | None:
-    """Compare a metrics file with the samples beside it, `expected` among them; return what it says."""
+    """Compare a metrics file with the samples beside it, which include `expected`; return its content."""
     report.others.add(_real(path))
     try:
         said = load_metrics(path, limits)
     except TownletError as error:
         report.findings.append(_as_finding(error, path))
         return None
-    told = set()
+    listed = set()
     for name, metrics in said.items():
         if name == TOTAL:
             continue
@@ -275,15 +275,17 @@ def _validate_metrics(
         if not name.isprintable() or io.kind_of(sample) is None:
             report.findings.append(Finding("problem", str(path), name[:200], "is not beside the metrics"))
             continue
-        if (real := where_it_leads(sample, path.parent)) and not limits.follow_links:
-            report.findings.append(Finding("problem", str(path), name[:200], leads_out_words(real), FOLLOW))
+        if (real := target_outside(sample, path.parent)) and not limits.follow_links:
+            report.findings.append(
+                Finding("problem", str(path), name[:200], describe_outside_link(real), FOLLOW)
+            )
             continue
-        told.add(_real(sample))
+        listed.add(_real(sample))
         if _real(sample) not in report.seen:
             _validate_entry(unlisted_entry(sample), report, limits)
         if one := report.seen[_real(sample)]:
             report.findings += compare_metrics(metrics, one.metrics, str(path), name, not one.is_older)
-    for sample in sorted(expected - told):
+    for sample in sorted(expected - listed):
         one = report.seen.get(sample)
         if one and not one.is_older:
             report.findings.append(Finding("problem", str(path), sample.name, "is missing", RECAPTURE))
@@ -291,7 +293,7 @@ def _validate_metrics(
 
 
 def _real(path: Path) -> Path:
-    """Follow all links; unlike Path.resolve, also those that go in circles."""
+    """Resolve all links; unlike Path.resolve, also in link cycles."""
     return Path(os.path.realpath(path))
 
 

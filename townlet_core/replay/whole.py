@@ -1,4 +1,4 @@
-"""A capture as a whole: whether its files are those that were written, and agree with each other."""
+"""Consistency of a capture: digests of its files, and agreement of manifest, samples, metrics and events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONFLICT_SLACK = 1e-3  # relative; intensities are float32
 
 
 def check_files(manifest: Manifest) -> Iterator[Finding]:
-    """Compare the capture's other files with their digests; a capture without digests is a warning."""
+    """Compare the capture's other files with their digests; warn if digests are missing."""
     is_ours = isinstance(manifest.metadata.get("capture"), dict)
     if is_ours and (manifest.files is None or any(entry.meta_sha256 is None for entry in manifest.entries)):
         message = (
@@ -30,17 +30,17 @@ def check_files(manifest: Manifest) -> Iterator[Finding]:
 
 def _check_file(listed: ListedFile) -> Iterator[Finding]:
     try:
-        found = io.file_digest(listed.path)
+        digest = io.file_digest(listed.path)
     except MissingError:
         yield Finding("problem", str(listed.path), "", "is listed in the manifest, and is not there", RESTORE)
         return
-    if listed.sha256 not in (None, found["sha256"]) or listed.bytes not in (None, found["bytes"]):
+    if listed.sha256 not in (None, digest["sha256"]) or listed.bytes not in (None, digest["bytes"]):
         message = "its sha256 is not the one in the manifest; the file has changed"
         yield Finding("problem", str(listed.path), "", message, RESTORE)
 
 
 def check_origin(manifest: Manifest, entry: ManifestEntry, sample: ReplaySample) -> Iterator[Finding]:
-    """Find where a sample says another origin than the manifest of its capture."""
+    """Compare the origin in a sample's metadata with the manifest."""
     about = manifest.metadata.get("capture")
     if not isinstance(about, dict) or sample.is_older:
         return
@@ -61,13 +61,17 @@ def check_events(
     manifest: Manifest, parts: Iterable[Part], events: EventTotals, log: str
 ) -> Iterator[Finding]:
     """Compare the event log with the manifest's count, and its conflicts with each agent's share."""
-    said, found = manifest.metadata.get("events"), sum(events.by_type.values())
-    if said is not None and said != found:
+    said, actual = manifest.metadata.get("events"), sum(events.by_type.values())
+    if said is not None and said != actual:
         yield Finding(
-            "problem", log, "", f"holds {count(found, 'event')}, the manifest says {shown(said, 40)}", RESTORE
+            "problem",
+            log,
+            "",
+            f"holds {count(actual, 'event')}, the manifest says {shown(said, 40)}",
+            RESTORE,
         )
     if not isinstance(manifest.metadata.get("capture"), dict):
-        return  # the log may be another's
+        return  # the log may belong to another capture
     shares: dict[tuple[int, str], tuple[float, float]] = {}
     for part in parts:
         events_share, intensity = shares.get((part.town, part.agent), (0.0, 0.0))
@@ -84,9 +88,9 @@ def check_events(
 def compare_metrics(
     said: dict[str, float], computed: dict[str, float], file: str, place: str, complete: bool
 ) -> Iterator[Finding]:
-    """Find recorded numbers that are not what the data says; names we do not compute are left alone.
+    """Compare recorded metrics with those of the data; unknown names are ignored.
 
-    complete: whether each of ours has to be there.
+    complete: whether every known metric is required.
     """
     for name, value in computed.items():
         if name in said and abs(said[name] - value) > METRICS_SLACK * max(1.0, abs(value)):

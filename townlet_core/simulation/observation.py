@@ -1,4 +1,4 @@
-"""Rule: Observation (docs/data.md#observations). What an agent sees, written in place."""
+"""Rule: Observation (docs/data.md#observations). Writes map, features and action mask in place."""
 
 from __future__ import annotations
 
@@ -49,42 +49,44 @@ PRICE, MEETING = columns(PRICE_FEATURES), columns(MEETING_FEATURES)
 KINDS_AT = len(OWN)
 PER_KIND, PER_NEIGHBOUR, PER_PRICE, PER_MEETING = len(KIND), len(NEIGHBOUR), len(PRICE), len(MEETING)
 FARTHEST = np.float32(OFFSET_SCALE)  # tiles; farther offsets are clipped to it
-assert NEIGHBOURS == 3  # _see_others keeps this many
+assert NEIGHBOURS == 3  # _draw_agents keeps this many
 
-# Agents are looked at in blocks of eight, in float32: what one vector instruction takes.
+# Agents are processed in blocks of eight, in float32: the width of one vector instruction.
 LANES = 8
-CROWD = record(
+AGENT_BLOCK = record(
     [
-        ("x", np.float32, (LANES,)),  # where agents stand; FAR if nowhere
+        ("x", np.float32, (LANES,)),  # tiles of the agents; FAR for agents out of town
         ("y", np.float32, (LANES,)),
-        ("held_x", np.float32, (LANES,)),  # where what they hold or use stands; FAR if they do not
+        ("held_x", np.float32, (LANES,)),  # tiles of the objects they hold or use; FAR for none
         ("held_y", np.float32, (LANES,)),
-        ("rank", np.float32, (LANES,)),  # seen from one of them: steps · 256 + index; FAR for nobody
-        ("offset_x", np.float32, (LANES,)),  # features of who is looked at from there
+        ("rank", np.float32, (LANES,)),  # distance to the observer · 256 + index; FAR for none
+        ("offset_x", np.float32, (LANES,)),  # features of a neighbour of the observer
         ("offset_y", np.float32, (LANES,)),
-        ("tile", np.int32, (LANES,)),  # which tiles of the map they are on
+        ("tile", np.int32, (LANES,)),  # index of their tile in the observer's map
         ("held_tile", np.int32, (LANES,)),
     ]
 )
-THING = record([("free", np.float32), ("line", np.float32), ("stock", np.float32)])  # an object's features
+OBJECT_FEATURES = record(
+    [("free", np.float32), ("line", np.float32), ("stock", np.float32)]
+)  # an object's features
 FAR = np.float32(1e6)  # tiles; more than any rank
 RANK_STEP, ROW = np.float32(256), np.float32(MAP_SIZE)
 SELF_CENTRE, AGENTS_CENTRE = np.float32(CENTRE), np.float32(AGENTS_AT + CENTRE)
 RESERVATIONS_CENTRE = np.float32(RESERVATIONS_AT + CENTRE)
 
 
-class Sight(NamedTuple):
-    """Work space of observation; nothing in it lasts."""
+class ObservationWorkspace(NamedTuple):
+    """Scratch arrays of one call; nothing in them is kept."""
 
-    crowd: np.ndarray  # (B, ceil(A / 8)) CROWD
-    things: np.ndarray  # (B, O) THING
+    blocks: np.ndarray  # (B, ceil(A / 8)) AGENT_BLOCK
+    objects: np.ndarray  # (B, O) OBJECT_FEATURES
 
 
-def empty_sight(towns: int, agents: int, objects: int) -> Sight:
-    """Make the work space of a batch, with nobody in it."""
-    crowd = np.zeros((towns, -(-agents // LANES)), CROWD)
-    crowd["x"] = crowd["held_x"] = FAR
-    return Sight(crowd, np.zeros((towns, objects), THING))
+def allocate_workspace(towns: int, agents: int, objects: int) -> ObservationWorkspace:
+    """Allocate the scratch arrays of a batch, without agents."""
+    blocks = np.zeros((towns, -(-agents // LANES)), AGENT_BLOCK)
+    blocks["x"] = blocks["held_x"] = FAR
+    return ObservationWorkspace(blocks, np.zeros((towns, objects), OBJECT_FEATURES))
 
 
 @rule
@@ -92,20 +94,21 @@ def observe_town(
     state: TownState,
     params: TownParams,
     b: int,
-    sight: Sight,
+    workspace: ObservationWorkspace,
     maps: np.ndarray,
     features: np.ndarray,
     masks: np.ndarray,
 ) -> None:
-    """Write what every agent of one town sees; zeros, and only `wait`, for those out of town.
+    """Write the observation of every agent of one town: for agents out of town zeros, and only `wait`.
 
     maps: (A, 484) float32 or uint8. features: (A, F) float32. masks: (A, 9) bool.
     """
     angle = 2.0 * math.pi * state.towns[b].clock / params.constants[0].ticks_per_day
     time_sin, time_cos = math.sin(angle), math.cos(angle)
+    progress = state.towns[b].tick / params.constants[0].ticks
     prices_at = KINDS_AT + params.kinds.shape[0] * PER_KIND + NEIGHBOURS * PER_NEIGHBOUR
-    _place_everybody(state, params, b, sight.crowd[b])
-    _show_things(state, b, sight.things[b])
+    _locate_agents(state, params, b, workspace.blocks[b])
+    _compute_object_features(state, b, workspace.objects[b])
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         for action in range(ACTION_COUNT):
@@ -113,12 +116,12 @@ def observe_town(
         features[i, :] = 0.0
         maps[i, :] = 0
         if agent.alive:
-            _see_things(params, agent.x, agent.y, maps[i])
-            _see_others(state, params, b, i, sight.crowd[b], maps[i], features[i])
-            _write_base(state, params, b, i, time_sin, time_cos, features[i])
+            _draw_objects(params, agent.x, agent.y, maps[i])
+            _draw_agents(state, params, b, i, workspace.blocks[b], maps[i], features[i])
+            _write_base(state, params, b, i, time_sin, time_cos, progress, features[i])
             _write_activity(state, params, b, i, features[i])
             _write_work(state, params, b, i, features[i])
-            _write_kinds(state, params, b, i, sight.things[b], features[i])
+            _write_kinds(state, params, b, i, workspace.objects[b], features[i])
             if params.price_spikes.shape[0] > 0:
                 _write_prices(state, params, b, i, features[i], prices_at)
             if params.meetings.shape[0] > 0:
@@ -126,20 +129,20 @@ def observe_town(
 
 
 @rule
-def _see_things(params: TownParams, x: int, y: int, out: np.ndarray) -> None:
-    """Copy what never moves around the tile, and mark the middle. Row 0 of the map is north."""
+def _draw_objects(params: TownParams, x: int, y: int, out: np.ndarray) -> None:
+    """Copy the window of objects and walls around the tile, and mark the centre. Row 0 is north."""
     window = params.windows[y, x]
-    for tile in range(WINDOW_BYTES):  # the zeros at its end fall into the channel after it, still empty
+    for tile in range(WINDOW_BYTES):  # its zero padding ends in the next channel, still empty
         out[OBJECTS_AT + tile] = window[tile]
     out[CENTRE] = 1
 
 
 @rule
-def _place_everybody(state: TownState, params: TownParams, b: int, crowd: np.ndarray) -> None:
-    """Note where everybody stands and what each one holds or uses. crowd: (ceil(A / 8),) CROWD."""
+def _locate_agents(state: TownState, params: TownParams, b: int, blocks: np.ndarray) -> None:
+    """Note the tile of every agent and of the object it holds or uses. blocks: (ceil(A / 8),) AGENT_BLOCK."""
     for j in range(state.agents.shape[1]):
         agent = state.agents[b, j]
-        block, lane = crowd[j // LANES], j % LANES
+        block, lane = blocks[j // LANES], j % LANES
         block.x[lane] = agent.x if agent.alive else FAR
         block.y[lane] = agent.y
         block.held_x[lane] = FAR
@@ -149,51 +152,57 @@ def _place_everybody(state: TownState, params: TownParams, b: int, crowd: np.nda
 
 
 @rule
-def _show_things(state: TownState, b: int, things: np.ndarray) -> None:
-    """Work out the features of every object once, for all who see it. things: (O,) THING."""
+def _compute_object_features(state: TownState, b: int, objects: np.ndarray) -> None:
+    """Compute the features of every object once for all observers. objects: (O,) OBJECT_FEATURES."""
     for o in range(state.objects.shape[1]):
-        thing = state.objects[b, o]
-        things[o].free = (thing.user == NOBODY) & (thing.holder == NOBODY)
-        line, stock = np.float32(thing.line_length), np.float32(max(thing.stock, 0))
-        things[o].line = line / (line + np.float32(LINE_SCALE))
-        things[o].stock = stock / (stock + np.float32(STOCK_SCALE))
+        obj = state.objects[b, o]
+        objects[o].free = (obj.user == NOBODY) & (obj.holder == NOBODY)
+        line, stock = np.float32(obj.line_length), np.float32(max(obj.stock, 0))
+        objects[o].line = line / (line + np.float32(LINE_SCALE))
+        objects[o].stock = stock / (stock + np.float32(STOCK_SCALE))
 
 
 @rule
-def _see_others(
-    state: TownState, params: TownParams, b: int, i: int, crowd: np.ndarray, seen: np.ndarray, out: np.ndarray
+def _draw_agents(
+    state: TownState,
+    params: TownParams,
+    b: int,
+    i: int,
+    blocks: np.ndarray,
+    seen: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Mark where the others are and what is held or used, and find the nearest three.
+    """Mark the other agents and the objects held or used, and write the features of the nearest three.
 
-    The lowest index comes first at equal distance. Where people stand is anybody's guess, the processor's
-    too, so there is no branch, and all lanes of a block are looked at at once.
+    At equal distance the lowest index comes first. Branches on positions would be mispredicted, so there are
+    none, and all lanes of a block are processed at once.
     """
     first = second = third = FAR  # the three lowest ranks
-    for n in range(crowd.shape[0]):
-        block = crowd[n]
-        _look(
+    for n in range(blocks.shape[0]):
+        block = blocks[n]
+        _rank_block(
             block, np.float32(n * LANES), np.float32(state.agents[b, i].x), np.float32(state.agents[b, i].y)
         )
         for lane in range(LANES):
             seen[np.uint32(block.tile[lane])] = 1
             seen[np.uint32(block.held_tile[lane])] = 1
-            # Sorted in: each place keeps the lower and passes the higher on.
+            # Insertion sort: each place keeps the lower rank and passes the higher on.
             rank = block.rank[lane]
             passed = max(first, rank)
             first = min(first, rank)
             second, passed = min(second, passed), max(second, passed)
             third = min(third, passed)
     at = KINDS_AT + params.kinds.shape[0] * PER_KIND
-    _write_neighbour(state, b, i, crowd, first, out, at)
-    _write_neighbour(state, b, i, crowd, second, out, at + PER_NEIGHBOUR)
-    _write_neighbour(state, b, i, crowd, third, out, at + 2 * PER_NEIGHBOUR)
+    _write_neighbour(state, b, i, blocks, first, out, at)
+    _write_neighbour(state, b, i, blocks, second, out, at + PER_NEIGHBOUR)
+    _write_neighbour(state, b, i, blocks, third, out, at + 2 * PER_NEIGHBOUR)
 
 
 @rule
-def _look(block: np.record, index: np.float32, x: np.float32, y: np.float32) -> None:
-    """Rank the agents of a block, seen from a tile, and note how far and on which tiles of the map they are.
+def _rank_block(block: np.record, index: np.float32, x: np.float32, y: np.float32) -> None:
+    """Compute rank, offset and map tile of each agent of a block, relative to the observer at (x, y).
 
-    What is out of sight, and oneself, goes to the middle of the channel `self`, which is marked anyway.
+    Tiles outside the window, and the observer's own, become the centre of the channel `self`, marked anyway.
     """
     for lane in range(LANES):
         east, south = block.x[lane] - x, block.y[lane] - y
@@ -211,13 +220,13 @@ def _look(block: np.record, index: np.float32, x: np.float32, y: np.float32) -> 
 
 @rule
 def _write_neighbour(
-    state: TownState, b: int, i: int, crowd: np.ndarray, rank: np.float32, out: np.ndarray, at: int
+    state: TownState, b: int, i: int, blocks: np.ndarray, rank: np.float32, out: np.ndarray, at: int
 ) -> None:
     if rank >= FAR:
         return
     j = int(rank) % 256
-    out[at + NEIGHBOUR.offset_x] = crowd[j // LANES].offset_x[j % LANES]
-    out[at + NEIGHBOUR.offset_y] = crowd[j // LANES].offset_y[j % LANES]
+    out[at + NEIGHBOUR.offset_x] = blocks[j // LANES].offset_x[j % LANES]
+    out[at + NEIGHBOUR.offset_y] = blocks[j // LANES].offset_y[j % LANES]
     out[at + NEIGHBOUR.rivalry] = state.rivalry[b, i, j]
     out[at + NEIGHBOUR.trust] = state.trust[b, i, j]
     out[at + NEIGHBOUR.familiarity] = state.familiarity[b, i, j]
@@ -231,6 +240,7 @@ def _write_base(
     i: int,
     time_sin: float,
     time_cos: float,
+    progress: float,
     out: np.ndarray,
 ) -> None:
     constants = params.constants[0]
@@ -250,7 +260,7 @@ def _write_base(
         out[OWN.shift_pre + agent.shift_state] = 1.0
     out[OWN.embedding_slot_norm] = i / state.agents.shape[1]
     out[OWN.ctx_reset_flag] = agent.newcomer
-    out[OWN.episode_progress] = state.towns[b].tick / constants.ticks
+    out[OWN.episode_progress] = progress
     if state.towns[b].has_rivals:
         rivalry_max = 0.0
         avoided = 0
@@ -316,7 +326,7 @@ def _write_work(state: TownState, params: TownParams, b: int, i: int, out: np.nd
 
 @rule
 def _write_kinds(
-    state: TownState, params: TownParams, b: int, i: int, things: np.ndarray, out: np.ndarray
+    state: TownState, params: TownParams, b: int, i: int, objects: np.ndarray, out: np.ndarray
 ) -> None:
     agent = state.agents[b, i]
     ways = params.ways_to_kinds[agent.y, agent.x]
@@ -325,10 +335,10 @@ def _write_kinds(
         if way.object == NOBODY:
             continue
         at = KINDS_AT + k * PER_KIND
-        thing = things[np.uint32(way.object)]
-        # Everything is read before anything is written, so that the compiler can move it in few pieces.
+        obj = objects[np.uint32(way.object)]
+        # All reads come before all writes, so that the compiler can use wide moves.
         step_x, step_y, distance = way.step_x, way.step_y, way.distance
-        free, line, stock = thing.free, thing.line, thing.stock
+        free, line, stock = obj.free, obj.line, obj.stock
         out[at + KIND.step_x] = step_x
         out[at + KIND.step_y] = step_y
         out[at + KIND.distance] = distance
@@ -349,7 +359,7 @@ def _write_prices(state: TownState, params: TownParams, b: int, i: int, out: np.
 
 @rule
 def _write_meeting(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
-    """Describe the next meeting that agent i is invited to, in the last columns."""
+    """Write the features of the next meeting that agent i is invited to, in the last columns."""
     m = next_meeting(state, params, b, i)
     if m == NOBODY:
         return

@@ -7,7 +7,7 @@ import numpy as np
 
 from townlet_core.simulation.board import clear_board, fill_board
 from townlet_core.simulation.numba_support import kernel, rule
-from townlet_core.simulation.observation import Sight, observe_town
+from townlet_core.simulation.observation import ObservationWorkspace, observe_town
 from townlet_core.simulation.params import TownParams
 from townlet_core.simulation.rules.actions import take_actions
 from townlet_core.simulation.rules.affordances import use_objects
@@ -114,28 +114,28 @@ def play_many(
 def observe_few(
     state: TownState,
     params: TownParams,
-    sight: Sight,
+    workspace: ObservationWorkspace,
     maps: np.ndarray,
     features: np.ndarray,
     masks: np.ndarray,
 ) -> None:
     """Write all observations. maps: (B, A, 484), features: (B, A, F), masks: (B, A, 9)."""
     for b in range(state.towns.shape[0]):
-        observe_town(state, params, b, sight, maps[b], features[b], masks[b])
+        observe_town(state, params, b, workspace, maps[b], features[b], masks[b])
 
 
 @kernel(parallel=True)
 def observe_many(
     state: TownState,
     params: TownParams,
-    sight: Sight,
+    workspace: ObservationWorkspace,
     maps: np.ndarray,
     features: np.ndarray,
     masks: np.ndarray,
 ) -> None:
     """Do what observe_few does, on all threads."""
     for b in numba.prange(state.towns.shape[0]):
-        observe_town(state, params, b, sight, maps[b], features[b], masks[b])
+        observe_town(state, params, b, workspace, maps[b], features[b], masks[b])
 
 
 @kernel()

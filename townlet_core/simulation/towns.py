@@ -23,7 +23,7 @@ from townlet_core.simulation.numba_support import (
     numba_threads,
     wrapping,
 )
-from townlet_core.simulation.observation import empty_sight
+from townlet_core.simulation.observation import allocate_workspace
 from townlet_core.simulation.params import TownParams, compile_params
 from townlet_core.simulation.state import TownState, allocate
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
@@ -97,7 +97,7 @@ class Towns:
     def _make_work_space(self) -> None:
         """Allocate _WORK_SPACE, which holds nothing between two calls."""
         num_towns = self._shape[0]
-        self._sight = empty_sight(num_towns, len(self.agent_ids), len(self.object_ids))
+        self._workspace = allocate_workspace(num_towns, len(self.agent_ids), len(self.object_ids))
         threads = min(num_towns, config.NUMBA_NUM_THREADS)
         self._boards = np.repeat(
             self.params.floor[None], threads, axis=0
@@ -153,7 +153,7 @@ class Towns:
         seen = (maps, into.features, into.action_mask)
         with numba_threads() if self._shape[0] >= MANY_TOWNS else ALONE as granted:
             observe = tick.observe_many if granted else tick.observe_few
-            call(observe, self.state, self.params, self._sight, *seen, kind=maps.dtype)
+            call(observe, self.state, self.params, self._workspace, *seen, kind=maps.dtype)
         return into
 
     def empty_observations(self, map_type: type = np.float32) -> Observations:
@@ -195,7 +195,7 @@ class Towns:
         self._make_work_space()
 
 
-_WORK_SPACE = ("_sight", "_boards", "_observations", "_written")
+_WORK_SPACE = ("_workspace", "_boards", "_observations", "_written")
 
 
 def writeable(array: np.ndarray) -> np.ndarray:
