@@ -20,7 +20,7 @@ SHEET = 6  # moments of a picture, unless told
 
 
 class Format(enum.StrEnum):
-    """What becomes of a recording."""
+    """Output format of a recording."""
 
     html = "html"
     png = "png"
@@ -68,7 +68,7 @@ def render(
         bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
     ] = False,
 ) -> None:
-    """Play a recording again and show it; what cannot be played again is shown as its agent saw it."""
+    """Simulate a recording again and show it; without its scenario, show what the agent observed."""
     from townlet_core.io import refuse_existing
     from townlet_core.render.animation import Part
     from townlet_core.render.recording import load_recording
@@ -97,7 +97,7 @@ def render(
 
 
 def _refuse_idle_options(form: Format, output: Path | None, tick: int | None, every: int | None) -> None:
-    """Raise InputError for an option that this format has no use for."""
+    """Raise InputError for an option that does not apply to this format."""
     from townlet_core.errors import InputError
 
     if tick is not None and form not in (Format.png, Format.ansi):
@@ -123,14 +123,14 @@ def _film(recording: Recording, scenario: Path | None, part: Part) -> Film:
     if recording.capture is None:
         why = "its recording is of the older generation, which does not say where it comes from"
         return film_own_view(recording, why, part)
-    plan = scenario_of(recording, scenario)
-    if not is_complete(recording, plan):
+    loaded = scenario_of(recording, scenario)
+    if not is_complete(recording, loaded):
         why = "a network played, and not everybody was recorded"
         return film_own_view(recording, why, part)
     note_first_compilation()
-    _, end = part.of(0, ticks_of(recording, plan))
-    with progress(f"playing {plan.name} again", end) as advance:
-        return play_again(recording, plan, part, advance)
+    _, end = part.of(0, ticks_of(recording, loaded))
+    with progress(f"playing {loaded.name} again", end) as advance:
+        return play_again(recording, loaded, part, advance)
 
 
 def _write_page(film: Film, target: Path) -> None:

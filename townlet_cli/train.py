@@ -1,4 +1,4 @@
-"""`townlet train`: learn from recordings, from live towns, or from both, in a run folder."""
+"""`townlet train`: train on recordings, in live towns, or both, in a run directory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from townlet_core.replay.batch import ReplayBatch
     from townlet_core.training.loop import Reports
     from townlet_core.training.run_directory import Removed
-    from townlet_core.training.session import Session, Voice
+    from townlet_core.training.session import Listener, Session
     from townlet_core.training.warm_start import Cloned
 
 SHOWN_NAMES = 8  # of what --force kept
@@ -53,7 +53,7 @@ def train(
     # Only now: this waits for torch, and a mistake in the settings need not.
     from townlet_core.training.session import train as begin
 
-    session = begin(settings, output, force=force, sources=sources, reports=_reports(), voice=_voice())
+    session = begin(settings, output, force=force, sources=sources, reports=_reports(), listener=_listener())
     _report(session, as_json)
 
 
@@ -67,7 +67,7 @@ def _resume(folder: Path, given: dict[str, Any], own: list[str], as_json: bool) 
             f"--resume continues a run as it was; it takes only --cycles, not {', '.join(others)}",
             "start a new run for new settings",
         )
-    _report(go_on(folder, given.get("cycles"), reports=_reports(), voice=_voice()), as_json)
+    _report(go_on(folder, given.get("cycles"), reports=_reports(), listener=_listener()), as_json)
 
 
 def _reports() -> Reports:
@@ -76,10 +76,10 @@ def _reports() -> Reports:
     return Reports(record=_show_record, batch=_show_batch, warning=warn)
 
 
-def _voice() -> Voice:
-    from townlet_core.training.session import Voice
+def _listener() -> Listener:
+    from townlet_core.training.session import Listener
 
-    return Voice(
+    return Listener(
         note=lambda message: note(safe(message)),
         removed=_show_removed,
         cloned=_show_cloned,
@@ -111,10 +111,10 @@ def _show_batch(batch: ReplayBatch) -> None:
 
 
 def _show_cloned(cloned: Cloned, epochs: int) -> None:
-    """Tell every epoch of a warm start with -v, and the last one always."""
+    """Print every epoch of a warm start with -v, the last one always."""
     text = (
         f"warm start, epoch {cloned.epoch} of {epochs}: action accuracy {cloned.held_out_accuracy:.1%} on "
-        f"{count(cloned.held_out_samples, 'held-out sample')}; the commonest action alone reaches "
+        f"{count(cloned.held_out_samples, 'held-out sample')}; the most frequent action reaches "
         f"{cloned.majority_accuracy:.1%}"
     )
     (detail if cloned.epoch < epochs else note)(text)

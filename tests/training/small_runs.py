@@ -8,7 +8,7 @@ from townlet_core.training.loop import Reports, Trained, Trainer
 from townlet_core.training.origin import read_text
 from townlet_core.training.run_directory import is_run
 from townlet_core.training.run_file import begin_run
-from townlet_core.training.session import Voice, prepare_trainer, train
+from townlet_core.training.session import Listener, prepare_trainer, train
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
 
@@ -36,7 +36,7 @@ def trainer_of(
     if not is_run(folder):
         begin_run(folder, settings, {}, scenario, read_text(settings.scenario) if scenario else None)
     trainer = prepare_trainer(
-        settings, folder, scenario, None, stop or StopRequest(), reports or Reports(), Voice()
+        settings, folder, scenario, None, stop or StopRequest(), reports or Reports(), Listener()
     )
     if resume:
         trainer.resume(load_checkpoint(folder))

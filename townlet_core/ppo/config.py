@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from townlet_core.errors import InputError
 from townlet_core.ppo.options import HiddenSize, PPOOptions
+from townlet_core.ppo.wrong_field import wrong_field
 
 MAX_PARAMETERS = 1 << 28  # 1 GiB of float32, twice a width of 8192; a damaged state.json can't ask for more
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -22,7 +23,7 @@ class PPOConfig(PPOOptions):
 
 
 class NetworkConfig(BaseModel):
-    """The shape of the network: what it sees, how wide it is, what it can do."""
+    """The shape of the network: inputs, hidden size, actions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,7 +31,7 @@ class NetworkConfig(BaseModel):
     feature_count: Annotated[int, Field(ge=1, le=65536)]  # F
     action_count: Annotated[int, Field(ge=1, le=4096)]
     hidden_size: HiddenSize = 256  # of the map, feature and trunk layers
-    feature_names: tuple[str, ...] = ()  # what the features mean, where that is known
+    feature_names: tuple[str, ...] = ()  # empty where they are not known
 
     @property
     def map_size(self) -> int:
@@ -53,13 +54,12 @@ class NetworkConfig(BaseModel):
 
 
 def network_config(**shape: Any) -> NetworkConfig:
-    """Describe the network that data and settings ask for. Raises InputError for one that is too large."""
+    """Return the network's shape. Raises InputError if it is too large."""
     try:
         return NetworkConfig(**shape)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or f"hidden_size {shape['hidden_size']}"
-        raise InputError(f"network: {place}: {first['msg']}", "choose a smaller --hidden-size") from error
+        wrong = wrong_field(error, f"hidden_size {shape['hidden_size']}")
+        raise InputError(f"network: {wrong}", "choose a smaller --hidden-size") from error
 
 
 def learning_rate_at(config: PPOOptions, progress: float) -> float:

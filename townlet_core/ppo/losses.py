@@ -38,15 +38,17 @@ def ppo_loss(
     """Compute the clipped surrogate loss of Schulman et al. 2017, arXiv:1707.06347, eq. 7 and 9.
 
     logits, action_mask: (N, A). actions: (N,) int64. The rest: (N,) float32; advantages are used as given.
-    With `imitate`, the policy's loss is −mean log π · advantage, whatever the actions' old probabilities.
+    With `imitate`, the policy's loss is −mean log π · advantage, without an importance ratio.
     """
     log_probs = masked_log_probs(logits, action_mask)
     log_prob = log_probs.gather(1, actions[:, None])[:, 0]
     log_ratio = torch.zeros_like(log_prob) if imitate else log_prob - old_log_probs
     ratio = log_ratio.exp()
     clipped_ratio = ratio.clamp(1 - config.clip_param, 1 + config.clip_param)
-    gain = log_prob * advantages if imitate else torch.minimum(ratio * advantages, clipped_ratio * advantages)
-    policy = -gain.mean()
+    surrogate = (
+        log_prob * advantages if imitate else torch.minimum(ratio * advantages, clipped_ratio * advantages)
+    )
+    policy = -surrogate.mean()
     value = value_loss(values, old_values, returns, config.value_clip)
     entropies = -(log_probs.exp() * log_probs).sum(1)
     entropy = entropies.mean()
@@ -56,7 +58,7 @@ def ppo_loss(
             total=total,
             policy=policy.detach(),
             value=value.detach(),
-            entropy=entropies.double().mean(),  # in double, for the deviation that is taken from both
+            entropy=entropies.double().mean(),  # float64, for the standard deviation of both
             entropy_square=entropies.double().square().mean(),
             approx_kl=(log_ratio.expm1() - log_ratio).mean(),
             clip_fraction=(ratio != clipped_ratio).float().mean(),
