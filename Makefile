@@ -52,9 +52,10 @@ sweep: $(READY)  ## let the disk die or fail at every operation of every story: 
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python tests/sweep/sweep.py
 
-docs: $(READY)  ## renew the options in docs/cli.md and the keys in docs/scenarios.md
+docs: $(READY)  ## renew the options in docs/cli.md, the keys in docs/scenarios.md and the names in docs/python.md
 	$(BIN)/python tests/cli/cli_reference.py
 	$(BIN)/python tests/scenario/scenario_reference.py
+	$(BIN)/python tests/documentation/python_reference.py
 
 pictures: $(READY)  ## play the bundled scenarios and paint docs/pictures
 	@set -e; for file in scenarios/*.yaml; do \

@@ -19,7 +19,7 @@ from townlet_cli.console import (
     table,
     warn,
 )
-from townlet_cli.policies import SCRIPTS, open_network, open_policy
+from townlet_cli.policies import SCRIPTS, open_policy, open_scored_policy
 from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
 
@@ -70,13 +70,8 @@ def capture(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play a scenario and write replay samples, metrics, events and a manifest."""
-    from townlet_core.capture.capture import (
-        CaptureSettings,
-        check_settings,
-        refuse_existing_capture,
-        refuse_uncheckable,
-    )
-    from townlet_core.capture.capture import capture as run_capture
+    from townlet_core.capture.capture import refuse_uncheckable
+    from townlet_core.capture.session import prepare_capture
     from townlet_core.scenario.load import load_with_text, with_placeholder_agents
 
     if epsilon is not None and policy != "scripted":
@@ -91,35 +86,31 @@ def capture(
         train = ("train", "--mode", "replay")  # nobody lives in the scenario itself
         plan = with_placeholder_agents(plan)
         note("no agents in the scenario: added alice and bob")
-    folder = output or Path("captures") / plan.name
-    settings = CaptureSettings(
-        ticks=ticks or plan.ticks,
-        num_towns=towns,
-        seed=plan.seed if seed is None else seed,
+    if score is None:
+        acting = open_policy(policy, plan, epsilon, scenario, deterministic)
+    else:
+        critic_seed = plan.seed if seed is None else seed
+        acting = open_scored_policy(policy, plan, epsilon, score, scenario, critic_seed)
+    prepared = prepare_capture(
+        plan,
+        output,
+        acting,
+        text=text,
+        ticks=ticks,
+        towns=towns,
+        seed=seed,
         agent=agent,
-        epsilon=1.0 if policy == "random" else plan.rules.epsilon if epsilon is None else epsilon,
         prefix=prefix,
         compress=compress,
+        force=force,
     )
-    check_settings(plan, settings)
-    acting, behaviour = open_policy(policy, plan, epsilon, scenario, deterministic)
-    settings = settings._replace(behaviour=behaviour, deterministic=deterministic)
     if check:
-        refuse_uncheckable(plan, settings)
-    if behaviour not in SCRIPTS:
-        settings = settings._replace(value_source=behaviour)
-    elif score is not None:
-        from townlet_core.policy.learned import ScoredPolicy
-        from townlet_core.policy.scripted import ScriptedPolicy
-
-        critic, source = open_network(score, plan, scenario, settings.seed)
-        acting = ScoredPolicy(ScriptedPolicy(plan, settings.epsilon), critic)
-        settings = settings._replace(value_source=source)
-    _name_what_goes(refuse_existing_capture(plan, settings, folder, force), folder)
+        refuse_uncheckable(plan, prepared.settings)
+    _name_what_goes(prepared.replaces, prepared.output)
     note_first_compilation(towns)
-    with progress(f"capturing {plan.name}", settings.ticks * towns) as advance:
-        result = run_capture(plan, acting, settings, folder, advance, scenario_text=text, force=force)
-    _report(plan, settings, result, as_json, command(*train, "--replay-manifest", result.manifest))
+    with progress(f"capturing {plan.name}", prepared.settings.ticks * towns) as advance:
+        result = prepared.write(advance)
+    _report(plan, prepared.settings, result, as_json, command(*train, "--replay-manifest", result.manifest))
     if check:
         _check(plan, result)
 

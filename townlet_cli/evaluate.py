@@ -57,11 +57,11 @@ def evaluate(
     for name, own in trained_in.items():
         if own != chosen and not is_same_scenario(own, plan):
             warn(f"{name} was trained in {own}, and is evaluated in {plan.name}")
-    opened = [(name, *open_policy(name, plan, None, chosen, deterministic)) for name in policies]
+    opened = [(name, open_policy(name, plan, None, chosen, deterministic)) for name in policies]
     note_first_compilation()
     results: dict[str, dict[str, Estimate]] = {}
     with progress(f"evaluating on {plan.name}", episodes * len(opened)) as advance:
-        for name, policy, _ in opened:
+        for name, policy in opened:
             results[name] = play(plan, policy, episodes, seed, advance)
     if as_json:
         print_json(
@@ -73,11 +73,11 @@ def evaluate(
                 "policies": [
                     {
                         "policy": name,
-                        "behaviour": behaviour,
+                        "behaviour": policy.behaviour,
                         "deterministic": deterministic and name not in SCRIPTS,
                         **_as_dict(results[name]),
                     }
-                    for name, _, behaviour in opened
+                    for name, policy in opened
                 ],
             }
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from townlet_core.capture.rollout import Policy
+from townlet_core.capture.rollout import Policy, scripted_policy
 from townlet_core.errors import InputError
 from townlet_core.estimates import Estimate, estimate_mean
+from townlet_core.scenario.load import resolve_scenario
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import NEEDS
@@ -38,17 +40,20 @@ MEASURES = {
 
 
 def evaluate(
-    scenario: Scenario,
-    policy: Policy,
-    episodes: int,
-    seed: int,
+    scenario: Scenario | str | Path,
+    policy: Policy | str,
+    episodes: int = 100,
+    seed: int = 1000,
     after_episode: Callable[[], Any] = lambda: None,
 ) -> dict[str, Estimate]:
     """Play `episodes` episodes, each in a town of its own, and estimate every measure's mean over episodes.
 
+    policy: a policy, `scripted` or `random`.
     The intervals say how far other episodes of this policy would differ, not other training seeds.
-    Raises InputError if nobody lives in the scenario, ShapeError for fewer than two episodes.
+    Raises InputError if the scenario has no agents, ShapeError for fewer than two episodes.
     """
+    scenario = resolve_scenario(scenario)
+    policy = scripted_policy(policy, scenario) if isinstance(policy, str) else policy
     if not scenario.agents:
         raise InputError(f"{scenario.name}: has no agents to evaluate")
     rows: list[np.ndarray] = []

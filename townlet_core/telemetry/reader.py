@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import warnings
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from gzip import BadGzipFile, GzipFile
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingFileError
+from townlet_core.errors import InputError, MissingFileError, TownletWarning
 from townlet_core.telemetry.continuity import Continuity
 from townlet_core.telemetry.records import MAX_LINE_BYTES, Record, parse_record
 from townlet_core.telemetry.segments import (
@@ -56,6 +57,20 @@ class Line(NamedTuple):
     def place(self) -> str:
         """Say where the line stands, as `file:line`."""
         return f"{self.path}:{self.number}"
+
+
+def read_telemetry(path: str | Path) -> Iterator[Record]:
+    """Yield the records of a log in order, through its rotated segments, in bounded memory.
+
+    A line that holds no record, a missing segment and a break in the sequence are a TownletWarning each.
+    Raises MissingFileError, InputError for a folder or a device, DiskError.
+    """
+
+    def warn(message: str) -> None:
+        warnings.warn(message, TownletWarning, stacklevel=3)
+
+    lines = read_records(Path(path), lambda line, problem: warn(f"{line.place}: {problem}"), on_gap=warn)
+    return (record for _, record in lines)
 
 
 def read_records(
