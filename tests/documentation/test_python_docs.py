@@ -1,6 +1,8 @@
 """docs/python.md: its examples run, print what is shown and pass mypy; its table is the public API."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from python_reference import DOCS, with_names
@@ -34,6 +36,14 @@ def test_the_examples_run_in_order_and_print_what_is_shown(tmp_path, monkeypatch
 @pytest.mark.parametrize("name", townlet.PUBLIC)
 def test_every_public_name_has_an_example(name):
     assert f"townlet.{name}" in "".join(EXAMPLES)
+
+
+def test_the_examples_pass_mypy_in_strict_mode(tmp_path):
+    script = tmp_path / "examples.py"
+    script.write_text("".join(EXAMPLES))
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_table_of_errors_is_the_tree_of_errors():
