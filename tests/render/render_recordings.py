@@ -33,6 +33,6 @@ def captured(scenario, folder, policy=None, **settings):
     return folder
 
 
-def film_of(path, town=None, episode=None, scenario=None, part=WHOLE):
+def animation_of(path, town=None, episode=None, scenario=None, part=WHOLE):
     recording = load_recording(path, town, episode)
     return play_again(recording, scenario_of(recording, scenario), part)
