@@ -65,7 +65,7 @@ sweep: $(READY)  ## let the disk die or fail at every operation of every story: 
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python tests/sweep/sweep.py
 
-docs: $(READY)  ## renew the generated tables: commands, features, keys of a scenario, telemetry fields
+docs: $(READY)  ## renew the generated tables: commands, features, keys, telemetry fields, public API
 	$(BIN)/python tests/documentation/generate.py
 
 # The site's tools read docstrings without importing the code: their environment needs neither torch nor numba.

@@ -26,8 +26,8 @@ from townlet_core import __version__, io
 from townlet_core.estimates import Estimate
 from townlet_core.evaluate import evaluate
 from townlet_core.policy.learned import LearnedPolicy
+from townlet_core.policy.loading import load_policy
 from townlet_core.policy.scripted import ScriptedPolicy
-from townlet_core.ppo.checkpoint import load_checkpoint, restore_network
 from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.model import Scenario
 from townlet_core.training.loop import Reports
@@ -127,7 +127,7 @@ def train_ours(
 
     with tempfile.TemporaryDirectory() as folder:
         run = train(settings, folder, reports=Reports(record=note)).folder
-        return rewards, LearnedPolicy(restore_network(load_checkpoint(run)))
+        return rewards, load_policy(run, scenario)
 
 
 def find(name: str, seeds: int, episodes: int, kept: Kept, pool: ProcessPoolExecutor) -> Found:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.figures import Effort, Figure, Measure, in_turn, rate
 from benchmarks.town import AGENTS, make_town
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig
 
@@ -23,7 +23,7 @@ def measure(effort: Effort) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         town = make_town()
         settings = CaptureSettings(ticks=ticks, num_towns=num_towns)
-        manifest = capture(town, ScriptedPolicy(town), settings, Path(folder)).manifest
+        manifest = write_capture(town, ScriptedPolicy(town), settings, Path(folder)).manifest
         return _figures(manifest, ticks * num_towns * AGENTS, effort)
 
 

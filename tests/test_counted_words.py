@@ -23,7 +23,7 @@ NEVER_ONE = {
     ("townlet_core/envs/newcomer_names.py", "sum(counts)"),
     ("townlet_core/render/animation.py", "last - first"),
     ("townlet_core/render/poster.py", "len(shown)"),
-    ("townlet_core/render/poster.py", "stride_for(film)"),
+    ("townlet_core/render/poster.py", "stride_for(animation)"),
     ("townlet_core/replay/dataset.py", "least"),
     ("townlet_core/replay/manifest.py", "len(names)"),
     ("townlet_core/replay/manifest.py", "len(listed)"),

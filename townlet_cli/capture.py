@@ -19,7 +19,7 @@ from townlet_cli.console import (
     table,
     warn,
 )
-from townlet_cli.policies import SCRIPTS, open_network, open_policy
+from townlet_cli.policies import SCRIPTS, open_policy, open_scored_policy
 from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
 
@@ -75,14 +75,9 @@ def capture(
     force: Annotated[bool, typer.Option("--force", help="Replace the capture in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Simulate a scenario and write replay samples, metrics, events and a manifest."""
-    from townlet_core.capture.capture import (
-        CaptureSettings,
-        check_settings,
-        refuse_existing_capture,
-        refuse_uncheckable,
-    )
-    from townlet_core.capture.capture import capture as run_capture
+    """Play a scenario and write replay samples, metrics, events and a manifest."""
+    from townlet_core.capture.capture import refuse_uncheckable
+    from townlet_core.capture.session import prepare_capture
     from townlet_core.scenario.load import load_with_text, with_placeholder_agents
 
     if epsilon is not None and policy != "scripted":
@@ -97,35 +92,31 @@ def capture(
         train = ("train", "--mode", "replay")  # nobody lives in the scenario itself
         loaded = with_placeholder_agents(loaded)
         note("no agents in the scenario: added alice and bob")
-    folder = output or Path("captures") / loaded.name
-    settings = CaptureSettings(
-        ticks=ticks or loaded.ticks,
-        num_towns=towns,
-        seed=loaded.seed if seed is None else seed,
+    if score is None:
+        acting = open_policy(policy, loaded, epsilon, scenario, deterministic)
+    else:
+        critic_seed = loaded.seed if seed is None else seed
+        acting = open_scored_policy(policy, loaded, epsilon, score, scenario, critic_seed)
+    prepared = prepare_capture(
+        loaded,
+        output,
+        acting,
+        text=text,
+        ticks=ticks,
+        towns=towns,
+        seed=seed,
         agent=agent,
-        epsilon=1.0 if policy == "random" else loaded.rules.epsilon if epsilon is None else epsilon,
         prefix=prefix,
         compress=compress,
+        force=force,
     )
-    check_settings(loaded, settings)
-    acting, behaviour = open_policy(policy, loaded, epsilon, scenario, deterministic)
-    settings = settings._replace(behaviour=behaviour, deterministic=deterministic)
     if check:
-        refuse_uncheckable(loaded, settings)
-    if behaviour not in SCRIPTS:
-        settings = settings._replace(value_source=behaviour)
-    elif score is not None:
-        from townlet_core.policy.learned import ScoredPolicy
-        from townlet_core.policy.scripted import ScriptedPolicy
-
-        critic, source = open_network(score, loaded, scenario, settings.seed)
-        acting = ScoredPolicy(ScriptedPolicy(loaded, settings.epsilon), critic)
-        settings = settings._replace(value_source=source)
-    _name_what_goes(refuse_existing_capture(loaded, settings, folder, force), folder)
+        refuse_uncheckable(loaded, prepared.settings)
+    _name_what_goes(prepared.replaces, prepared.output)
     note_first_compilation(towns)
-    with progress(f"capturing {loaded.name}", settings.ticks * towns) as advance:
-        result = run_capture(loaded, acting, settings, folder, advance, scenario_text=text, force=force)
-    _report(loaded, settings, result, as_json, command(*train, "--replay-manifest", result.manifest))
+    with progress(f"capturing {loaded.name}", prepared.settings.ticks * towns) as advance:
+        result = prepared.write(advance)
+    _report(loaded, prepared.settings, result, as_json, command(*train, "--replay-manifest", result.manifest))
     if check:
         _check(loaded, result)
 

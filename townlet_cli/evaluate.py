@@ -59,11 +59,11 @@ def evaluate(
     for name, own in trained_in.items():
         if own != chosen and not is_same_scenario(own, loaded):
             warn(f"{name} was trained in {own}, and is evaluated in {loaded.name}")
-    opened = [(name, *open_policy(name, loaded, None, chosen, deterministic)) for name in policies]
+    opened = [(name, open_policy(name, loaded, None, chosen, deterministic)) for name in policies]
     note_first_compilation()
     results: dict[str, dict[str, Estimate]] = {}
     with progress(f"evaluating on {loaded.name}", episodes * len(opened)) as advance:
-        for name, policy, _ in opened:
+        for name, policy in opened:
             results[name] = play(loaded, policy, episodes, seed, advance)
     if as_json:
         print_json(
@@ -75,11 +75,11 @@ def evaluate(
                 "policies": [
                     {
                         "policy": name,
-                        "behaviour": behaviour,
+                        "behaviour": policy.behaviour,
                         "deterministic": deterministic and name not in SCRIPTS,
                         **_as_dict(results[name]),
                     }
-                    for name, _, behaviour in opened
+                    for name, policy in opened
                 ],
             }
         )

@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from townlet_cli.console import command, warn
-from townlet_core import io
-from townlet_core.errors import InputError, MissingFileError
+from townlet_core.errors import InputError
 
 if TYPE_CHECKING:
-    from townlet_core.capture.rollout import Policy
-    from townlet_core.ppo.network import ActorCritic
+    from townlet_core.capture.rollout import RecordedPolicy
+    from townlet_core.policy.learned import LearnedPolicy
     from townlet_core.scenario.model import Scenario
 
-SCRIPTS = ("scripted", "random")  # policies that no checkpoint decides
+SCRIPTS = ("scripted", "random")  # policies that need no network
 
 
 def open_policy(
     name: str, scenario: Scenario, epsilon: float | None, source: str, deterministic: bool = False
-) -> tuple[Policy, str]:
-    """Return the policy and the label of its data: `scripted`, `random`, or the weights' sha256.
+) -> RecordedPolicy:
+    """Open a policy by its name or by the path of its checkpoint.
 
     epsilon is for the script, `deterministic` for checkpoints: the most probable action instead of sampling.
     source: the name or file of the scenario, for the hint where the policy does not fit it.
     """
-    from townlet_core.policy.scripted import ScriptedPolicy
+    from townlet_core.capture.rollout import scripted_policy
 
-    if name == "scripted":
-        return ScriptedPolicy(scenario, epsilon), name
-    if name == "random":
-        return ScriptedPolicy(scenario, 1.0), name
-    network, digest = open_network(name, scenario, source)
-    from townlet_core.policy.learned import LearnedPolicy
+    if name in SCRIPTS:
+        return scripted_policy(name, scenario, epsilon)
+    return _load(name, scenario, source, deterministic)
 
-    return LearnedPolicy(network, deterministic=deterministic), digest
+
+def open_scored_policy(
+    name: str, scenario: Scenario, epsilon: float | None, score: str, source: str, seed: int
+) -> RecordedPolicy:
+    """Open a script whose observations a critic values: that of a checkpoint, or a `fresh` one."""
+    from townlet_core.capture.rollout import scripted_policy
+    from townlet_core.policy.learned import ScoredPolicy
+    from townlet_core.policy.loading import fresh_network
+
+    script = scripted_policy(name, scenario, epsilon)
+    if score == "fresh":
+        return ScoredPolicy(script, fresh_network(scenario, seed), score)
+    critic = _load(score, scenario, source)
+    return ScoredPolicy(script, critic.network, critic.value_source)
+
+
+def _load(path: str, scenario: Scenario, source: str, deterministic: bool = False) -> LearnedPolicy:
+    from townlet_core.policy.learned import LearnedPolicy, check_fits
+    from townlet_core.policy.loading import load_network
+
+    network = load_network(path)
+    try:
+        check_fits(network.config, scenario, path)
+    except InputError as error:
+        error.hint = f"train one with: {command('train', source)}"  # by file, where it is not a bundled one
+        raise
+    return LearnedPolicy(network, deterministic=deterministic)
 
 
 def scenario_of_run(name: str) -> str | None:
@@ -44,17 +65,12 @@ def scenario_of_run(name: str) -> str | None:
     """
     if name in SCRIPTS:
         return None
-    from townlet_core.training.origin import origin_of
-    from townlet_core.training.run_directory import is_run
-    from townlet_core.training.run_file import read_run
+    from townlet_core.training.origin import find_origin
 
-    for folder in (Path(name), *Path(name).parents[:2]):  # of a run, of its checkpoints, of a generation
-        if is_run(folder):
-            origin = origin_of(folder, read_run(folder))
-            if origin and origin.warning:
-                warn(origin.warning)
-            return origin.name if origin else None
-    return None
+    origin = find_origin(name)
+    if origin and origin.warning:
+        warn(origin.warning)
+    return origin.name if origin else None
 
 
 def is_same_scenario(name: str, scenario: Scenario) -> bool:
@@ -62,26 +78,3 @@ def is_same_scenario(name: str, scenario: Scenario) -> bool:
     from townlet_core.scenario.load import load_scenario, scenario_sha256
 
     return scenario_sha256(load_scenario(name)) == scenario_sha256(scenario)
-
-
-def open_network(name: str, scenario: Scenario, source: str, seed: int = 0) -> tuple[ActorCritic, str]:
-    """Load a checkpoint's network, or make a `fresh` one; return it and its label."""
-    if name != "fresh" and io.kind_of(Path(name)) is None:
-        raise MissingFileError(
-            f"{name}: no such checkpoint", "give `scripted`, `random`, or a run directory of `townlet train`"
-        )
-    from townlet_core.policy.learned import bias_against_release, check_fits, network_for
-    from townlet_core.ppo.checkpoint import load_checkpoint, restore_network
-    from townlet_core.ppo.network import ActorCritic
-
-    if name == "fresh":
-        return bias_against_release(ActorCritic(network_for(scenario), seed)), name
-    checkpoint = load_checkpoint(Path(name))
-    for warning in checkpoint.warnings:
-        warn(warning)
-    try:
-        check_fits(checkpoint.metadata.network, scenario, name)
-    except InputError as error:
-        error.hint = f"train one with: {command('train', source)}"  # by file, where it is not a bundled one
-        raise
-    return restore_network(checkpoint), checkpoint.metadata.weights_sha256

@@ -13,7 +13,7 @@ from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import command, count, next_step, note, out, progress, safe, warn
 
 if TYPE_CHECKING:
-    from townlet_core.render.animation import Film, Part
+    from townlet_core.render.animation import Animation, Part
     from townlet_core.render.recording import Recording
 
 SHEET = 6  # moments of a picture, unless told
@@ -79,21 +79,21 @@ def render(
     target = output or _beside(recording.path, form, town, episode)
     if form is not Format.ansi:
         refuse_existing(target, force)
-    film = _film(recording, scenario, Part(first, last))
-    if film.note:
-        warn(film.note)
+    animation = _replay(recording, scenario, Part(first, last))
+    if animation.note:
+        warn(animation.note)
     if form is Format.ansi:
         from townlet_cli.render_text import show_text
 
-        show_text(film, tick, every, fps)
+        show_text(animation, tick, every, fps)
         asked = {"--scenario": scenario, "--town": town, "--episode": episode}
         words = [word for option, value in asked.items() if value is not None for word in (option, value)]
         words += ["--follow-links"] if follow_links else []
         next_step(command("replay", "render", path, *words, "--format", "html"))
     elif form is Format.html:
-        _write_page(film, target)
+        _write_page(animation, target)
     else:
-        _write_picture(film, target, form, tick, moments, every, fps)
+        _write_picture(animation, target, form, tick, moments, every, fps)
 
 
 def _refuse_idle_options(form: Format, output: Path | None, tick: int | None, every: int | None) -> None:
@@ -116,58 +116,67 @@ def _beside(path: Path, form: Format, town: int | None, episode: int | None) -> 
     return path.with_name(f"{stem}.{form.value}")
 
 
-def _film(recording: Recording, scenario: Path | None, part: Part) -> Film:
-    from townlet_core.render.egocentric import film_own_view
+def _replay(recording: Recording, scenario: Path | None, part: Part) -> Animation:
+    from townlet_core.render.egocentric import egocentric_animation
     from townlet_core.render.resimulate import is_complete, play_again, scenario_of, ticks_of
 
     if recording.capture is None:
         why = "its recording is of the older generation, which does not say where it comes from"
-        return film_own_view(recording, why, part)
+        return egocentric_animation(recording, why, part)
     loaded = scenario_of(recording, scenario)
     if not is_complete(recording, loaded):
         why = "a network played, and not everybody was recorded"
-        return film_own_view(recording, why, part)
+        return egocentric_animation(recording, why, part)
     note_first_compilation()
     _, end = part.of(0, ticks_of(recording, loaded))
     with progress(f"playing {loaded.name} again", end) as advance:
         return play_again(recording, loaded, part, advance)
 
 
-def _write_page(film: Film, target: Path) -> None:
+def _write_page(animation: Animation, target: Path) -> None:
     from townlet_core.io import write_file
-    from townlet_core.render.html import film_page
+    from townlet_core.render.html import animation_page
 
-    page = film_page(film)
+    page = animation_page(animation)
     write_file(target, page)
-    out.print(f"{safe(target)}: {_span(film)}, {len(page):,} bytes")
+    out.print(f"{safe(target)}: {_span(animation)}, {len(page):,} bytes")
     next_step(f"open {shlex.quote(str(target))} in a browser")
 
 
 def _write_picture(
-    film: Film, target: Path, form: Format, tick: int | None, moments: int, every: int | None, fps: int
+    animation: Animation,
+    target: Path,
+    form: Format,
+    tick: int | None,
+    moments: int,
+    every: int | None,
+    fps: int,
 ) -> None:
     from townlet_core.io import write_file
     from townlet_core.render import poster
     from townlet_core.render.animation import key_moments
 
     if form is Format.apng:
-        stride = every or poster.stride_for(film)
-        shown = poster.frames_of(film, stride)
+        stride = every or poster.stride_for(animation)
+        shown = poster.frames_of(animation, stride)
         with progress("painting", len(shown)) as advance:
-            data = poster.animate(film, shown, 1000 // fps, advance)
+            data = poster.animate(animation, shown, 1000 // fps, advance)
         said = count(len(shown), "frame") + (f", one every {stride} ticks" if stride > 1 else "")
     else:
-        shown = [film.moment_at(tick)] if tick is not None else key_moments(film, moments)
-        image = poster.poster(film, shown[0]) if len(shown) == 1 else poster.contact_sheet(film, shown)
+        shown = [animation.moment_at(tick)] if tick is not None else key_moments(animation, moments)
+        image = (
+            poster.poster(animation, shown[0]) if len(shown) == 1 else poster.contact_sheet(animation, shown)
+        )
         data = poster.png(image)
-        said = "tick " + ", ".join(str(film.scenes[moment].tick) for moment in shown)
+        said = "tick " + ", ".join(str(animation.scenes[moment].tick) for moment in shown)
     write_file(target, data)
     out.print(f"{safe(target)}: {said}, {len(data):,} bytes")
-    note(f"[dim]recorded: {_span(film)}[/dim]")
+    note(f"[dim]recorded: {_span(animation)}[/dim]")
     player = " in a browser, which plays it" if form is Format.apng else ""
     next_step(f"look at {shlex.quote(str(target))}{player}")
 
 
-def _span(film: Film) -> str:
-    agents = sum(agent.alive for agent in film.scenes[0].agents)
-    return f"{safe(film.title)}, ticks {film.first_tick} to {film.last_tick}, {count(agents, 'agent')}"
+def _span(animation: Animation) -> str:
+    agents = sum(agent.alive for agent in animation.scenes[0].agents)
+    ticks = f"ticks {animation.first_tick} to {animation.last_tick}"
+    return f"{safe(animation.title)}, {ticks}, {count(agents, 'agent')}"

@@ -1,4 +1,4 @@
-"""A film in the terminal: animated where somebody watches, in a pipe the frames that tell something."""
+"""An animation in the terminal: animated where somebody watches, in a pipe the frames that tell something."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from townlet_cli.console import out, plain
-from townlet_core.render.animation import Film
+from townlet_core.render.animation import Animation
 from townlet_core.render.scene import Scene
 from townlet_core.render.text import agent_marks, doing, draw_text, event_text, object_marks
 from townlet_core.render.theme import agent_colour, kind_looks
@@ -17,41 +17,41 @@ from townlet_core.render.theme import agent_colour, kind_looks
 _BAR = 8  # characters of a need at its best
 
 
-def show_text(film: Film, tick: int | None, every: int | None, fps: int) -> None:
+def show_text(animation: Animation, tick: int | None, every: int | None, fps: int) -> None:
     """Print the moment after `tick`; or play all on a terminal; or print those that count, or every so many.
 
-    Raises InputError for a tick that the film does not show.
+    Raises InputError for a tick that the animation does not show.
     """
     if tick is not None:
-        out.print(_frame(film, film.moment_at(tick)))
+        out.print(_frame(animation, animation.moment_at(tick)))
     elif sys.stdout.isatty():
-        _play(film, every or 1, fps)
+        _play(animation, every or 1, fps)
     else:
-        for moment in _moments(film, every):
-            out.print(_frame(film, moment))
+        for moment in _moments(animation, every):
+            out.print(_frame(animation, moment))
             out.print()
 
 
-def _moments(film: Film, every: int | None) -> list[int]:
-    """List the moments for a pipe: the first, those with events, the last."""
-    last = len(film.scenes) - 1
+def _moments(animation: Animation, every: int | None) -> list[int]:
+    """List what a pipe gets: the first moment, those in which something happened, the last."""
+    last = len(animation.scenes) - 1
     if every is not None:
         return sorted({*range(0, last + 1, every), last})
-    return sorted({0, last, *(event["moment"] for event in film.events)})
+    return sorted({0, last, *(event["moment"] for event in animation.events)})
 
 
-def _play(film: Film, every: int, fps: int) -> None:
+def _play(animation: Animation, every: int, fps: int) -> None:
     with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
-        for moment in sorted({*range(0, len(film.scenes), every), len(film.scenes) - 1}):
-            live.update(_frame(film, moment), refresh=True)
+        for moment in sorted({*range(0, len(animation.scenes), every), len(animation.scenes) - 1}):
+            live.update(_frame(animation, moment), refresh=True)
             time.sleep(1 / fps)
 
 
-def _frame(film: Film, moment: int) -> Text:
-    """Draw one moment: time, town, agents, events. Outside text goes through `plain`."""
-    scene = film.scenes[moment]
+def _frame(animation: Animation, moment: int) -> Text:
+    """Draw one moment: the time, the town, everybody, what happened. Outside text goes through `plain`."""
+    scene = animation.scenes[moment]
     time_said = f"{scene.clock}  tick {scene.tick}".strip()
-    lines = [Text.assemble((plain(film.title), "bold"), "  ", time_said)]
+    lines = [Text.assemble((plain(animation.title), "bold"), "  ", time_said)]
     lines += _town(scene)
     marks = agent_marks(scene)
     wide = max((len(agent.id) for agent in scene.agents), default=0)
@@ -63,7 +63,7 @@ def _frame(film: Film, moment: int) -> Text:
             full = round(need * _BAR)
             line.append(f" {name} ").append("█" * full, agent_colour(i)).append("░" * (_BAR - full), "dim")
         lines.append(line.append(f"  {plain(doing(scene, i))}".rstrip()))
-    for event in film.events:
+    for event in animation.events:
         if event["moment"] == moment:
             style = "bold red" if event["type"] == "queue_conflict" else "bold"
             lines.append(Text(plain(event_text(event)), style))

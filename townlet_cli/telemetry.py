@@ -67,11 +67,11 @@ def watch(
 ) -> None:
     """Show a log: a dashboard on a terminal, one line per record in a pipe, NDJSON with --json."""
     from townlet_cli.telemetry_view import print_records, show_dashboard
-    from townlet_core.telemetry.alerts import load_rules, parse_rule
+    from townlet_core.telemetry.alerts import load_alert_rules, parse_alert_rule
     from townlet_core.telemetry.segments import is_stream
     from townlet_core.telemetry.watch import Watch
 
-    wanted = [parse_rule(text) for text in alert or []] + (load_rules(rules) if rules else [])
+    wanted = [parse_alert_rule(text) for text in alert or []] + (load_alert_rules(rules) if rules else [])
     if fail_on_alert and not wanted:
         raise InputError(
             "--fail-on-alert has no rule to fail on", "add --alert 'kl_divergence > 0.2' or --rules"

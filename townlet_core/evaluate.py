@@ -1,25 +1,27 @@
-"""How good a policy is: whole episodes played, and what they brought, with intervals."""
+"""Evaluate a policy: measures of whole episodes, with confidence intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from townlet_core.capture.rollout import Policy
+from townlet_core.capture.rollout import Policy, scripted_policy
 from townlet_core.errors import InputError
 from townlet_core.estimates import Estimate, estimate_mean
+from townlet_core.scenario.load import resolve_scenario
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import NEEDS
 
 TOWNS_AT_ONCE = 32
 _CONFLICT_SUMS = ("conflict_events", "conflict_intensity")
-_OUTCOMES = ("reward", "earned", "terminated", *_CONFLICT_SUMS, *NEEDS)  # of an agent's tick
+_OUTCOMES = ("reward", "earned", "terminated", *_CONFLICT_SUMS, *NEEDS)  # per agent and tick
 
 # What is measured, once per episode. Rates are per 1,000 agent steps: ticks of one agent in town.
-# An agent here is a place in the town: a newcomer's rewards count with those of the one it replaced.
+# An agent here is a slot of the scenario: a newcomer's rewards count with those of the agent it replaced.
 MEASURES = {
     "return": "sum of rewards over the episode, mean over agents",
     "return_min": "return of the worst-off agent of the episode",
@@ -38,17 +40,20 @@ MEASURES = {
 
 
 def evaluate(
-    scenario: Scenario,
-    policy: Policy,
-    episodes: int,
-    seed: int,
+    scenario: Scenario | str | Path,
+    policy: Policy | str,
+    episodes: int = 100,
+    seed: int = 1000,
     after_episode: Callable[[], Any] = lambda: None,
 ) -> dict[str, Estimate]:
     """Play `episodes` episodes, each in a town of its own, and estimate every measure's mean over episodes.
 
-    The intervals say how far other episodes of this policy would differ, not other training seeds.
-    Raises InputError if nobody lives in the scenario, ShapeError for fewer than two episodes.
+    policy: a policy, `scripted` or `random`.
+    The intervals cover the variation between episodes of this policy, not between training seeds.
+    Raises InputError if the scenario has no agents, ShapeError for fewer than two episodes.
     """
+    scenario = resolve_scenario(scenario)
+    policy = scripted_policy(policy, scenario) if isinstance(policy, str) else policy
     if not scenario.agents:
         raise InputError(f"{scenario.name}: has no agents to evaluate")
     rows: list[np.ndarray] = []
@@ -72,7 +77,7 @@ def _play_episodes(towns: Towns, policy: Policy) -> np.ndarray:
         sums["late"] += lived & (agents["late_penalty"] > 0)
         for name in _OUTCOMES:
             sums[name] += np.where(lived, agents[name], 0)
-        # A town whose episode ended early is played on with the others, and no longer counted.
+        # A town whose episode ended early keeps running with the others, and no longer counts.
         ended = towns.state.towns["over"].copy()
         over |= ended
         if ended.any() and not over.all():
@@ -104,11 +109,11 @@ def _measures(sums: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def gini(amounts: np.ndarray) -> float:
-    """Measure the inequality of amounts that are never negative, (A,): 0 all alike, 1 − 1/A one has all.
+    """Measure the inequality of non-negative amounts, (A,): 0 if all are equal, 1 − 1/A if one has all.
 
         G = Σ_i Σ_j |x_i − x_j| / (2 A Σ_i x_i)
 
-    It means nothing for returns, which may be negative. Source: Gini 1912; Sen 1973, On Economic Inequality.
+    Undefined for returns, which may be negative. Source: Gini 1912; Sen 1973, On Economic Inequality.
     """
     total = amounts.sum()
     if total <= 0:

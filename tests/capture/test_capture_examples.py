@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.capture.totals import unmet_expectations
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
@@ -15,7 +15,7 @@ MARKET_DAY = next(path for path in EXAMPLES if path.stem == "market_day")
 
 def totals(scenario, seed, folder):
     settings = CaptureSettings(ticks=scenario.ticks, seed=seed, epsilon=scenario.rules.epsilon)
-    return capture(scenario, ScriptedPolicy(scenario), settings, folder).totals
+    return write_capture(scenario, ScriptedPolicy(scenario), settings, folder).totals
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from townlet_cli.main import app
-from townlet_core.capture.capture import CaptureSettings, capture, refuse_existing_capture
+from townlet_core.capture.capture import CaptureSettings, refuse_existing_capture, write_capture
 from townlet_core.errors import CheckFailed, InputError
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.events import load_events
@@ -25,7 +25,7 @@ CONFLICT = load_scenario("queue_conflict")
 def run(folder, scenario=CONFLICT, epsilon=None, **settings):
     policy = ScriptedPolicy(scenario, epsilon)
     chosen = CaptureSettings(**{"ticks": scenario.ticks, "seed": scenario.seed, **settings})
-    return capture(scenario, policy, chosen, folder)
+    return write_capture(scenario, policy, chosen, folder)
 
 
 def files(folder):
@@ -107,7 +107,9 @@ class Critic(ScriptedPolicy):
 
 def test_a_faint_ends_a_sample_and_is_not_bootstrapped(tmp_path):
     scenario = starving()  # twenty ticks a life
-    result = capture(scenario, Critic(scenario), CaptureSettings(ticks=80, agent="anna"), tmp_path / "out")
+    result = write_capture(
+        scenario, Critic(scenario), CaptureSettings(ticks=80, agent="anna"), tmp_path / "out"
+    )
     lives = samples(result)
     assert [life.timesteps for life in lives] == [20, 20, 20, 5]  # five ticks between two lives
     for life in lives[:-1]:
@@ -159,7 +161,7 @@ def test_a_killed_capture_is_run_again_and_ends_with_the_same_bytes(tmp_path):
 
     settings = CaptureSettings(ticks=80, seed=7, num_towns=2)
     with pytest.raises(Killed):
-        capture(CONFLICT, Dying(CONFLICT), settings, tmp_path / "out")
+        write_capture(CONFLICT, Dying(CONFLICT), settings, tmp_path / "out")
     assert 0 < len(files(tmp_path / "out")) < len(complete)
     assert not (tmp_path / "out" / "rollout_sample_manifest.json").exists()
     refuse_existing_capture(CONFLICT, settings, tmp_path / "out", force=False)

@@ -7,7 +7,7 @@ import signal
 import pytest
 from dying import die_at_disk_call
 
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.errors import InputError
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.validate import validate_path
@@ -19,7 +19,7 @@ MANIFEST = "rollout_sample_manifest.json"
 
 def run(folder, force=False, **settings):
     chosen = CaptureSettings(**{"ticks": 5, "seed": 7, **settings})
-    return capture(CONFLICT, ScriptedPolicy(CONFLICT), chosen, folder, force=force)
+    return write_capture(CONFLICT, ScriptedPolicy(CONFLICT), chosen, folder, force=force)
 
 
 def contents(folder):

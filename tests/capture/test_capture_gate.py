@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig
 from townlet_core.replay.validate import validate_path
@@ -23,7 +23,7 @@ def recorded(tmp_path_factory):
     """A capture of two towns in which there are conflicts."""
     folder = tmp_path_factory.mktemp("recorded")
     scenario = load_scenario("queue_conflict")
-    capture(scenario, ScriptedPolicy(scenario), CaptureSettings(ticks=40, num_towns=2, seed=7), folder)
+    write_capture(scenario, ScriptedPolicy(scenario), CaptureSettings(ticks=40, num_towns=2, seed=7), folder)
     return folder
 
 
@@ -136,7 +136,7 @@ def test_a_damaged_sample_is_counted_once(folder):
 def test_an_agent_recorded_alone_agrees_with_the_events_of_all(tmp_path):
     scenario = load_scenario("queue_conflict")
     settings = CaptureSettings(ticks=100, num_towns=2, seed=7, agent="ben")
-    capture(scenario, ScriptedPolicy(scenario), settings, tmp_path)
+    write_capture(scenario, ScriptedPolicy(scenario), settings, tmp_path)
     assert validate_path(tmp_path).findings == []
 
 

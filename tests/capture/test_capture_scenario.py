@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario, parse_scenario, scenario_sha256
 
@@ -86,7 +86,7 @@ def test_a_scenario_made_in_python_is_written_out(tmp_path):
     scenario = load_scenario("queue_conflict").model_copy(update={"ticks": 7})
     text = b"name: another\nticks: 7\ngrid: {size: [3, 3]}\n"
     for given in (None, text):
-        capture(
+        write_capture(
             scenario,
             ScriptedPolicy(scenario),
             CaptureSettings(ticks=7),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.capture.rollout import allocate_frames, collect
 from townlet_core.capture.totals import unmet_expectations
 from townlet_core.policy.output import PolicyOutput
@@ -56,7 +56,7 @@ class Story:
 def test_what_a_scenario_can_expect_is_what_a_capture_counts(tmp_path):
     scenario = load_scenario("kitchen_breakfast")
     settings = CaptureSettings(ticks=5, seed=1)
-    totals = capture(scenario, ScriptedPolicy(scenario), settings, tmp_path).totals
+    totals = write_capture(scenario, ScriptedPolicy(scenario), settings, tmp_path).totals
     own = {f"{agent}.{metric}" for agent in ("kai", "luz") for metric in AGENT_METRICS}
     assert {*TOWN_METRICS, *own} == set(totals)
 
@@ -65,7 +65,7 @@ def test_what_a_scenario_can_expect_is_what_a_capture_counts(tmp_path):
 def test_a_capture_with_the_own_seed_meets_every_expectation(name, tmp_path):
     scenario = load_scenario(name)
     settings = CaptureSettings(ticks=scenario.ticks, seed=scenario.seed, epsilon=scenario.rules.epsilon)
-    result = capture(scenario, ScriptedPolicy(scenario), settings, tmp_path / "out")
+    result = write_capture(scenario, ScriptedPolicy(scenario), settings, tmp_path / "out")
     assert len(scenario.expect) >= 7
     assert unmet_expectations(scenario, result.totals) == []
     assert result.totals["reward_clipped_fraction"] < 0.01

@@ -2,7 +2,7 @@
 
 import pytest
 
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.capture.totals import unmet_expectations
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
@@ -84,7 +84,7 @@ def changed(scenario: Scenario, path: str, factor: float) -> Scenario:
 
 def misses(scenario, folder):
     settings = CaptureSettings(ticks=scenario.ticks, seed=scenario.seed, epsilon=scenario.rules.epsilon)
-    result = capture(scenario, ScriptedPolicy(scenario), settings, folder)
+    result = write_capture(scenario, ScriptedPolicy(scenario), settings, folder)
     return unmet_expectations(scenario, result.totals)
 
 

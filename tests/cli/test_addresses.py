@@ -6,7 +6,7 @@ from cli_reference import walk
 
 from townlet_cli.main import app
 from townlet_core import io
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.errors import InputError
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.manifest import load_manifest
@@ -55,7 +55,7 @@ def test_the_core_makes_no_folder_of_an_address(tmp_path):
     plan = load_scenario("observation_baseline")
     settings = CaptureSettings(ticks=1, num_towns=1, seed=0, epsilon=0.0, prefix="x")
     with pytest.raises(InputError, match=r"s3:/bucket: is an address"):
-        capture(plan, ScriptedPolicy(plan), settings, tmp_path / "s3:" / "bucket")
+        write_capture(plan, ScriptedPolicy(plan), settings, tmp_path / "s3:" / "bucket")
     with pytest.raises(InputError, match="is an address"):
         io.read_file("s3://bucket/x.json")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from townlet_core import io
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.locks import lock_folder
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
@@ -33,7 +33,7 @@ def recorded(tmp_path_factory):
     """A sound sample, to be damaged."""
     folder = tmp_path_factory.mktemp("recorded")
     scenario = load_scenario("observation_baseline")
-    capture(scenario, ScriptedPolicy(scenario), CaptureSettings(ticks=20), folder)
+    write_capture(scenario, ScriptedPolicy(scenario), CaptureSettings(ticks=20), folder)
     return folder / "rollout_sample_iris_001.npz"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cli_reference import with_commands
 from feature_reference import with_features
+from python_reference import with_names
 from scenario_reference import with_keys
 from telemetry_reference import with_fields
 
@@ -13,6 +14,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = {
     "cli.md": with_commands,
     "data.md": with_features,
+    "python.md": with_names,
     "scenarios.md": with_keys,
     "telemetry.md": with_fields,
 }

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.render.animation import WHOLE
 from townlet_core.render.recording import load_recording
@@ -29,10 +29,10 @@ def captured(scenario, folder, policy=None, **settings):
     """Capture a scenario by its script into a folder and return the folder."""
     plan = load_scenario(scenario)
     chosen = {"ticks": plan.ticks, "seed": plan.seed, "epsilon": plan.rules.epsilon, **settings}
-    capture(plan, policy or ScriptedPolicy(plan, chosen["epsilon"]), CaptureSettings(**chosen), folder)
+    write_capture(plan, policy or ScriptedPolicy(plan, chosen["epsilon"]), CaptureSettings(**chosen), folder)
     return folder
 
 
-def film_of(path, town=None, episode=None, scenario=None, part=WHOLE):
+def animation_of(path, town=None, episode=None, scenario=None, part=WHOLE):
     recording = load_recording(path, town, episode)
     return play_again(recording, scenario_of(recording, scenario), part)

@@ -8,9 +8,9 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
-from render_recordings import film_of
+from render_recordings import animation_of
 
-from townlet_core.render.html import film_page
+from townlet_core.render.html import animation_page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -34,7 +34,7 @@ def page(queue, tmp_path_factory):
     if BROWSER is None:
         pytest.skip("no Chromium or Chrome is installed here")
     path = tmp_path_factory.mktemp("page") / "town.html"
-    path.write_bytes(film_page(film_of(queue)))
+    path.write_bytes(animation_page(animation_of(queue)))
     return path
 
 

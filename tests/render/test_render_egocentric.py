@@ -1,24 +1,24 @@
-"""Where the town cannot be played again, the film shows what one agent saw, and says so."""
+"""Where the town cannot be played again, the animation shows what one agent saw, and says so."""
 
 import dataclasses
 
 import pytest
-from render_recordings import film_of
+from render_recordings import animation_of
 
 from townlet_core.errors import InputError, SampleError
 from townlet_core.render.animation import Part
-from townlet_core.render.egocentric import BUSY_THING, film_own_view
+from townlet_core.render.egocentric import BUSY_THING, egocentric_animation
 from townlet_core.render.recording import load_recording
 
 
 def test_a_recording_of_the_older_generation_shows_the_agent_in_the_middle(older):
-    film = film_own_view(load_recording(older / "rollout_sample_ben_002.npz"), "it is old")
-    assert film.title == "What ben saw"
-    assert film.note == "This is what ben saw, not the town: it is old."
-    assert len(film.scenes) == 61
-    assert {(scene.agents[0].x, scene.agents[0].y) for scene in film.scenes} == {(5, 5)}
-    assert film.scenes[0].clock == ""
-    assert film.rewards[1:, 0].tolist() == pytest.approx([-0.2] * 60)
+    animation = egocentric_animation(load_recording(older / "rollout_sample_ben_002.npz"), "it is old")
+    assert animation.title == "What ben saw"
+    assert animation.note == "This is what ben saw, not the town: it is old."
+    assert len(animation.scenes) == 61
+    assert {(scene.agents[0].x, scene.agents[0].y) for scene in animation.scenes} == {(5, 5)}
+    assert animation.scenes[0].clock == ""
+    assert animation.rewards[1:, 0].tolist() == pytest.approx([-0.2] * 60)
 
 
 def test_a_manifest_of_the_older_generation_shows_its_first_sample(older):
@@ -28,8 +28,8 @@ def test_a_manifest_of_the_older_generation_shows_its_first_sample(older):
 
 
 def test_what_an_agent_saw_is_where_the_town_had_it(queue):
-    own = film_own_view(load_recording(queue / "rollout_sample_cara_003.npz"), "so")
-    whole = film_of(queue)
+    own = egocentric_animation(load_recording(queue / "rollout_sample_cara_003.npz"), "so")
+    whole = animation_of(queue)
     for tick in (0, 2, 10):
         me = whole.scenes[tick].agents[2]
         others = {(a.x - me.x + 5, a.y - me.y + 5) for a in whole.scenes[tick].agents[:2]}
@@ -42,9 +42,9 @@ def test_what_an_agent_saw_is_where_the_town_had_it(queue):
 
 def test_a_part_of_it_can_be_shown_and_no_other(older):
     recording = load_recording(older)
-    assert len(film_own_view(recording, "so", Part(10, 20)).scenes) == 11
+    assert len(egocentric_animation(recording, "so", Part(10, 20)).scenes) == 11
     with pytest.raises(InputError, match="expected a part of 0 to 60"):
-        film_own_view(recording, "so", Part(10, 61))
+        egocentric_animation(recording, "so", Part(10, 61))
 
 
 def test_a_map_without_the_known_channels_is_refused(older):
@@ -52,4 +52,4 @@ def test_a_map_without_the_known_channels_is_refused(older):
     metadata = {**recording.samples[0].metadata, "map_channels": ["self", "agents", "walls", "smell"]}
     strange = recording._replace(samples=(dataclasses.replace(recording.samples[0], metadata=metadata),))
     with pytest.raises(SampleError, match="its map has no channel objects, reservations"):
-        film_own_view(strange, "so")
+        egocentric_animation(strange, "so")

@@ -1,4 +1,4 @@
-"""The HTML page holds the whole film, in few bytes, and nothing in it can run but its own script."""
+"""The HTML page holds the whole animation, in few bytes, and nothing in it can run but its own script."""
 
 import base64
 import hashlib
@@ -9,11 +9,11 @@ import zlib
 import numpy as np
 import orjson
 import pytest
-from render_recordings import film_of
+from render_recordings import animation_of
 
 from townlet_core.render import pack
-from townlet_core.render.egocentric import film_own_view
-from townlet_core.render.html import film_page
+from townlet_core.render.egocentric import egocentric_animation
+from townlet_core.render.html import animation_page
 from townlet_core.render.recording import load_recording
 
 
@@ -33,24 +33,24 @@ def unpacked(page):
 
 
 @pytest.fixture(scope="module")
-def film(queue):
-    return film_of(queue)
+def animation(queue):
+    return animation_of(queue)
 
 
 def test_a_day_of_eight_in_a_large_town_takes_less_than_200_kilobytes(day):
-    page = film_page(film_of(day))
+    page = animation_page(animation_of(day))
     assert 20_000 < len(page) < 200_000
     assert unpacked(page)[0]["moments"] == 1441
 
 
-def test_equal_films_are_equal_bytes(queue, film):
-    assert film_page(film_of(queue)) == film_page(film)
+def test_equal_animations_are_equal_bytes(queue, animation):
+    assert animation_page(animation_of(queue)) == animation_page(animation)
 
 
-def test_every_number_of_the_film_is_in_the_page(film):
-    head, columns = unpacked(film_page(film))
+def test_every_number_of_the_animation_is_in_the_page(animation):
+    head, columns = unpacked(animation_page(animation))
     names, agents = head["columns"]["agent"], len(head["agents"])
-    for m, scene in enumerate(film.scenes):
+    for m, scene in enumerate(animation.scenes):
         moment = columns[:, m].tolist()
         assert moment[0] == scene.tick
         for i, agent in enumerate(scene.agents):
@@ -60,37 +60,37 @@ def test_every_number_of_the_film_is_in_the_page(film):
         shower = moment[1 + agents * len(names) :]
         assert shower[:6] == [0, 4, 1, scene.objects[0].user, scene.objects[0].holder, -1]
     paid = columns[-agents:, 1:].T / pack.REWARD_STEPS
-    assert paid == pytest.approx(film.rewards[1:], abs=1e-4)
+    assert paid == pytest.approx(animation.rewards[1:], abs=1e-4)
 
 
 def test_what_is_not_known_is_told_as_unknown(older):
     recording = load_recording(older / "rollout_sample_ben_002.npz")
-    head, columns = unpacked(film_page(film_own_view(recording, "it is old")))
+    head, columns = unpacked(animation_page(egocentric_animation(recording, "it is old")))
     wallet = 1 + head["columns"]["agent"].index("wallet")
     assert set(columns[wallet].tolist()) == {pack.UNKNOWN}
     assert columns[-3:, 0].tolist() == [pack.UNKNOWN] * 3
 
 
-def test_huge_numbers_stay_inside_their_columns(film):
+def test_huge_numbers_stay_inside_their_columns(animation):
     rich = [
         scene._replace(agents=(scene.agents[0]._replace(wallet=1e300), *scene.agents[1:]))
-        for scene in film.scenes
+        for scene in animation.scenes
     ]
-    rewards = np.full_like(film.rewards, 1e6)
-    _, columns = unpacked(film_page(film._replace(scenes=rich, rewards=rewards)))
+    rewards = np.full_like(animation.rewards, 1e6)
+    _, columns = unpacked(animation_page(animation._replace(scenes=rich, rewards=rewards)))
     assert columns.max() == 900_000_000
     assert columns.min() >= -1
 
 
-def test_events_are_sentences_and_quarrels_know_their_place(film):
-    head, _ = unpacked(film_page(film))
+def test_events_are_sentences_and_quarrels_know_their_place(animation):
+    head, _ = unpacked(animation_page(animation))
     first = head["events"][0]
     assert first["text"] == "cara and anna quarrel over shower: contention"
     assert (first["moment"], first["over"], first["between"]) == (2, 0, [2, 0])
 
 
-def test_the_browser_may_run_nothing_but_the_script_of_the_page(film):
-    page = film_page(film).decode()
+def test_the_browser_may_run_nothing_but_the_script_of_the_page(animation):
+    page = animation_page(animation).decode()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
     assert policy.startswith("default-src 'none'; ")
     for tag, rule in (("style", "style-src"), ("script", "script-src")):
@@ -100,9 +100,9 @@ def test_the_browser_may_run_nothing_but_the_script_of_the_page(film):
     assert not re.search(r"https?:|src=|\bon\w+=\"|innerHTML|eval\(", page)
 
 
-def test_what_people_write_is_escaped_or_packed(film):
+def test_what_people_write_is_escaped_or_packed(animation):
     nasty = "</title><script>alert(1)</script>{{film}}\"'&"
-    page = film_page(film._replace(title=nasty, description=nasty))
+    page = animation_page(animation._replace(title=nasty, description=nasty))
     assert page.count(b"<script") == 2
     assert b"alert(1)</script>" not in page
     assert unpacked(page)[0]["description"] == nasty

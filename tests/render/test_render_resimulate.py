@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from render_recordings import HUNGRY, captured, film_of
+from render_recordings import HUNGRY, animation_of, captured
 
 from townlet_core.errors import InputError, MissingError, SampleError
 from townlet_core.policy.scripted import ScriptedPolicy
@@ -60,25 +60,25 @@ def test_every_moment_is_what_the_town_was(queue):
     for _ in range(scenario.ticks):
         towns.step(policy.act(towns, towns.observe()).actions)
         seen.append(scene_of(towns))
-    assert film_of(queue).scenes == seen
+    assert animation_of(queue).scenes == seen
 
 
 def test_rewards_are_those_recorded_one_moment_later(queue):
-    film = film_of(queue)
-    assert np.isnan(film.rewards[0]).all()
+    animation = animation_of(queue)
+    assert np.isnan(animation.rewards[0]).all()
     for i, paid in enumerate(recorded_rewards(queue, 0).values()):
-        assert film.rewards[1:, i].tolist() == paid
+        assert animation.rewards[1:, i].tolist() == paid
 
 
 def test_events_are_those_of_the_capture(queue):
     logged = list(load_events(queue / "rollout_sample_events.jsonl"))
-    film = film_of(queue)
-    assert [{k: v for k, v in event.items() if k != "moment"} for event in film.events] == logged
-    assert all(film.scenes[event["moment"]].tick == event["tick"] + 1 for event in film.events)
+    animation = animation_of(queue)
+    assert [{k: v for k, v in event.items() if k != "moment"} for event in animation.events] == logged
+    assert all(animation.scenes[event["moment"]].tick == event["tick"] + 1 for event in animation.events)
 
 
 def test_a_sample_beside_its_manifest_shows_the_same_town_with_its_agent_in_focus(queue):
-    whole, one = film_of(queue), film_of(queue / "rollout_sample_ben_002.npz")
+    whole, one = animation_of(queue), animation_of(queue / "rollout_sample_ben_002.npz")
     assert (whole.focus, one.focus) == (-1, 1)
     assert one.scenes == whole.scenes
 
@@ -90,30 +90,31 @@ def test_the_script_decides_again_for_those_who_were_not_recorded(tmp_path, poli
     whole = captured("queue_conflict", tmp_path / "all", acting, behaviour=policy)
     acting = ScriptedPolicy(plan, acting.epsilon)
     one = captured("queue_conflict", tmp_path / "one", acting, behaviour=policy, agent="ben")
-    assert film_of(one).scenes == film_of(whole).scenes
+    assert animation_of(one).scenes == animation_of(whole).scenes
 
 
 def test_each_town_and_each_episode_is_a_story_of_its_own(tmp_path):
     folder = captured("queue_conflict", tmp_path, num_towns=2, ticks=130)
-    films = [film_of(folder), film_of(folder, town=1), film_of(folder, town=1, episode=1)]
-    assert [len(film.scenes) for film in films] == [81, 81, 51]
-    assert films[0].scenes != films[1].scenes
-    assert films[2].facts["town"] == films[2].facts["episode"] == "1"
+    animations = [animation_of(folder), animation_of(folder, town=1), animation_of(folder, town=1, episode=1)]
+    assert [len(animation.scenes) for animation in animations] == [81, 81, 51]
+    assert animations[0].scenes != animations[1].scenes
+    assert animations[2].facts["town"] == animations[2].facts["episode"] == "1"
 
 
-def test_lives_that_ended_and_those_that_came_after_are_one_film(tmp_path, hungry):
+def test_lives_that_ended_and_those_that_came_after_are_one_animation(tmp_path, hungry):
     folder = captured(hungry, tmp_path / "capture", ticks=100)
     for episode in (0, 1):
-        film, paid = film_of(folder, episode=episode, scenario=hungry), recorded_rewards(folder, episode)
-        assert any(event["type"] == "arrival" for event in film.events)
+        animation = animation_of(folder, episode=episode, scenario=hungry)
+        paid = recorded_rewards(folder, episode)
+        assert any(event["type"] == "arrival" for event in animation.events)
         for i, agent in enumerate(("ann", "bo")):
-            lived = film.rewards[:, i]
+            lived = animation.rewards[:, i]
             assert lived[~np.isnan(lived)].tolist() == paid[agent]
             assert np.isnan(lived[1:]).any()  # it was not in town all the time
 
 
 def test_a_part_of_the_episode_is_that_part_of_the_film(queue):
-    whole, part = film_of(queue), film_of(queue, part=Part(10, 30))
+    whole, part = animation_of(queue), animation_of(queue, part=Part(10, 30))
     assert part.scenes == whole.scenes[10:31]
     assert part.rewards[1:].tolist() == whole.rewards[11:31].tolist()
     assert part.moment_at(30) == 20
@@ -122,7 +123,7 @@ def test_a_part_of_the_episode_is_that_part_of_the_film(queue):
 @pytest.mark.parametrize(("first", "last"), [(0, 81), (30, 30), (40, 20), (90, None)])
 def test_a_part_that_was_not_recorded_is_refused(queue, first, last):
     with pytest.raises(InputError, match="expected a part of 0 to 80"):
-        film_of(queue, part=Part(first, last))
+        animation_of(queue, part=Part(first, last))
 
 
 def test_a_film_has_an_end():
@@ -136,33 +137,33 @@ def test_a_reward_that_is_not_what_the_rules_pay_is_named(queue, tmp_path):
     with pytest.raises(
         SampleError, match=r"changed\.npz: the reward of tick 7 is .*, played again .*0\.1\.0"
     ):
-        film_of(changed(queue, tmp_path, rewards=rewards))
+        animation_of(changed(queue, tmp_path, rewards=rewards))
 
 
 def test_a_sight_that_is_not_what_the_town_shows_is_named(queue, tmp_path):
     features = load_sample(queue / ANNA)[0].features.copy()
     features[5, 1] = 0.9
     with pytest.raises(SampleError, match=r"changed\.npz: at tick 5 need_hygiene is 0\.9, played again"):
-        film_of(changed(queue, tmp_path, features=features))
+        animation_of(changed(queue, tmp_path, features=features))
 
 
 def test_an_action_that_was_not_taken_shows_in_what_follows(queue, tmp_path):
     actions = load_sample(queue / ANNA)[0].actions.copy()
     actions[0] = 0
     with pytest.raises(SampleError, match=r"at tick 1 .* played again"):
-        film_of(changed(queue, tmp_path, actions=actions))
+        animation_of(changed(queue, tmp_path, actions=actions))
 
 
 def test_another_version_of_the_scenario_is_refused(queue, tmp_path):
     with pytest.raises(InputError, match="another version of the scenario 'queue_conflict'"):
-        film_of(with_capture(queue, tmp_path, scenario_sha256="0" * 64))
+        animation_of(with_capture(queue, tmp_path, scenario_sha256="0" * 64))
     with pytest.raises(InputError, match="another version"):
-        film_of(queue, scenario="rivalry_decay")
+        animation_of(queue, scenario="rivalry_decay")
 
 
 def test_a_scenario_is_a_bundled_name_and_never_a_path(queue, tmp_path, hungry):
     with pytest.raises(InputError, match="'hungry', which does not come with Townlet"):
-        film_of(with_capture(queue, tmp_path, scenario="hungry"))
+        animation_of(with_capture(queue, tmp_path, scenario="hungry"))
     with pytest.raises(SampleError, match=r"capture\.scenario is .*, expected a name"):
         with_capture(queue, tmp_path, scenario=str(hungry))
 
@@ -172,7 +173,7 @@ def test_a_scenario_is_a_bundled_name_and_never_a_path(queue, tmp_path, hungry):
 )
 def test_coordinates_that_are_none_are_refused(queue, tmp_path, key, value):
     with pytest.raises(SampleError, match=rf"capture\.{key} is .*, expected a whole number"):
-        film_of(with_capture(queue, tmp_path, **{key: value}))
+        animation_of(with_capture(queue, tmp_path, **{key: value}))
 
 
 def test_a_town_or_episode_that_was_not_recorded_is_refused(queue):
@@ -200,7 +201,7 @@ def test_a_life_that_the_manifest_leaves_out_is_missed(tmp_path, hungry):
     content["samples"].remove(second)
     manifest.write_text(json.dumps(content))
     with pytest.raises(SampleError, match="no sample says what ann did at tick"):
-        film_of(folder, scenario=hungry)
+        animation_of(folder, scenario=hungry)
 
 
 def test_files_that_are_missing_or_damaged_are_named(queue, tmp_path):

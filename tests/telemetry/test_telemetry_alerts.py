@@ -5,14 +5,16 @@ import math
 import pytest
 
 from townlet_core.errors import InputError, MissingError
-from townlet_core.telemetry.alerts import Alarm, Rule, load_rules, parse_rule
+from townlet_core.telemetry.alerts import AlertMonitor, AlertRule, load_alert_rules, parse_alert_rule
 
 
 def test_a_rule_is_field_comparison_number_and_maybe_count_and_mode():
-    assert parse_rule("kl_divergence > 0.2") == Rule("kl_divergence > 0.2", "kl_divergence", ">", 0.2)
-    rule = parse_rule(" conflict.rivalry_max_mean_avg>=1e-1 for 3 in rollout ")
+    assert parse_alert_rule("kl_divergence > 0.2") == AlertRule(
+        "kl_divergence > 0.2", "kl_divergence", ">", 0.2
+    )
+    rule = parse_alert_rule(" conflict.rivalry_max_mean_avg>=1e-1 for 3 in rollout ")
     assert rule[1:] == ("conflict.rivalry_max_mean_avg", ">=", 0.1, 3, "rollout")
-    assert parse_rule("reward_mean<-1").number == -1
+    assert parse_alert_rule("reward_mean<-1").number == -1
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def test_a_rule_is_field_comparison_number_and_maybe_count_and_mode():
 )
 def test_a_rule_that_makes_no_sense_is_refused(text, message):
     with pytest.raises(InputError, match=message):
-        parse_rule(text)
+        parse_alert_rule(text)
 
 
 @pytest.mark.parametrize(
@@ -40,13 +42,13 @@ def test_a_rule_that_makes_no_sense_is_refused(text, message):
     [(">", [3]), (">=", [2, 3]), ("<", [1]), ("<=", [1, 2]), ("==", [2]), ("!=", [1, 3])],
 )
 def test_each_comparison_compares(op, tripping):
-    alarm = Alarm([parse_rule(f"epoch {op} 2")])
-    assert [epoch for epoch in (1, 2, 3) if alarm.check({"epoch": epoch})] == tripping
+    monitor = AlertMonitor([parse_alert_rule(f"epoch {op} 2")])
+    assert [epoch for epoch in (1, 2, 3) if monitor.check({"epoch": epoch})] == tripping
 
 
 def trips(text, records):
-    alarm = Alarm([parse_rule(text)])
-    return [bool(alarm.check(record)) for record in records]
+    monitor = AlertMonitor([parse_alert_rule(text)])
+    return [bool(monitor.check(record)) for record in records]
 
 
 def test_a_count_needs_that_many_in_a_row():
@@ -82,7 +84,7 @@ def test_what_is_not_a_finite_number_trips_every_rule_on_its_field_at_once(value
 )
 def test_rules_are_read_from_yaml_and_json(tmp_path, text):
     (tmp_path / "rules").write_text(text)
-    assert [rule[1:] for rule in load_rules(tmp_path / "rules")] == [
+    assert [rule[1:] for rule in load_alert_rules(tmp_path / "rules")] == [
         ("lr", ">", 1.0, 2, None),
         ("kl_divergence", ">", 0.2, 1, "rollout"),
     ]
@@ -108,16 +110,16 @@ def test_rules_are_read_from_yaml_and_json(tmp_path, text):
 def test_a_rules_file_that_makes_no_sense_is_refused(tmp_path, text, message):
     (tmp_path / "rules").write_text(text)
     with pytest.raises(InputError, match=message):
-        load_rules(tmp_path / "rules")
+        load_alert_rules(tmp_path / "rules")
 
 
 def test_a_missing_rules_file_is_missing(tmp_path):
     with pytest.raises(MissingError, match="no such file"):
-        load_rules(tmp_path / "rules")
+        load_alert_rules(tmp_path / "rules")
 
 
 def test_a_rule_that_goes_on_for_ever_is_refused_in_one_short_line(tmp_path):
     (tmp_path / "rules.json").write_text(f'["lr > {"9" * 100_000}x", "lr > 1"]')
     with pytest.raises(InputError) as caught:
-        load_rules(tmp_path / "rules.json")
+        load_alert_rules(tmp_path / "rules.json")
     assert len(str(caught.value).removeprefix(str(tmp_path))) < 300

@@ -9,7 +9,7 @@ import pytest
 
 from townlet_cli import telemetry_view
 from townlet_cli.console import out
-from townlet_core.telemetry.alerts import parse_rule
+from townlet_core.telemetry.alerts import parse_alert_rule
 from townlet_core.telemetry.watch import Watch
 from townlet_core.telemetry.writer import TelemetryWriter
 
@@ -193,7 +193,7 @@ def test_the_dashboard_shows_curves_alerts_and_damage_with_markup_as_text(log, m
     with open(log, "a") as file:
         file.write("not json\n")
     dashboard = telemetry_view.Dashboard(str(log))
-    watch = Watch(log, [parse_rule("kl_divergence > 0.35")])
+    watch = Watch(log, [parse_alert_rule("kl_divergence > 0.35")])
     for seen in watch.follow(dashboard.count_damage, dashboard.add_gap):
         dashboard.add(seen)
     with out.capture() as capture:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from townlet_core.errors import InputError
-from townlet_core.telemetry.alerts import parse_rule
+from townlet_core.telemetry.alerts import parse_alert_rule
 from townlet_core.telemetry.curves import CURVE_POINTS, Point, bars_of, sparkline
 from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.page import summary_page
@@ -309,7 +309,7 @@ def test_no_record_however_odd_makes_watch_or_summary_fail(texts):
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         log.write_text('{"epoch": 1}\n' + "\n".join(texts) + "\n")
-        rules = [parse_rule("reward_mean > 0.5 for 2 in replay")]
+        rules = [parse_alert_rule("reward_mean > 0.5 for 2 in replay")]
         for seen in Watch(log, rules).follow(lambda line, problem: None, lambda sentence: None):
             assert "\n" not in record_line(seen)
             record_line(seen).encode()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from small_runs import run_small, settings_of, trainer_of
 
-from townlet_core.capture.capture import CaptureSettings, capture
+from townlet_core.capture.capture import CaptureSettings, write_capture
 from townlet_core.errors import InputError, RunFailed
 from townlet_core.policy.learned import RELEASE_ODDS
 from townlet_core.policy.scripted import ScriptedPolicy
@@ -113,7 +113,7 @@ def test_without_live_towns_no_checkpoint_is_the_best(tmp_path):
 def test_lives_of_a_single_tick_do_not_end_a_run(tmp_path):
     # Two towns of 81 ticks are six lives of 80, which are learned from, and six of one.
     scenario = load_scenario("queue_conflict")
-    capture(scenario, ScriptedPolicy(scenario), CaptureSettings(ticks=81, num_towns=2), tmp_path / "c")
+    write_capture(scenario, ScriptedPolicy(scenario), CaptureSettings(ticks=81, num_towns=2), tmp_path / "c")
     given = (tmp_path / "c" / "rollout_sample_manifest.json",)
     settings = settings_of(source="replay", cycles=4, replay_manifest=given, replay_transitions=100)
     trainer = trainer_of(tmp_path, settings)

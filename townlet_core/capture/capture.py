@@ -1,4 +1,4 @@
-"""Capture a scenario: play its towns in turn, and write samples, metrics, events and manifest."""
+"""Write a capture: play towns one after the other and write samples, metrics, events and manifest."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Capture(NamedTuple):
     totals: dict[str, float]
 
 
-def capture(
+def write_capture(
     scenario: Scenario,
     policy: Policy,
     settings: CaptureSettings,

@@ -7,11 +7,15 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from townlet_core.errors import count
+from townlet_core.errors import InputError, count, shown
 from townlet_core.memory import require_memory
 from townlet_core.policy.output import PolicyOutput
+from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Observations, Towns
 from townlet_core.vocab import REWARD_TERMS
+
+SCRIPTS = ("scripted", "random")  # policies that need no network
 
 
 class Policy(Protocol):
@@ -24,6 +28,36 @@ class Policy(Protocol):
     def values(self, seen: Observations) -> np.ndarray:
         """Return the critic's value of each observation, (B, A) float32."""
         ...
+
+
+class RecordedPolicy(Policy, Protocol):
+    """A policy whose log-probabilities are exact, so that its data can be captured and learned from."""
+
+    deterministic: bool
+
+    @property
+    def behaviour(self) -> str:
+        """Return `scripted`, `random`, or the sha256 of the weights that act."""
+        ...
+
+    @property
+    def value_source(self) -> str:
+        """Return the sha256 of the weights that estimate values, `fresh`, or `none`."""
+        ...
+
+    @property
+    def epsilon(self) -> float | None:
+        """Return the probability of a random legal action, of a script."""
+        ...
+
+
+def scripted_policy(name: str, scenario: Scenario, epsilon: float | None = None) -> ScriptedPolicy:
+    """Make the policy called `scripted` or `random`. Raises InputError for any other name."""
+    if name not in SCRIPTS:
+        raise InputError(
+            f"policy {shown(name)}: expected {' or '.join(SCRIPTS)}", "load a checkpoint with load_policy"
+        )
+    return ScriptedPolicy(scenario, 1.0 if name == "random" else epsilon, name)
 
 
 class Frames(NamedTuple):

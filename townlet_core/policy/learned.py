@@ -13,6 +13,7 @@ from townlet_core.ppo.config import NetworkConfig
 from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic, act, score_actions
 from townlet_core.ppo.options import Precision
+from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.rng import DRAW_POLICY, draw_unit
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.numba_support import kernel, wrapping
@@ -29,7 +30,10 @@ class LearnedPolicy:
     The draws belong to (seed, town, episode, tick, agent), so what an agent does depends on the weights and
     on nothing else that happens to be in the batch.
     deterministic: take the most probable action instead of sampling; its log-probability is then 0.
+    behaviour, value_source: the sha256 of the weights, which a capture writes into its samples' metadata.
     """
+
+    epsilon = None  # of scripted policies only
 
     def __init__(
         self, network: ActorCritic, precision: Precision = "fp32", deterministic: bool = False
@@ -47,6 +51,16 @@ class LearnedPolicy:
             log_probs = np.zeros_like(log_probs)  # this policy takes the action with probability 1
         return PolicyOutput(actions.reshape(batch), log_probs.reshape(batch), values.reshape(batch))
 
+    @property
+    def behaviour(self) -> str:
+        """Return the sha256 of the weights."""
+        return weights_sha256(self.network)
+
+    @property
+    def value_source(self) -> str:
+        """Return the sha256 of the weights, which estimate the values as well."""
+        return self.behaviour
+
     @staticmethod
     def _draw(towns: Towns, batch: tuple[int, ...]) -> np.ndarray:
         uniforms = np.zeros(batch)
@@ -60,11 +74,18 @@ class LearnedPolicy:
 
 
 class ScoredPolicy:
-    """Let a script act and a network say what each observation is worth."""
+    """Let a script act and a network estimate the value of each observation.
 
-    def __init__(self, policy: ScriptedPolicy, network: ActorCritic) -> None:
+    value_source: the sha256 of the network's weights, or `fresh` for one that is not trained.
+    """
+
+    deterministic = False
+
+    def __init__(self, policy: ScriptedPolicy, network: ActorCritic, value_source: str) -> None:
         self.policy = policy
         self.network = network
+        self.value_source = value_source
+        self.behaviour, self.epsilon = policy.behaviour, policy.epsilon
 
     def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
         """Choose as the script does."""

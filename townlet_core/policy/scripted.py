@@ -53,9 +53,17 @@ class Script(NamedTuple):
 
 
 class ScriptedPolicy:
-    """Decide for every agent of a batch of towns. Remembers where each agent is in its schedule."""
+    """Decide for every agent of a batch of towns. Remembers where each agent is in its schedule.
 
-    def __init__(self, scenario: Scenario, epsilon: float | None = None) -> None:
+    epsilon: probability of a random legal action, by default the scenario's. behaviour, value_source,
+    deterministic: what a capture writes into the metadata of its samples.
+    """
+
+    value_source = "none"
+    deterministic = False
+
+    def __init__(self, scenario: Scenario, epsilon: float | None = None, behaviour: str = "scripted") -> None:
+        self.behaviour = behaviour
         self.epsilon = float(scenario.rules.epsilon if epsilon is None else epsilon)
         self.script = _write_script(scenario)
         self.memory = np.zeros((0, 0), MEMORY)

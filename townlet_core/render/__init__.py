@@ -1,1 +1,1 @@
-"""What a town looks like: as a scene, as text, as a picture; and recordings, played again to be watched."""
+"""Render a town as text, picture or page, from a live state or from a recording that is simulated again."""

@@ -1,4 +1,4 @@
-"""A film: the moments of one episode, with what was paid and what happened between them."""
+"""An animation: the moments of one episode, with the rewards and events between them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from townlet_core.errors import InputError
 from townlet_core.render.scene import Scene
 
-MAX_MOMENTS = 20_000  # of one film; a town of many takes some hundred MiB at this length
+MAX_MOMENTS = 20_000  # of one animation; a town of many takes some hundred MiB at this length
 
 
-class Film(NamedTuple):
+class Animation(NamedTuple):
     """N moments of a town. Moment 0 comes before the first tick shown; A agents as in the scenes."""
 
     title: str
-    description: str  # text of anybody's
-    facts: dict[str, str]  # where it comes from, for people
-    note: str  # why it is not the whole town; empty if it is
+    description: str  # untrusted text
+    facts: dict[str, str]  # its origin, for people
+    note: str  # why it does not show the whole town; empty if it does
     scenes: list[Scene]  # N
     rewards: np.ndarray  # (N, A) float32, of the tick that led here; NaN where there was none
     events: list[dict[str, Any]]  # as in an event log, and `moment`: the index of the moment it led to
-    focus: int  # the agent that was asked for, or -1
+    focus: int  # the selected agent, or -1
 
     @property
     def first_tick(self) -> int:
@@ -35,7 +35,7 @@ class Film(NamedTuple):
         return self.scenes[-1].tick
 
     def moment_at(self, tick: int) -> int:
-        """Return the index of the moment after so many ticks. Raises InputError if it is not in the film."""
+        """Return the index of the moment after so many ticks. Raises InputError for one that is not shown."""
         if not self.first_tick <= tick <= self.last_tick:
             raise InputError(f"tick {tick}: the recording shows ticks {self.first_tick} to {self.last_tick}")
         return tick - self.first_tick
@@ -66,14 +66,14 @@ class Part(NamedTuple):
 WHOLE = Part()
 
 
-def key_moments(film: Film, count: int) -> list[int]:
-    """Return at most `count` moments that tell most, in order of time; several begin with the first moment.
+def key_moments(animation: Animation, count: int) -> list[int]:
+    """Select at most `count` of the most informative moments, in order; several start with the first moment.
 
-    A quarrel counts its intensity, other events less, a line a little; around each choice, neighbours are
+    A conflict counts its intensity, other events less, a line a little; around each choice, neighbours are
     left out. Where nothing happens they are spread evenly.
     """
-    telling = np.array([_gathering(scene) for scene in film.scenes])
-    for event in film.events:
+    telling = np.array([_gathering(scene) for scene in animation.scenes])
+    for event in animation.events:
         telling[event["moment"]] += event.get("intensity", 0.2) + _WEIGHTS.get(event["type"], 0.0)
     if not telling.any():
         return sorted(set(np.linspace(0, len(telling) - 1, count).round().astype(int).tolist()))

@@ -1,7 +1,7 @@
-"""A film of what one agent saw: for recordings whose town cannot be played again.
+"""An animation of what one agent observed, for recordings whose town cannot be simulated again.
 
-The window is the agent's own: it stands in the middle and the town moves around it. The map says where
-something stands, not what; and where somebody stands, not who.
+The agent stays at the centre and the town moves around it. The map shows where objects and agents stand, not
+which ones they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from townlet_core.errors import SampleError
-from townlet_core.render.animation import WHOLE, Film, Part
+from townlet_core.render.animation import WHOLE, Animation, Part
 from townlet_core.render.recording import Recording
 from townlet_core.render.scene import DrawnAgent, DrawnObject, Scene
 from townlet_core.replay.sample import ReplaySample
@@ -20,10 +20,10 @@ from townlet_core.vocab import MAP_CHANNELS, NEEDS
 THING, BUSY_THING = "something", "something-busy"
 
 
-def film_own_view(recording: Recording, why: str, part: Part = WHOLE) -> Film:
-    """Show the first sample of the recording as its agent saw it, tick by tick from its beginning.
+def egocentric_animation(recording: Recording, why: str, part: Part = WHOLE) -> Animation:
+    """Show the first sample of the recording as its agent observed it, tick by tick from its start.
 
-    why: the reason for not showing the town, kept in the film's note.
+    why: the reason for not showing the town, kept in the animation's note.
     Raises SampleError for a map without the channels we know, InputError for a part that was not recorded.
     """
     sample = _focused(recording)
@@ -40,11 +40,11 @@ def film_own_view(recording: Recording, why: str, part: Part = WHOLE) -> Film:
     rewards[1:, 0] = sample.rewards[first:last]
     note = f"This is what {sample.agent_id} saw, not the town: {why}."
     facts = {"policy": str(sample.metadata.get("behaviour") or "not known")[:80]}
-    return Film(f"What {sample.agent_id} saw", "", facts, note, scenes, rewards, [], 0)
+    return Animation(f"What {sample.agent_id} saw", "", facts, note, scenes, rewards, [], 0)
 
 
 def _focused(recording: Recording) -> ReplaySample:
-    """Return the sample that was asked for, or the first."""
+    """Return the selected sample, or the first."""
     return next((s for s in recording.samples if s.agent_id == recording.focus), recording.samples[0])
 
 

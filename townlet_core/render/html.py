@@ -1,4 +1,4 @@
-"""A film as one HTML page with a player: no network, no other file, and no script but its own."""
+"""An animation as one HTML page with a player: no network access, no other file, and no other script."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import re
 from html import escape
 from importlib.resources import files
 
-from townlet_core.render.animation import Film
-from townlet_core.render.pack import pack_film
+from townlet_core.render.animation import Animation
+from townlet_core.render.pack import pack_animation
 
 
-def film_page(film: Film) -> bytes:
+def animation_page(animation: Animation) -> bytes:
     """Return the page. What came from outside is in the blob, which the script shows as text, or is escaped.
 
     The browser is told to run and to style with nothing but what is digested here.
     """
     template = (files("townlet_core.render") / "player.html").read_text("utf-8")
     parts = {
-        "title": escape(f"{film.title} · Townlet"),
+        "title": escape(f"{animation.title} · Townlet"),
         "policy": _policy(template),
-        "film": base64.b64encode(pack_film(film)).decode("ascii"),
+        "film": base64.b64encode(pack_animation(animation)).decode("ascii"),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode("utf-8")
 

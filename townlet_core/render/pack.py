@@ -1,4 +1,4 @@
-"""A film in few bytes: every number of every moment in a column, as its changes, deflated.
+"""A compact encoding of an animation: a column per number, delta-encoded over moments and deflated.
 
     blob  = deflate(length of head, uint32 · head, JSON · four planes of bytes)
     value = z >> 1 ^ -(z & 1), summed up over the moments; plane p holds byte p of every z
@@ -16,13 +16,13 @@ import numpy as np
 import orjson
 
 from townlet_core.render import theme
-from townlet_core.render.animation import Film
+from townlet_core.render.animation import Animation
 from townlet_core.render.scene import DrawnAgent, DrawnObject, Scene
 from townlet_core.render.text import agent_marks, event_text, kind_marks
 from townlet_core.simulation.state import WAITING
 
-UNKNOWN = -1_000_000_000  # a number that nobody knows: a need or a wallet that was not recorded, no reward
-NEED_STEPS, WALLET_STEPS, REWARD_STEPS = 200, 100, 10_000  # how finely these are told, per unit
+UNKNOWN = -1_000_000_000  # an unknown number: a need or a wallet that was not recorded, no reward
+NEED_STEPS, WALLET_STEPS, REWARD_STEPS = 200, 100, 10_000  # resolution, in steps per unit
 _LARGEST = 900_000_000  # that a column is trusted with
 AGENT_COLUMNS = (
     "alive",
@@ -40,15 +40,15 @@ AGENT_COLUMNS = (
 OBJECT_COLUMNS = ("kind", "x", "y", "user", "holder", "stock", "broken")  # kind -1: not there at this moment
 
 
-def pack_film(film: Film) -> bytes:
-    """Return the film as one blob. Equal films give equal bytes with the same zlib."""
-    kinds = list(dict.fromkeys(thing.kind for scene in film.scenes for thing in scene.objects))
-    most = max((len(scene.objects) for scene in film.scenes), default=0)
-    rows = [_row(scene, kinds, most) for scene in film.scenes]
-    paid = np.clip(np.round(film.rewards * REWARD_STEPS), -_LARGEST, _LARGEST)
+def pack_animation(animation: Animation) -> bytes:
+    """Return the animation as one blob. Equal animations give equal bytes with the same zlib."""
+    kinds = list(dict.fromkeys(thing.kind for scene in animation.scenes for thing in scene.objects))
+    most = max((len(scene.objects) for scene in animation.scenes), default=0)
+    rows = [_row(scene, kinds, most) for scene in animation.scenes]
+    paid = np.clip(np.round(animation.rewards * REWARD_STEPS), -_LARGEST, _LARGEST)
     rewards = np.where(np.isnan(paid), UNKNOWN, paid)
     columns = np.hstack([np.array(rows, np.int64), rewards.astype(np.int64)]).T
-    head = orjson.dumps(_head(film, kinds, most))
+    head = orjson.dumps(_head(animation, kinds, most))
     return zlib.compress(struct.pack("<I", len(head)) + head + _planes(columns), 9)
 
 
@@ -82,18 +82,18 @@ def _object(thing: DrawnObject, kinds: list[str]) -> list[int]:
     return [kind, thing.x, thing.y, thing.user, thing.holder, thing.stock, thing.out_of_order]
 
 
-def _head(film: Film, kinds: list[str], most: int) -> dict[str, Any]:
+def _head(animation: Animation, kinds: list[str], most: int) -> dict[str, Any]:
     """Return what does not change: names, floor plan, events as sentences, and how things theme."""
-    scene = film.scenes[0]
-    widest = max(film.scenes, key=lambda scene: len(scene.objects))
+    scene = animation.scenes[0]
+    widest = max(animation.scenes, key=lambda scene: len(scene.objects))
     marks = kind_marks(kinds)
     return {
-        "title": film.title,
-        "description": film.description,
-        "facts": film.facts,
-        "note": film.note,
-        "focus": film.focus,
-        "moments": len(film.scenes),
+        "title": animation.title,
+        "description": animation.description,
+        "facts": animation.facts,
+        "note": animation.note,
+        "focus": animation.focus,
+        "moments": len(animation.scenes),
         "width": scene.width,
         "height": scene.height,
         "walls": sorted(x + y * scene.width for x, y in scene.walls),
@@ -104,18 +104,18 @@ def _head(film: Film, kinds: list[str], most: int) -> dict[str, Any]:
         "objects": [thing.id for thing in widest.objects],
         "kinds": [{"name": kind, "mark": marks[kind]} for kind in kinds],
         "look": theme.for_player(kinds),
-        "events": [_event(film, event) for event in film.events],
+        "events": [_event(animation, event) for event in animation.events],
         "columns": {"agent": AGENT_COLUMNS, "object": OBJECT_COLUMNS},
         "steps": {"need": NEED_STEPS, "wallet": WALLET_STEPS, "reward": REWARD_STEPS, "unknown": UNKNOWN},
     }
 
 
-def _event(film: Film, event: dict[str, Any]) -> dict[str, Any]:
+def _event(animation: Animation, event: dict[str, Any]) -> dict[str, Any]:
     """Return an event as the player needs it: when, what to say, and for a quarrel between whom over what."""
     shown = {"moment": event["moment"], "type": event["type"], "text": event_text(event)}
     if event["type"] == "queue_conflict":
-        agents = [agent.id for agent in film.scenes[0].agents]
-        objects = [thing.id for thing in film.scenes[0].objects]
+        agents = [agent.id for agent in animation.scenes[0].agents]
+        objects = [thing.id for thing in animation.scenes[0].objects]
         shown["over"] = objects.index(event["object_id"])
         shown["between"] = [agents.index(event["actor"]), agents.index(event["rival"])]
     return shown

@@ -1,4 +1,4 @@
-"""A scene as a picture: tiles, walls, objects with pictograms, agents as discs, lines of those who wait."""
+"""A scene as a picture: tiles, walls, objects with pictograms, agents as discs, queues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from townlet_core.render.scene import DrawnAgent, DrawnConflict, DrawnObject, Sc
 from townlet_core.render.text import agent_marks, object_marks
 from townlet_core.simulation.state import FREE, USING, WAITING
 
-SMOOTH = 3  # everything is drawn this much larger, then averaged: smooth edges
+SMOOTH = 3  # supersampling factor, for smooth edges
 MIN_TILE, MAX_TILE = 8, 96  # pixels
 _ROOMY = 960  # pixels that the longer side of a picture has by default
 
@@ -62,7 +62,7 @@ def _floor(width: int, height: int, walls: frozenset[Tile], grass: frozenset[Til
 
 
 def _wall(draw: ImageDraw.ImageDraw, left: int, top: int, size: int, goes_on: bool) -> None:
-    """Paint a block of wall as one sees it from the south: its top, and its side if the wall ends here."""
+    """Paint a block of wall seen from the south: its top, and its side if the wall ends here."""
     draw.rectangle((left, top, left + size - 1, top + size - 1), theme.WALL[0])
     if not goes_on:
         draw.rectangle((left, top + size * 5 // 8, left + size - 1, top + size - 1), theme.WALL[1])
@@ -86,7 +86,7 @@ class _Painter:
         self.agent_letters = agent_marks(scene)
 
     def paint(self) -> None:
-        """Paint from the ground up: quarrels, who belongs where, objects, agents."""
+        """Paint from the ground up: conflicts, links between agents and objects, objects, agents."""
         for conflict in self.scene.conflicts:
             self._burst(conflict)
         present = [(i, agent) for i, agent in enumerate(self.scene.agents) if agent.alive]
@@ -99,7 +99,7 @@ class _Painter:
             self._agent(i, agent)
 
     def _burst(self, conflict: DrawnConflict) -> None:
-        """Paint a star behind the object that is quarrelled over, and a line to both parties."""
+        """Paint a star behind the object of a conflict, and a line to both parties."""
         thing = self.scene.objects[conflict.object]
         x, y = thing.x + 0.5, thing.y + 0.5
         for i in (conflict.actor, conflict.rival):
@@ -156,7 +156,7 @@ class _Painter:
 
     def _agent(self, i: int, agent: DrawnAgent) -> None:
         x, y = agent.x + 0.5, agent.y + 0.5
-        # Where tiles are small, people are a little larger than theirs, so that one finds them.
+        # On small tiles, agents are drawn a little larger than the tile, so that they can be found.
         radius = min(max(9 * SMOOTH / self.size, 0.4), 0.56)
         self._disc(x, y, radius, theme.agent_colour(i), "#ffffff", 0.06)
         if agent.role == USING:

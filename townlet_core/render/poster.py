@@ -1,4 +1,4 @@
-"""Moments of a film as images with captions: one with everybody listed, a sheet of several, a loop."""
+"""Moments of an animation as images with captions: a poster of one, a sheet of several, an animated PNG."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from townlet_core.errors import InputError
 from townlet_core.render import theme
-from townlet_core.render.animation import Film
+from townlet_core.render.animation import Animation
 from townlet_core.render.paint import SMOOTH, fitting_tile, font, paint_image
 from townlet_core.render.scene import DrawnAgent, Scene
 from townlet_core.render.text import agent_marks, doing, event_text
@@ -25,9 +25,9 @@ _COLOURS = 160  # of a palette: flat colours and their edges, in half the bytes
 MAX_FRAMES = 240  # of an animation
 
 
-def poster(film: Film, moment: int) -> Image.Image:
-    """Paint one moment, with the time, what happened, and how everybody is."""
-    scene = film.scenes[moment]
+def poster(animation: Animation, moment: int) -> Image.Image:
+    """Paint one moment, with its time, its events and the state of every agent."""
+    scene = animation.scenes[moment]
     town = paint_image(scene, fitting_tile(scene, 720))
     side = _agent_list(scene, max(town.height // _ROW, 8))
     height = max(town.height, side.height)
@@ -35,18 +35,18 @@ def poster(film: Film, moment: int) -> Image.Image:
     draw = ImageDraw.Draw(image)
     image.paste(town, (MARGIN, 2 * MARGIN + LINE))
     image.paste(side, (town.width + 2 * MARGIN, 2 * MARGIN + LINE))
-    _head(draw, film, scene)
-    said = [event_text(event) for event in film.events if event["moment"] == moment]
-    caption = "; ".join(said) or film.note
+    _head(draw, animation, scene)
+    said = [event_text(event) for event in animation.events if event["moment"] == moment]
+    caption = "; ".join(said) or animation.note
     _fit(draw, (MARGIN, height + 2 * MARGIN + LINE + 8), caption, image.width - 2 * MARGIN, INK)
     return image
 
 
-def contact_sheet(film: Film, moments: list[int]) -> Image.Image:
-    """Paint several moments side by side, each with its time and what happened."""
+def contact_sheet(animation: Animation, moments: list[int]) -> Image.Image:
+    """Paint several moments side by side, each with its time and events."""
     columns = min(len(moments), 3)
     rows = math.ceil(len(moments) / columns)
-    first = film.scenes[moments[0]]
+    first = animation.scenes[moments[0]]
     tile = fitting_tile(first, 420 if columns == 3 else 560)
     wide, high = first.width * tile + MARGIN, first.height * tile + 2 * LINE + MARGIN
     image = Image.new("RGB", (columns * wide + MARGIN, rows * high + LINE + 2 * MARGIN), PAPER)
@@ -54,15 +54,15 @@ def contact_sheet(film: Film, moments: list[int]) -> Image.Image:
     _fit(
         draw,
         (MARGIN, MARGIN),
-        f"{film.title}  {film.description or film.note}",
+        f"{animation.title}  {animation.description or animation.note}",
         image.width - 2 * MARGIN,
         INK,
     )
     for n, moment in enumerate(moments):
-        scene = film.scenes[moment]
+        scene = animation.scenes[moment]
         left, top = MARGIN + n % columns * wide, 2 * MARGIN + LINE + n // columns * high
         image.paste(paint_image(scene, tile), (left, top))
-        said = "; ".join(event_text(event) for event in film.events if event["moment"] == moment)
+        said = "; ".join(event_text(event) for event in animation.events if event["moment"] == moment)
         below = top + scene.height * tile + 4
         _fit(draw, (left, below), _time(scene), wide - MARGIN, SOFT)
         _fit(draw, (left, below + LINE - 3), said, wide - MARGIN, INK)
@@ -81,24 +81,30 @@ def _few_colours(image: Image.Image) -> Image.Image:
 
 
 def animate(
-    film: Film, moments: list[int], frame_ms: int, after_frame: Callable[[], Any] = lambda: None
+    animation: Animation, moments: list[int], frame_ms: int, after_frame: Callable[[], Any] = lambda: None
 ) -> bytes:
-    """Return these moments as an animated PNG that plays over and over."""
-    tile = fitting_tile(film.scenes[0], 480)
+    """Return these moments as an animated PNG that loops."""
+    tile = fitting_tile(animation.scenes[0], 480)
     frames: list[Image.Image] = []
     palette = None
     for moment in moments:
-        scene = film.scenes[moment]
+        scene = animation.scenes[moment]
         town = paint_image(scene, tile)
         frame = Image.new("RGB", (town.width, town.height + LINE + 8), PAPER)
         frame.paste(town)
-        _fit(ImageDraw.Draw(frame), (6, town.height + 6), f"{film.title} · {_time(scene)}", town.width, INK)
+        _fit(
+            ImageDraw.Draw(frame),
+            (6, town.height + 6),
+            f"{animation.title} · {_time(scene)}",
+            town.width,
+            INK,
+        )
         frames.append(
             frame.quantize(palette=palette, dither=Image.Dither.NONE) if palette else _few_colours(frame)
         )
         palette = palette or frames[0]
         after_frame()
-    durations = [frame_ms] * (len(frames) - 1) + [max(frame_ms, 1500)]  # the end stands for a while
+    durations = [frame_ms] * (len(frames) - 1) + [max(frame_ms, 1500)]  # the last frame is held
     buffer = io.BytesIO()
     frames[0].save(
         buffer, "png", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True
@@ -106,19 +112,19 @@ def animate(
     return buffer.getvalue()
 
 
-def stride_for(film: Film) -> int:
+def stride_for(animation: Animation) -> int:
     """Return the fewest ticks between frames that keep an animation, with its last one, in MAX_FRAMES."""
-    return max(1, math.ceil((len(film.scenes) - 1) / (MAX_FRAMES - 1)))
+    return max(1, math.ceil((len(animation.scenes) - 1) / (MAX_FRAMES - 1)))
 
 
-def frames_of(film: Film, stride: int) -> list[int]:
-    """Return every so many moments, and the last. Raises InputError for more than MAX_FRAMES."""
-    last = len(film.scenes) - 1
+def frames_of(animation: Animation, stride: int) -> list[int]:
+    """Return every `stride`-th moment, and the last. Raises InputError for more than MAX_FRAMES."""
+    last = len(animation.scenes) - 1
     shown = sorted({*range(0, last + 1, stride), last})
     if len(shown) > MAX_FRAMES:
         raise InputError(
             f"{len(shown):,} frames, expected at most {MAX_FRAMES}",
-            f"take one every {stride_for(film)} ticks (--every), or a part of the episode (--from, --to)",
+            f"take one every {stride_for(animation)} ticks (--every), or part of the episode (--from, --to)",
         )
     return shown
 
@@ -127,16 +133,16 @@ def _time(scene: Scene) -> str:
     return f"{scene.clock}, tick {scene.tick}" if scene.clock else f"tick {scene.tick}"
 
 
-def _head(draw: ImageDraw.ImageDraw, film: Film, scene: Scene) -> None:
-    title = _writable(film.title)
+def _head(draw: ImageDraw.ImageDraw, animation: Animation, scene: Scene) -> None:
+    title = _writable(animation.title)
     _text(draw, (MARGIN, MARGIN), title, INK, 20)
     left = MARGIN + draw.textlength(title, font(20)) + 14
-    facts = _writable(", ".join(f"{name} {value}" for name, value in film.facts.items()))
+    facts = _writable(", ".join(f"{name} {value}" for name, value in animation.facts.items()))
     _text(draw, (left, MARGIN + 4), f"{_time(scene)} · {facts}", SOFT, 15)
 
 
 def _agent_list(scene: Scene, most: int) -> Image.Image:
-    """Paint everybody, one below the other: name, what they are about, needs as bars.
+    """Paint the list of agents: name, current activity, needs as bars.
 
     Of more than `most` it paints so many, and says how many are left out.
     """
@@ -193,7 +199,7 @@ def _text(draw: ImageDraw.ImageDraw, place: tuple[float, ...], text: str, ink: s
 
 
 def _writable(text: str) -> str:
-    """Spell a text with the letters that Pillow's typeface has: no accents, nothing beyond Latin."""
+    """Transliterate a text to the glyphs of Pillow's typeface: no accents, nothing beyond Latin."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return "".join(c if c in _TYPEFACE else "?" for c in " ".join(plain.split()))
 

@@ -1,4 +1,4 @@
-"""What was recorded of an episode, tick by tick and agent by agent, and the checks against what is played."""
+"""The recorded actions of an episode, and the checks of a simulation against the recording."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from townlet_core.render.recording import Recording
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.scenario.model import Scenario
 
-NOBODY_SAYS = -1  # no sample holds this agent's action at this tick
-_SLACK = 1e-6  # between a recorded number and the same one computed elsewhere
+NOT_RECORDED = -1  # no sample holds this agent's action at this tick
+_SLACK = 1e-6  # tolerance between a recorded number and one computed on another machine
 
 
-class Book:
-    """The actions of an episode as its samples tell them; each check raises SampleError naming the sample.
+class RecordedActions:
+    """The actions of an episode from its samples. Each check raises SampleError with the sample's name.
 
-    ticks: how many of the episode were recorded.
-    actions: (ticks, A) int64, NOBODY_SAYS where no sample tells.
+    ticks: number of recorded ticks.
+    actions: (ticks, A) int64, NOT_RECORDED where no sample holds the action.
     """
 
     def __init__(self, recording: Recording, scenario: Scenario) -> None:
@@ -29,8 +29,8 @@ class Book:
             start + sample.timesteps for start, sample in zip(starts, recording.samples, strict=True)
         )
         shape = (self.ticks, len(self.ids))
-        self.actions = np.full(shape, NOBODY_SAYS, np.int64)
-        self._source = np.full(shape, -1, np.int32)  # which sample says it
+        self.actions = np.full(shape, NOT_RECORDED, np.int64)
+        self._source = np.full(shape, -1, np.int32)  # index of the sample that holds it
         for n, (start, sample) in enumerate(zip(starts, recording.samples, strict=True)):
             mine = slice(start, start + sample.timesteps), self.ids.index(sample.agent_id)
             if (self._source[mine] >= 0).any():
@@ -40,7 +40,7 @@ class Book:
         self._starts = starts
 
     def _start(self, n: int, sample: ReplaySample) -> int:
-        """Return the tick of the episode at which a sample begins, which its first observation says."""
+        """Return the tick of the episode at which a sample begins, from its first observation."""
         if sample.agent_id not in self.ids:
             raise self._error(n, f"is of {sample.agent_id}, who does not live in {self.scenario.name}")
         if "episode_progress" not in sample.feature_names:
@@ -54,8 +54,8 @@ class Book:
             )
         return start
 
-    def check_sight(self, tick: int, alive: np.ndarray, features: np.ndarray) -> None:
-        """Hold what everybody sees to what was recorded. features: (A, F)."""
+    def check_observations(self, tick: int, alive: np.ndarray, features: np.ndarray) -> None:
+        """Compare the observations with the recorded ones. features: (A, F)."""
         for i in np.flatnonzero(self._source[tick] >= 0).tolist():
             n, sample, row = self._record(tick, i)
             if not alive[i]:
@@ -72,8 +72,8 @@ class Book:
                 raise self._differs(n, f"at tick {tick} {name} is {values}")
 
     def check_actions(self, tick: int, alive: np.ndarray, actions: np.ndarray) -> None:
-        """Refuse a tick in which nobody says what somebody in town did."""
-        silent = np.flatnonzero(alive & (actions == NOBODY_SAYS))
+        """Refuse a tick at which the action of an agent in town was not recorded."""
+        silent = np.flatnonzero(alive & (actions == NOT_RECORDED))
         if len(silent):
             who = self.ids[silent[0]]
             raise SampleError(
@@ -82,7 +82,7 @@ class Book:
             )
 
     def check_rewards(self, tick: int, rewards: np.ndarray) -> None:
-        """Hold what everybody was paid to what was recorded. rewards: (A,)."""
+        """Compare the rewards with the recorded ones. rewards: (A,)."""
         for i in np.flatnonzero(self._source[tick] >= 0).tolist():
             n, sample, row = self._record(tick, i)
             if abs(float(sample.rewards[row]) - float(rewards[i])) > _SLACK:
@@ -90,7 +90,7 @@ class Book:
                 raise self._differs(n, f"the reward of tick {tick} is {values}")
 
     def _record(self, tick: int, i: int) -> tuple[int, ReplaySample, int]:
-        """Return the sample that tells this tick of agent i, its number, and its row."""
+        """Return the index of the sample that holds this tick of agent i, the sample, and the row."""
         n = int(self._source[tick, i])
         return n, self.recording.samples[n], tick - self._starts[n]
 

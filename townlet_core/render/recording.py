@@ -1,4 +1,4 @@
-"""Which samples tell the story of one town and one episode: every agent's, every life of theirs."""
+"""The samples of one town in one episode: those of every agent and of every newcomer."""
 
 from __future__ import annotations
 
@@ -27,18 +27,16 @@ _WHOLE_NUMBERS = {"seed": 2**63, "town": 2**31, "episode": 2**31}  # of `capture
 class Recording(NamedTuple):
     """Samples of one town in one episode, in the order of the manifest."""
 
-    path: Path  # the sample or manifest that was asked for
+    path: Path  # the given sample or manifest
     files: tuple[Path, ...]
     samples: tuple[ReplaySample, ...]  # of the same length
-    capture: (
-        dict[str, Any] | None
-    )  # what they say they are of; None: the older generation, which says nothing
-    focus: str | None  # the agent whose sample was asked for
-    scenario: Path | None  # the file that the capture holds its scenario in
+    capture: dict[str, Any] | None  # `capture` of their metadata; None in the older format, which lacks it
+    focus: str | None  # the agent whose sample was given
+    scenario: Path | None  # the scenario file of the capture
 
 
 class _Story(NamedTuple):
-    """What a sample belongs to; None for the older generation, where every sample stands alone."""
+    """Identify what a sample belongs to; None in the older format, where every sample stands alone."""
 
     town: int
     episode: int
@@ -47,7 +45,7 @@ class _Story(NamedTuple):
 def load_recording(
     path: Path, town: int | None = None, episode: int | None = None, limits: ReadLimits = DEFAULT_LIMITS
 ) -> Recording:
-    """Read the samples of a town and episode: those asked for, else those of the first sample.
+    """Read the samples of the given town and episode, by default those of the first sample.
 
     path: a manifest, a folder with one, or a sample; its siblings are found if a manifest beside it lists it.
     Raises SampleError, InputError for a town or episode that was not recorded, MissingError, or DiskError.
@@ -81,7 +79,7 @@ def _manifest_of(path: Path, limits: ReadLimits) -> Manifest | None:
             try:
                 manifest = load_manifest(path.parent / name, limits)
             except TownletError:
-                continue  # it was not asked for
+                continue  # it was not selected
             if any(_is(entry, path) for entry in manifest.entries):
                 return manifest
     return None
@@ -114,7 +112,7 @@ def _story_of(entry: ManifestEntry, limits: ReadLimits) -> _Story | None:
 
 
 def _choose(path: Path, stories: list[_Story | None], town: int | None, episode: int | None) -> _Story:
-    """Return the first recorded story of this town and episode; whichever is not said is free."""
+    """Return the first recorded town and episode that match; None matches any."""
     known = [story for story in stories if story is not None]
     for story in known:
         if town in (None, story.town) and episode in (None, story.episode):

@@ -1,7 +1,7 @@
-"""A recording, played again: the town is a function of its scenario, its seed and what was done in it.
+"""Simulate a recording again: a town is a function of its scenario, its seed and the actions taken.
 
 Samples hold what each agent saw; the town itself comes from the simulator, which is given the recorded
-actions. What it pays and shows on the way is held to what was recorded, so a film is of what really was.
+actions. Rewards and observations on the way are compared with the recorded ones.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from townlet_core.errors import InputError, shown
 from townlet_core.policy.scripted import ScriptedPolicy
-from townlet_core.render.animation import WHOLE, Film, Part
-from townlet_core.render.recorded_actions import NOBODY_SAYS, Book
+from townlet_core.render.animation import WHOLE, Animation, Part
+from townlet_core.render.recorded_actions import NOT_RECORDED, RecordedActions
 from townlet_core.render.recording import Recording
 from townlet_core.render.scene import Scene, scene_of
 from townlet_core.scenario.catalogue import bundled_scenarios
@@ -50,7 +50,7 @@ def scenario_of(recording: Recording, given: Path | None) -> Scenario:
 
 
 def is_complete(recording: Recording, scenario: Scenario) -> bool:
-    """Whether the town can be played again: everybody was recorded, or a script decides for the others."""
+    """Whether the town can be simulated again: every agent was recorded, or a script acts for the others."""
     recorded = {sample.agent_id for sample in recording.samples}
     return _script(recording, scenario) is not None or recorded >= {agent.id for agent in scenario.agents}
 
@@ -60,14 +60,14 @@ def play_again(
     scenario: Scenario,
     part: Part = WHOLE,
     after_tick: Callable[[], Any] = lambda: None,
-) -> Film:
-    """Play a recorded episode again and look at it after every tick of the part that is asked for.
+) -> Animation:
+    """Simulate a recorded episode again and collect its scenes after every tick of the part.
 
-    Raises SampleError if what the town shows or pays is not what was recorded, InputError for a part that
-    was not.
+    Raises SampleError if observations or rewards differ from the recorded ones, InputError for a part that
+    was not recorded.
     """
-    book = Book(recording, scenario)
-    first, last = part.of(0, book.ticks)
+    recorded = RecordedActions(recording, scenario)
+    first, last = part.of(0, recorded.ticks)
     towns = _town_of(recording, scenario)
     script = _script(recording, scenario)
     scenes: list[Scene] = [scene_of(towns)] if first == 0 else []
@@ -75,14 +75,14 @@ def play_again(
     events: list[dict[str, Any]] = []
     for tick in range(last):
         was_alive = towns.state.agents["alive"][0].copy()
-        actions = book.actions[tick].copy()
+        actions = recorded.actions[tick].copy()
         seen = towns.observe()
-        book.check_sight(tick, was_alive, seen.features[0])
+        recorded.check_observations(tick, was_alive, seen.features[0])
         if script is not None:
-            actions = np.where(actions == NOBODY_SAYS, script.act(towns, seen).actions[0], actions)
-        book.check_actions(tick, was_alive, actions)
+            actions = np.where(actions == NOT_RECORDED, script.act(towns, seen).actions[0], actions)
+        recorded.check_actions(tick, was_alive, actions)
         towns.step(actions[None])
-        book.check_rewards(tick, towns.state.agents["reward"][0])
+        recorded.check_rewards(tick, towns.state.agents["reward"][0])
         if tick + 1 >= first:
             scenes.append(scene_of(towns))
         if tick + 1 > first:
@@ -92,12 +92,12 @@ def play_again(
         after_tick()
     focus = towns.agent_ids.index(recording.focus) if recording.focus else -1
     facts = _facts(recording)
-    return Film(scenario.name, scenario.description.strip(), facts, "", scenes, rewards, events, focus)
+    return Animation(scenario.name, scenario.description.strip(), facts, "", scenes, rewards, events, focus)
 
 
 def ticks_of(recording: Recording, scenario: Scenario) -> int:
-    """Return how many ticks of the episode were recorded."""
-    return Book(recording, scenario).ticks
+    """Return the number of recorded ticks of the episode."""
+    return RecordedActions(recording, scenario).ticks
 
 
 def _town_of(recording: Recording, scenario: Scenario) -> Towns:
@@ -111,7 +111,7 @@ def _town_of(recording: Recording, scenario: Scenario) -> Towns:
 
 
 def _script(recording: Recording, scenario: Scenario) -> ScriptedPolicy | None:
-    """Return the script that decided for everybody, or None if a network did."""
+    """Return the script that acted in the recording, or None if a network did."""
     behaviour = recording.samples[0].metadata["behaviour"]
     epsilon = (recording.capture or {}).get("epsilon")
     if behaviour == "random":

@@ -31,6 +31,19 @@ def load_scenario(name_or_path: str | FilePath) -> Scenario:
     return load_with_text(name_or_path)[0]
 
 
+def resolve_scenario(scenario: Scenario | str | FilePath) -> Scenario:
+    """Take a scenario, or load the one of this name or path. One built in Python is validated like a file.
+
+    Raises what load_scenario raises.
+    """
+    if not isinstance(scenario, Scenario):
+        return load_scenario(scenario)
+    if mistakes := check_scenario(scenario):
+        lines = (f"{scenario.name}: {path_text(path)}: {message}" for path, message in mistakes)
+        raise ScenarioError("\n".join(lines), "correct the scenario")
+    return scenario
+
+
 def load_with_text(name_or_path: str | FilePath) -> tuple[Scenario, bytes]:
     """Load a scenario as load_scenario does, and return the bytes of its file as well, read once."""
     path = find_scenario(name_or_path)

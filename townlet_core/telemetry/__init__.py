@@ -1,1 +1,1 @@
-"""What a training run tells: the log's fields, its writer and reader, validate, watch and summary."""
+"""Telemetry of training runs: the fields of the log, its writer and reader, validation, watch and summary."""

@@ -1,4 +1,4 @@
-"""Alert rules: `FIELD OP NUMBER [for N] [in MODE]`, read from people and tried on every record."""
+"""Alert rules, `FIELD OP NUMBER [for N] [in MODE]`: parsing, and evaluation on every record."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _RULE = re.compile(
 _HINT = "write FIELD OP NUMBER [for N] [in MODE], such as 'kl_divergence > 0.2 for 3 in rollout'"
 
 
-class Rule(NamedTuple):
-    """Alert when `field op number` has held for `records` records in a row."""
+class AlertRule(NamedTuple):
+    """Alert when `field op number` has held for `records` consecutive records."""
 
     text: str
     field: str
@@ -50,8 +50,8 @@ class Alert(NamedTuple):
     value: float
 
 
-def parse_rule(text: str) -> Rule:
-    """Read one rule. Raises InputError saying which part of it makes no sense."""
+def parse_alert_rule(text: str) -> AlertRule:
+    """Parse one rule. Raises InputError naming the part that is not valid."""
     match = _RULE.fullmatch(text.strip())
     if match is None:
         raise InputError(f"alert {shown(text)}: not a rule", _HINT)
@@ -70,7 +70,7 @@ def parse_rule(text: str) -> Rule:
     count = match["count"] or "1"
     if not re.fullmatch(r"[1-9][0-9]{0,8}", count):
         raise InputError(f"alert {shown(text)}: {shown(count)} is not a number of records, 1 or more", _HINT)
-    return Rule(text.strip(), field, match["op"], number, int(count), mode)
+    return AlertRule(text.strip(), field, match["op"], number, int(count), mode)
 
 
 def _parse_number(text: str) -> float | None:
@@ -81,8 +81,8 @@ def _parse_number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def load_rules(path: Path) -> list[Rule]:
-    """Read a YAML or JSON list of rules; an entry is a rule, or a mapping of `alert` and maybe `data_mode`.
+def load_alert_rules(path: Path) -> list[AlertRule]:
+    """Load a YAML or JSON list of rules; an entry is a rule, or a mapping of `alert` and maybe `data_mode`.
 
     Raises MissingError, or InputError naming the entry.
     """
@@ -93,7 +93,7 @@ def load_rules(path: Path) -> list[Rule]:
     return [_load_rule(f"{path}: rule {i}", entry) for i, entry in enumerate(entries, start=1)]
 
 
-def _load_rule(place: str, entry: Any) -> Rule:
+def _load_rule(place: str, entry: Any) -> AlertRule:
     if type(entry) is str:
         entry = {"alert": entry}
     if type(entry) is not dict or not {"alert"} <= entry.keys() <= {"alert", "data_mode"}:
@@ -102,24 +102,24 @@ def _load_rule(place: str, entry: Any) -> Rule:
         raise InputError(f"{place}: expected text", _HINT)
     limited = f" in {entry['data_mode']}" if "data_mode" in entry else ""
     try:
-        return parse_rule(entry["alert"] + limited)
+        return parse_alert_rule(entry["alert"] + limited)
     except InputError as error:
         raise InputError(f"{place}: {error}", error.hint) from error
 
 
-class Alarm:
-    """Try rules on one record after another, remembering for how long each has held."""
+class AlertMonitor:
+    """Evaluate rules on consecutive records, and count for how many each has held."""
 
-    def __init__(self, rules: list[Rule]) -> None:
+    def __init__(self, rules: list[AlertRule]) -> None:
         self.rules = rules
         self._streaks = [0] * len(rules)
-        self._values = [0] * len(rules)  # looked at so far
+        self._values = [0] * len(rules)  # evaluated so far, per rule
 
     def check(self, record: Record) -> list[Alert]:
         """Return the rules this record trips.
 
-        A field that is NaN, infinite, or null (how some writers spell NaN) trips at once. A record without
-        the field, or of another mode, neither counts nor breaks the count.
+        NaN, infinity and null (how some writers spell NaN) trip a rule at once. A record without the field,
+        or of another mode, is skipped.
         """
         alerts = []
         for i, rule in enumerate(self.rules):
@@ -135,7 +135,7 @@ class Alarm:
         return alerts
 
     def untried(self) -> list[str]:
-        """Say of each rule why it could not have tripped, if its field had too few values for that."""
+        """Explain for each rule without enough values why it could not have tripped."""
         reasons = []
         for rule, values in zip(self.rules, self._values, strict=True):
             where = f" in {rule.mode} records" if rule.mode else ""

@@ -1,4 +1,4 @@
-"""Whether records follow each other as one run writes them: none missing, none of another run."""
+"""Check that consecutive records belong to one run and that none is missing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from townlet_core.telemetry.records import FieldProblem, Record, whole_number
 
 
 class Continuity:
-    """Hand it one record after another; it says what is wrong between each and the one before."""
+    """Compares each record with the one before it."""
 
     def __init__(self) -> None:
         self._offset: int | None = None  # log_stream_offset of the record before
         self._run_id: str | None = None
 
     def check(self, record: Record) -> list[FieldProblem]:
-        """List what is wrong between this record and those before it, and go on from here."""
+        """Return the problems between this record and those before it, and remember it."""
         return self._check_run(record) + self._check_offset(record)
 
     def _check_run(self, record: Record) -> list[FieldProblem]:
@@ -26,7 +26,7 @@ class Continuity:
         return [("run_id", f"is '{run_id}' after '{before}': records of several runs in one log")]
 
     def _check_offset(self, record: Record) -> list[FieldProblem]:
-        """Check that no record is missing before this one, or, without `log_every`, that offsets increase."""
+        """Check the offset; without `log_every`, as other writers leave it, only that it increases."""
         offset = whole_number(record.get("log_stream_offset"))
         if offset is None:
             return []

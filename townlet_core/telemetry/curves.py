@@ -1,4 +1,4 @@
-"""Curves of a log in bounded memory: a point per record, or per two, four, …; and as a line of text."""
+"""Downsampled curves of a log in bounded memory, and curves as a line of text."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-CURVE_POINTS = 1000  # a longer curve joins every two points, then every two of those, …; an even number
+CURVE_POINTS = 1000  # even; a longer curve merges pairs of neighbouring points, as often as needed
 BARS = "▁▂▃▄▅▆▇█"
 
 
 class Point(NamedTuple):
-    """A record's value, or what the values of neighbouring records amount to."""
+    """The value of a record, or the statistics of several neighbouring records."""
 
     x: float  # of the last of them
     mean: float
@@ -24,7 +24,7 @@ class Curves:
 
     def __init__(self, axes: int, fields: int) -> None:
         self.records = 0
-        self._stride = 1  # records that a point holds
+        self._stride = 1  # records per point
         self._x = np.full((CURVE_POINTS, axes), np.nan)
         self._counts = np.zeros((CURVE_POINTS, fields), np.int64)
         self._sums = np.zeros((CURVE_POINTS, fields))
@@ -38,9 +38,9 @@ class Curves:
         rows = (self.records + np.arange(len(values))) // self._stride
         self.records += len(values)
         known = ~np.isnan(values)
-        self._x[rows] = x  # of rows that are the same the last one stays
+        self._x[rows] = x  # where rows repeat, the last one wins
         np.add.at(self._counts, rows, known)
-        with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers give absurd means, quietly
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf or NaN without a warning
             np.add.at(self._sums, rows, np.where(known, values, 0.0))
         np.minimum.at(self._low, rows, np.where(known, values, np.inf))
         np.maximum.at(self._high, rows, np.where(known, values, -np.inf))
@@ -65,7 +65,7 @@ class Curves:
         return [point for point in points if np.isfinite(point.mean)]
 
     def _halve(self) -> None:
-        """Join every two points, so that as many again have room."""
+        """Merge pairs of points, which frees half of the memory."""
         self._stride *= 2
         half = CURVE_POINTS // 2
         first, second = self._x[::2], self._x[1::2]
@@ -105,7 +105,7 @@ def sparkline(values: list[float]) -> str:
     if not finite:
         return "×" * len(values)
     low, high = min(finite), max(finite)
-    step = (high / 2 - low / 2) / (len(BARS) - 1)  # halved: the range of two absurd numbers may be infinite
+    step = (high / 2 - low / 2) / (len(BARS) - 1)  # halved: the difference of two huge numbers may overflow
     return "".join(
         _bar((value / 2 - low / 2) / step if step else 3, abs(value) < float("inf")) for value in values
     )

@@ -1,4 +1,4 @@
-"""How far a log has moved from a baseline: field by field, mean against mean, mode by mode."""
+"""Drift of a log from a baseline: the difference of means, per field and data mode."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from townlet_core.telemetry.fields import BY_NAME, NUMBERS
 from townlet_core.telemetry.reader import Line, read_records
 from townlet_core.telemetry.statistics import Statistics
 
-# Where a record stands in its run and how fast the machine was say nothing about the training.
+# Positions in the run and speeds say nothing about what was learned.
 DRIFTING = tuple(name for name in NUMBERS if BY_NAME[name].unit not in ("index", "s", "1/s"))
-SMALLEST_BASE = 1e-6  # relative to less than this, rounding noise would look like drift
+SMALLEST_BASE = 1e-6  # below this, relative drift would amplify rounding errors
 
 
 class Drift(NamedTuple):
     """One field's mean in the log against its mean in the baseline."""
 
-    mode: str  # a data mode; "unknown" where neither says one
+    mode: str  # a data mode; "unknown" where neither has one
     field: str
     baseline: float
     mean: float
@@ -30,7 +30,7 @@ class Drift(NamedTuple):
 
 
 def load_baseline(path: Path) -> Statistics:
-    """Read a baseline: a log, or one record as a JSON file.
+    """Load a baseline: a log, or one record as a JSON file.
 
     Raises MissingError, or InputError if the file holds neither or is damaged.
     """
@@ -56,9 +56,9 @@ def load_baseline(path: Path) -> Statistics:
 
 
 def measure_drift(log: Statistics, baseline: Statistics) -> list[Drift]:
-    """Compare the means of every field both hold, mode by mode: means over different modes compare nothing.
+    """Compare the means of the common fields, separately for each data mode.
 
-    A baseline that says no mode stands for any, and so does such a log.
+    A baseline without data modes is compared with every mode of the log, and the other way round.
     Raises InputError where log and baseline have no mode in common.
     """
     return [

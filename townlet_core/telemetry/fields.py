@@ -1,7 +1,7 @@
-"""The one table of telemetry fields: name, type, unit, since when, and meaning.
+"""The table of telemetry fields: name, type, unit, version and meaning.
 
 A new number is one row here and the line that computes it; docs/telemetry.md shows this table
-(`python -m townlet_core.telemetry.fields` prints it) and a test holds the two equal.
+(`python -m townlet_core.telemetry.fields` prints it), and a test compares the two.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ class Field(NamedTuple):
 
     name: str
     type: str  # int, float, str, or histogram: HISTOGRAM_BINS counts
-    unit: str  # "index" for what only tells where a record stands in its run; "" for what has no unit
-    since: str  # the telemetry version that brought it; "ours" for what we write beyond 1.1
-    required: bool  # in every record of its version and later ones
+    unit: str  # "index" for positions in the run; "" for dimensionless fields
+    since: str  # telemetry version that introduced it; "ours" for additions to 1.1
+    required: bool  # in every record of that version and later ones
     meaning: str
-    of: str  # BATCH: of the data behind the epoch, and repeated by each epoch of one cycle and mode; or ""
+    of: str  # BATCH: describes the data of the epoch, so each epoch of a cycle and mode repeats it; or ""
 
 
 def _v10(name: str, kind: str, unit: str, meaning: str, of: str = "") -> Field:
@@ -41,21 +41,21 @@ def _ours(name: str, kind: str, unit: str, meaning: str, of: str = "") -> Field:
 # fmt: off
 FIELDS = (
     _v10("telemetry_version", "float", "index", "version of this record: 1.0, 1.1 or 1.2"),
-    _v11("log_stream_offset", "int", "index", "place in the log; strictly increasing, never reset"),
-    _ours("run_id", "str", "", "which run this is; no two have the same"),
+    _v11("log_stream_offset", "int", "index", "position in the log; strictly increasing, never reset"),
+    _ours("run_id", "str", "", "unique id of the run"),
     _ours("scenario", "str", "", "name of the scenario"),
     _ours("seed", "int", "index", "seed of the run"),
     _ours("timestamp", "str", "", "when the record was written, ISO 8601 in UTC"),
     _v10("epoch", "int", "index", "training epoch"),
     _v11("cycle_id", "int", "index", "training cycle the epoch belongs to"),
-    _v11("data_mode", "str", "", "where the epoch's data came from: replay, rollout or mixed"),
-    _ours("log_every", "int", "index", "one record in so many is written, the first one included"),
+    _v11("data_mode", "str", "", "source of the epoch's data: replay, rollout or mixed"),
+    _ours("log_every", "int", "index", "every n-th record is written, starting with the first"),
     _v10("updates", "int", "updates", "optimiser steps of the epoch"),
-    _v10("transitions", "int", "transitions", "samples the epoch learned from, one per agent and tick"),
+    _v10("transitions", "int", "transitions", "transitions the epoch was trained on, one per agent and tick"),
     _v10("steps", "int", "index", "sample passes since the run began: samples × epochs, not environment steps"),
     _ours("env_steps", "int", "index", "environment steps since the run began: one per tick and agent in a live town; the x axis of curves"),
     _ours("env_ticks", "int", "index", "town ticks since the run began: ticks × live towns"),
-    _v11("rollout_ticks", "int", "ticks", "ticks each town was rolled out for; 0 in replay", BATCH),
+    _v11("rollout_ticks", "int", "ticks", "length of the rollout; 0 in replay", BATCH),
     _v11("epoch_duration_sec", "float", "s", "wall time of the epoch"),
     _ours("steps_per_second", "float", "1/s", "sample passes per second of wall time of the epoch"),
     _ours("env_steps_per_second", "float", "1/s", "environment steps of the rollout per second of wall time of its cycle", BATCH),
@@ -63,10 +63,10 @@ FIELDS = (
     _v10("loss_policy", "float", "", "clipped surrogate loss, mean over minibatches"),
     _v10("loss_value", "float", "", "value loss before its coefficient, mean over minibatches"),
     _v10("loss_entropy", "float", "nats", "policy entropy before its coefficient, mean over minibatches"),
-    _v10("loss_total", "float", "", "the loss that was minimised, mean over minibatches"),
-    _v10("clip_fraction", "float", "fraction", "share of ratios outside the clip range, mean over minibatches"),
+    _v10("loss_total", "float", "", "minimised loss, mean over minibatches"),
+    _v10("clip_fraction", "float", "fraction", "fraction of probability ratios outside the clip range, mean over minibatches"),
     _ours("clip_fraction_max", "float", "fraction", "largest clip fraction of a minibatch"),
-    _ours("clip_triggered_minibatches", "int", "minibatches", "minibatches in which some ratio was clipped"),
+    _ours("clip_triggered_minibatches", "int", "minibatches", "minibatches with at least one clipped ratio"),
     _v10("adv_mean", "float", "reward", "mean advantage; in replay, in units of the critic's error", BATCH),
     _v10("adv_std", "float", "reward", "standard deviation of the advantages, in the same unit", BATCH),
     _ours("adv_min_std", "float", "reward", "smallest standard deviation of a batch's advantages"),
@@ -79,13 +79,13 @@ FIELDS = (
     _v11("batch_entropy_mean", "float", "nats", "policy entropy, mean over minibatches"),
     _v11("batch_entropy_std", "float", "nats", "policy entropy, standard deviation over transitions"),
     _v11("reward_advantage_corr", "float", "", "correlation of rewards and advantages; 0 if either is constant", BATCH),
-    _ours("explained_variance", "float", "fraction", "1 − Var(returns − values) / Var(returns), of the returns that the critic is trained on", BATCH),
+    _ours("explained_variance", "float", "fraction", "1 − Var(returns − values) / Var(returns), for the critic's training targets", BATCH),
     _ours("ratio_mean", "float", "", "mean ratio of new to behaviour policy; 1 is on-policy"),
     _ours("ess_fraction", "float", "fraction", "effective sample size of the ratios over their number"),
     _ours("reward_mean", "float", "reward", "mean reward per agent and tick", BATCH),
     _ours("reward_std", "float", "reward", "standard deviation of the rewards", BATCH),
     _ours("episode_return_mean", "float", "reward", "mean undiscounted return of the episodes that ended", BATCH),
-    _ours("invalid_action_fraction", "float", "fraction", "share of actions that were impossible and acted as wait", BATCH),
+    _ours("invalid_action_fraction", "float", "fraction", "fraction of actions that were impossible and acted as wait", BATCH),
     _v11("queue_conflict_events", "float", "events", "queue conflicts; half of one where the other agent was not recorded", BATCH),
     _v11("queue_conflict_intensity_sum", "float", "intensity", "summed intensity of the queue conflicts", BATCH),
     _v10("conflict.rivalry_max_mean_avg", "float", "rivalry", "strongest rivalry, mean over ticks, then over batches", BATCH),
@@ -96,8 +96,8 @@ FIELDS = (
     _ours("shared_meal_events", "int", "events", "meals eaten in company", BATCH),
     _ours("late_help_events", "int", "events", "late colleagues helped", BATCH),
     _ours("shift_takeover_events", "int", "events", "shifts taken over", BATCH),
-    _ours("chat_success_events", "int", "events", "chats that went well", BATCH),
-    _ours("chat_failure_events", "int", "events", "chats that did not", BATCH),
+    _ours("chat_success_events", "int", "events", "successful chats", BATCH),
+    _ours("chat_failure_events", "int", "events", "failed chats", BATCH),
     _ours("chat_quality_mean", "float", "", "mean quality of the chats", BATCH),
     _ours("utility_outage_events", "int", "events", "outages of water or power", BATCH),
     _ours("shower_complete_events", "int", "events", "showers finished", BATCH),
@@ -106,19 +106,19 @@ FIELDS = (
     _ours("baseline_reward_mean", "float", "reward", "mean reward of the data behind the epoch", BATCH),
     _ours("baseline_reward_sum", "float", "reward", "summed reward of the data behind the epoch", BATCH),
     _ours("baseline_reward_sum_mean", "float", "reward", "summed reward per sample, mean over samples", BATCH),
-    _ours("baseline_log_prob_mean", "float", "nats", "mean log-probability the acting policy gave its actions", BATCH),
+    _ours("baseline_log_prob_mean", "float", "nats", "mean log-probability of the actions under the behaviour policy", BATCH),
 )
 # fmt: on
 
-VERSIONS = (1.0, 1.1, 1.2)  # 1.2 is the older generation's: 1.1 with fields of its own
+VERSIONS = (1.0, 1.1, 1.2)  # 1.2 is an older format: 1.1 with fields of its own
 BY_NAME = {field.name: field for field in FIELDS}
 NUMBERS = tuple(field.name for field in FIELDS if field.type in ("int", "float"))
 OF_BATCH = frozenset(field.name for field in FIELDS if field.of == BATCH)
 
-# What a curve may be drawn over, the first that every record of a log has and that is not always 0.
+# The x axes of curves: the first one that every record of a log has and that is not always 0 is used.
 AXES = {"env_steps": "environment steps", "steps": "sample passes"}
 
-# The curves that tell a healthy run from a sick one, in the order they are shown.
+# The curves that show whether training is healthy, in display order.
 CURVES = (
     "reward_mean",
     "episode_return_mean",
@@ -136,7 +136,7 @@ CURVES = (
 
 
 def required_fields(version: float) -> tuple[str, ...]:
-    """Name the fields every record of this telemetry version holds."""
+    """Return the fields that every record of this telemetry version has."""
     return tuple(field.name for field in FIELDS if field.required and float(field.since) <= version)
 
 

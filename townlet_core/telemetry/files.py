@@ -1,4 +1,4 @@
-"""The files of a log as a writer needs them: its last record, and what is cut off after one."""
+"""The files of a log for its writer: find the last record, and truncate after a record."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from townlet_core.telemetry.segments import (
     open_segment,
 )
 
-TAIL_BYTES = 1 << 20  # the last offset is looked for in this much of each segment's end
+TAIL_BYTES = 1 << 20  # of each segment's end are searched for the last offset
 
 
 def newest_first(path: Path) -> list[Path]:
-    """Return the segments of a log that are there, the live file first."""
+    """Return the existing segments of a log, the live file first."""
     live = [log_name(path)] if io.kind_of(log_name(path)) else []
     return [*live, *reversed(closed_segments(path).values())]
 
@@ -49,7 +49,7 @@ def last_offset_of(file: Path) -> int | None:
 
 
 def parse_leniently(line: bytes) -> Record:
-    """Return the record of a line, or an empty one: validate reports what is damaged."""
+    """Return the record of a line, or an empty one if it is damaged; `validate` reports damage."""
     try:
         return parse_record(line)[0]
     except InputError:
@@ -57,7 +57,7 @@ def parse_leniently(line: bytes) -> Record:
 
 
 def offset_of(record: Record) -> int | None:
-    """Return the record's place in the log."""
+    """Return the record's log_stream_offset."""
     return whole_number(record.get("log_stream_offset"))
 
 
@@ -75,7 +75,7 @@ def cut_after(path: Path, offset: int) -> None:
 
 
 def _bytes_up_to(path: Path, offset: int) -> tuple[int, bool]:
-    """Return how many bytes of a segment stand before its first record after `offset`, and if that is all."""
+    """Return how many bytes of a segment hold records up to `offset`, and whether that is all of it."""
     size = 0
     for line in read_segment(path):
         found = offset_of(parse_leniently(line))
@@ -86,7 +86,7 @@ def _bytes_up_to(path: Path, offset: int) -> tuple[int, bool]:
 
 
 def _cut(file: Path, keep: int, may_go: bool) -> None:
-    """Keep the first bytes of a segment; of a compressed one in a plain file that takes its place."""
+    """Truncate a segment to its first bytes; a compressed one is replaced by a plain file."""
     plain = file.with_suffix("") if file.suffix == GZIP else file
     if keep == 0 and may_go:
         io.remove(file)
@@ -101,7 +101,7 @@ def _cut(file: Path, keep: int, may_go: bool) -> None:
 
 
 def read_segment(path: Path) -> Iterator[bytes]:
-    """Yield the lines of one segment with their newlines, so that their lengths add up to its size."""
+    """Yield the lines of one segment, newlines included, so that their lengths add up to its size."""
     with open_to_read(path) as file:
         yield from file
 
@@ -120,7 +120,7 @@ def read_tail(path: Path) -> bytes:
 
 @contextmanager
 def open_to_read(path: Path) -> Iterator[BufferedIOBase]:
-    """Open a segment, decompressed. Raises InputError for what is not read or damaged, DiskError."""
+    """Open a segment, decompressed. Raises InputError if damaged or of an unknown compression, DiskError."""
     if path.suffix in UNREAD:
         raise InputError(f"{path}: is compressed in a way that is not read", "decompress it, or move it away")
     try:

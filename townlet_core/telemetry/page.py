@@ -53,7 +53,7 @@ tbody tr:nth-child(odd) {{ background: #8881 }}
 
 
 def summary_page(summary: Summary) -> str:
-    """Return the whole page. Everything that came from outside is escaped."""
+    """Return the whole page, with untrusted text escaped."""
     return _PAGE.format(
         title=escape(printable(summary.path)),
         facts=escape(printable(", ".join(facts_of(summary)))),
@@ -97,7 +97,7 @@ def _line(points: list[Point], low: float, high: float) -> str:
     """
     xs = [point.x for point in points]
     first, last = min(xs), max(xs)
-    # Halved, so that the range of two absurd numbers still is a number.
+    # Halved, so that the difference of two huge numbers does not overflow.
     across = [(x / 2 - first / 2) / (last / 2 - first / 2) if last / 2 > first / 2 else 0.5 for x in xs]
 
     def up(values: list[float]) -> list[float]:

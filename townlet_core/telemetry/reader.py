@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import warnings
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from gzip import BadGzipFile, GzipFile
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingFileError
+from townlet_core.errors import InputError, MissingFileError, TownletWarning
 from townlet_core.telemetry.continuity import Continuity
 from townlet_core.telemetry.records import MAX_LINE_BYTES, Record, parse_record
 from townlet_core.telemetry.segments import (
@@ -30,7 +31,7 @@ from townlet_core.telemetry.segments import (
 )
 
 CHUNK_BYTES = 1 << 20
-# How gzip, zstd, xz, bzip2, lz4, zip and compress begin, as no record does.
+# Magic numbers of gzip, zstd, xz, bzip2, lz4, zip and compress.
 COMPRESSED = (
     b"\x1f\x8b",
     b"\x28\xb5\x2f\xfd",
@@ -40,7 +41,7 @@ COMPRESSED = (
     b"PK\x03\x04",
     b"\x1f\x9d",
 )
-MAX_UNBROKEN_BYTES = 64 << 20  # of a pipe without a line end: nothing to wait for
+MAX_UNBROKEN_BYTES = 64 << 20  # of a pipe without a line end; more is not a log
 
 
 class Line(NamedTuple):
@@ -49,13 +50,27 @@ class Line(NamedTuple):
     path: Path
     number: int  # counted from 1 in its segment
     text: bytes
-    whole: bool  # ended by a newline; False only for a half-written last line
-    damage: str = ""  # why there is nothing after it, where compressed data is damaged
+    whole: bool  # ends with a newline; False only for a half-written last line
+    damage: str = ""  # of compressed data, which ends the segment
 
     @property
     def place(self) -> str:
         """Say where the line stands, as `file:line`."""
         return f"{self.path}:{self.number}"
+
+
+def read_telemetry(path: str | Path) -> Iterator[Record]:
+    """Yield the records of a log in order, through its rotated segments, in bounded memory.
+
+    A line that holds no record, a missing segment and a break in the sequence are a TownletWarning each.
+    Raises MissingFileError, InputError for a folder or a device, DiskError.
+    """
+
+    def warn(message: str) -> None:
+        warnings.warn(message, TownletWarning, stacklevel=3)
+
+    lines = read_records(Path(path), lambda line, problem: warn(f"{line.place}: {problem}"), on_gap=warn)
+    return (record for _, record in lines)
 
 
 def read_records(
@@ -64,10 +79,11 @@ def read_records(
     wait: Callable[[], bool] | None = None,
     on_gap: Callable[[str], Any] = lambda sentence: None,
 ) -> Iterator[tuple[Line, Record]]:
-    """Yield each line that holds a record; tell `on_damage` of the others, and what is wrong with them.
+    """Yield each line that holds a record; report every other line to `on_damage`, with its problem.
 
-    on_gap: is told what is missing between the records, and where another run's begin.
-    `wait` and errors as in read_lines. Where a log is followed, a resumed run may cut it, and offsets fall.
+    on_gap: is called with every gap between records, and where the records of another run begin.
+    `wait` and errors as in read_lines. While a log is followed, a resumed run may truncate it; then offsets
+    decrease.
     """
     for file, problem in segment_gaps(path):
         on_gap(f"{file}: {problem}")
@@ -127,7 +143,7 @@ def _segments_after(path: Path, done: int) -> dict[int, Path]:
 
 
 class _OpenSegment:
-    """A segment being read: the handle, how far it got, and what it read last."""
+    """A segment being read: its handle, its position and the last data read."""
 
     def __init__(self, path: Path, file: FileIO) -> None:
         self.path = path
@@ -151,7 +167,7 @@ class _OpenSegment:
         self.file.close()
 
     def lines(self) -> Iterator[Line]:
-        """Yield the whole lines from here to what is the end now."""
+        """Yield the whole lines from here to the current end."""
         while not self.damage and (chunk := self.read_chunk()):
             if self.position == len(chunk) and chunk.startswith(COMPRESSED):
                 self.damage = "is compressed data; decompress it, or, of gzip, use a name that ends in .gz"
@@ -182,7 +198,7 @@ class _OpenSegment:
             yield Line(self.path, self.number + 1, self.rest, False, self.damage)
 
     def start_again_if_changed(self) -> None:
-        """Go back to the start if what was read last is not there any more: the file was truncated.
+        """Go back to the start if the last data read is no longer there: the file was truncated.
 
         The size alone would miss a file that grew again since.
         """
@@ -207,12 +223,12 @@ class _OpenSegment:
 
 
 class _OpenStream(_OpenSegment):
-    """A pipe being read: its end is where its last writer closes it, and until then it may be quiet."""
+    """A pipe being read. It ends when its last writer closes it, and may be silent until then."""
 
     def __init__(self, path: Path, wait: Callable[[], bool] | None) -> None:
         number = descriptor_of(path)
         try:
-            # Opened by its name, a pipe whose writer has left already would never end.
+            # Opened by name, a pipe whose writer has already closed it would never end.
             again = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if number is None else os.dup(number)
             super().__init__(path, FileIO(again))
         except OSError as error:
@@ -278,7 +294,7 @@ def _read_live(
         if wait is None:
             break
         if not live.is_at(live_file(path)):
-            yield from live.lines()  # written between our last look and the rotation
+            yield from live.lines()  # written between the last read and the rotation
             yield from live.last_line()
             return True
         if not wait():

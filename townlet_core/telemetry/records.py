@@ -1,4 +1,4 @@
-"""One line of a log: parse it, and say everything that is wrong with the record it holds."""
+"""One line of a log: parse it, and list every problem of its record."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _ACCEPTED = {"int": (int, float), "float": (int, float), "str": (str,), "histogr
 def parse_record(line: bytes) -> tuple[Record, list[FieldProblem]]:
     """Parse one line, newline not included; return its record, and the fields that are not finite.
 
-    NaN and the infinities are not JSON, but other writers leave them; they come as floats.
-    Raises InputError saying why the line holds no record.
+    NaN and infinity are not JSON, but other writers emit them; they are returned as floats.
+    Raises InputError if the line holds no record.
     """
     if len(line) > MAX_LINE_BYTES:
         raise InputError(f"longer than {MAX_LINE_BYTES:,} bytes")
@@ -49,10 +49,10 @@ def parse_record(line: bytes) -> tuple[Record, list[FieldProblem]]:
 
 
 def _parse_not_finite(line: bytes, error: orjson.JSONDecodeError) -> tuple[Record, list[FieldProblem]]:
-    """Parse a line that is JSON but for numbers that are not finite. Raises InputError for any other."""
+    """Parse a line that is JSON except for non-finite numbers. Raises InputError for any other."""
     try:
         record = json.loads(line.decode("utf-8"), parse_int=float)
-        # Half a surrogate pair passes json, and would break whatever prints it.
+        # json accepts half a surrogate pair, which cannot be printed.
         json.dumps(record, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         record = None
@@ -73,7 +73,7 @@ def not_finite(record: Record) -> list[FieldProblem]:
 
 
 def check_record(record: Record) -> list[FieldProblem]:
-    """List everything wrong with a record of finite numbers, its place in the stream aside.
+    """List every problem of a record of finite numbers, except its position in the stream.
 
     A log holds few different sets of names and types, so what depends on these alone is checked once per set.
     """
@@ -103,7 +103,7 @@ def _check_shape(
     problems: list[FieldProblem] = []
     if version is not None and version not in VERSIONS:
         problems.append(("telemetry_version", f"is {version}, expected 1.0, 1.1 or 1.2"))
-    # A record of unknown version is held to the oldest one.
+    # A record of unknown version is validated against the oldest version.
     for name in required_fields(version if version in VERSIONS else VERSIONS[0]):
         if name not in names:
             problems.append((name, f"missing, required since {BY_NAME[name].since}"))
@@ -135,7 +135,7 @@ def _check_histogram(name: str, counts: Any) -> list[FieldProblem]:
     if set(map(type, counts)) == {int} and min(counts) >= 0:
         return []
     if all(type(count) in (int, float) and count >= 0 and count % 1 == 0 for count in counts):
-        return []  # the older generation writes whole numbers as floats
+        return []  # the older format writes whole numbers as floats
     return [(name, "holds something that is not a count")]
 
 
@@ -167,5 +167,5 @@ def duplicate_keys(line: bytes, record: Record) -> list[FieldProblem]:
     try:
         json.loads(line.decode("utf-8"), object_pairs_hook=remember, parse_int=float)
     except RecursionError:
-        return []  # nested so deep that it is reported as no flat record
+        return []  # nested too deep; reported as not being a flat record
     return [(name, "more than once in one record") for name in dict.fromkeys(repeated)]

@@ -1,4 +1,4 @@
-"""Which files make a log: the live file and its closed segments, wherever the path that was given leads.
+"""The files of a log: the live file and its closed segments, found from the given path.
 
 The segments of `log` are `log.1`, `log.2`, … in the order they were closed, then `log` itself, the live file.
 A job may have compressed them since: `log.1.gz` is read like `log.1`, other compressions are told.
@@ -17,7 +17,7 @@ from townlet_core.errors import InputError, MissingFileError
 from townlet_core.yaml.reader import read_yaml
 
 GZIP = ".gz"
-UNREAD = (".zst", ".xz", ".bz2", ".lz4", ".zip", ".Z")  # compressions that are told, not read
+UNREAD = (".zst", ".xz", ".bz2", ".lz4", ".zip", ".Z")  # compression formats that are reported, not read
 RUN_LOG, RUN_FILE, RUN_CONFIG = "telemetry.jsonl", "run.json", "config.yaml"  # in a run folder
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})")
 
@@ -50,7 +50,7 @@ def _named_in(run: Path) -> str | None:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is something to read: a stream, the live file, or closed segments alone."""
+    """Whether there is a log to read: a stream, the live file, or closed segments alone."""
     return is_stream(path) or io.kind_of(live_file(path)) is not None or bool(closed_segments(path))
 
 
@@ -84,7 +84,7 @@ def is_stream(path: Path) -> bool:
         return True
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)
-    except (OSError, ValueError):  # not there, or out of reach: opening it says which
+    except (OSError, ValueError):  # missing or not accessible: opening it tells which
         return False
 
 
@@ -133,7 +133,7 @@ def segment_files(path: Path) -> list[tuple[int, Path]]:
 
 
 def segment_gaps(path: Path) -> list[tuple[Path, str]]:
-    """Return what of a log cannot be read, as far as names tell: the file, and what is wrong with it."""
+    """Return the segments that cannot be read, judged by their names: each file and its problem."""
     name, before = log_name(path), 0
     gaps: list[tuple[Path, str]] = []
     for number, file in closed_segments(path).items():

@@ -1,4 +1,4 @@
-"""What a log amounts to, data mode by data mode, in one pass: extremes, means, event counts, curves."""
+"""Statistics of a log per data mode, in one pass: extremes, means, event counts, curves."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES, NUMBERS, OF_BAT
 from townlet_core.telemetry.records import Record
 
 CHUNK_RECORDS = 1024
-MODES = ("rollout", "mixed", "replay", "unknown")  # in the order of reports; a 1.0 record says no mode
-FRESH_MODES = ("rollout", "unknown")  # every cycle plays anew; recordings are read again and again
+MODES = ("rollout", "mixed", "replay", "unknown")  # in display order; records of version 1.0 have no mode
+FRESH_MODES = ("rollout", "unknown")  # of new data in every cycle; recordings repeat
 EVENT_COUNTS = tuple(name for name in NUMBERS if BY_NAME[name].unit in ("events", "intensity"))
 _COLUMN = {name: i for i, name in enumerate(NUMBERS)}
 _AXIS_COLUMNS = [_COLUMN[name] for name in AXES]
@@ -23,7 +23,7 @@ _NUMBER_TYPES = (int, float)
 
 
 class Extremes(NamedTuple):
-    """How one field did in one data mode. An epoch is NaN where its record had none."""
+    """Statistics of one field in one data mode. An epoch is NaN where its record had none."""
 
     latest: float
     minimum: float
@@ -34,7 +34,7 @@ class Extremes(NamedTuple):
 
 
 class Batches:
-    """Tells the first record of a batch from those of its further epochs, which repeat what it was like.
+    """Tells the first record of a batch from those of its later epochs, which repeat its statistics.
 
     The records of one run, cycle and data mode are those of one batch, as long as their epochs go up; a
     record that does not say its cycle is a batch of its own. Remembers one batch per run and mode.
@@ -45,7 +45,7 @@ class Batches:
         self._cycles: dict[str, tuple[float, float]] = {}  # run: its first and its last cycle
 
     def is_first(self, record: Record, mode: str) -> bool:
-        """Count a record in, and say whether it is the first of its batch."""
+        """Add a record; return whether it is the first of its batch."""
         run = record.get("run_id")
         run = run if type(run) is str else ""
         cycle, epoch = _number(record.get("cycle_id")), _number(record.get("epoch"))
@@ -58,13 +58,13 @@ class Batches:
         return cycle != cycle_before or epoch <= epoch_before
 
     def cycles(self) -> int:
-        """Return how many cycles the records span, those without a record included."""
+        """Return the number of cycles that the records span, including those without a record."""
         spans = [last - first + 1 for first, last in self._cycles.values()]
         return int(sum(spans)) if all(map(math.isfinite, spans)) else 0
 
 
 class Statistics:
-    """Add records one by one, then ask. A value that is not a finite number does not count."""
+    """Statistics of records added one by one. Values that are not finite numbers are ignored."""
 
     def __init__(self) -> None:
         self.records = 0
@@ -81,7 +81,7 @@ class Statistics:
         self._curves = [Curves(len(AXES), len(CURVES)) for _ in MODES]
 
     def add(self, record: Record) -> None:
-        """Count one record in."""
+        """Add one record."""
         values: list[Any] = list(map(record.get, NUMBERS))
         mode = record.get("data_mode")
         mode = mode if type(mode) is str and mode in MODES else "unknown"
@@ -94,12 +94,12 @@ class Statistics:
             self._fold()
 
     def modes(self) -> dict[str, int]:
-        """Return how many records each data mode had, for the modes that occurred."""
+        """Return the number of records of each data mode that occurred."""
         self._fold()
         return {mode: int(n) for mode, n in zip(MODES, self._mode_records, strict=True) if n}
 
     def cycles(self, mode: str) -> tuple[int, int]:
-        """Return how many cycles of a mode have a record, and how many there were as far as the log tells."""
+        """Return the number of cycles of a mode that have a record, and of cycles the log spans."""
         self._fold()
         found = int(self._mode_batches[MODES.index(mode)])
         return found, max(found, self._batches.cycles())
@@ -121,7 +121,7 @@ class Statistics:
     def event_totals(self, mode: str) -> dict[str, float]:
         """Return the conflicts and other events of a mode, each batch counted once; none for recordings.
 
-        Recordings are read again in every cycle, so that a sum over cycles would count nothing that happened.
+        Recordings are read again in every cycle, so a sum over cycles would count events repeatedly.
         """
         if mode not in FRESH_MODES:
             return {}
@@ -136,7 +136,7 @@ class Statistics:
         return {name: means[name] for name in EVENT_COUNTS if name in means}
 
     def axis(self) -> str | None:
-        """Return the field that curves are drawn over, one of AXES; None where records must be counted."""
+        """Return the x axis of the curves, one of AXES; None to use the number of the record."""
         self._fold()
         for name in AXES:
             column = _COLUMN[name]
@@ -151,7 +151,7 @@ class Statistics:
         return curves.points(CURVES.index(name), None if axis is None else list(AXES).index(axis))
 
     def _fold(self) -> None:
-        """Fold the waiting rows into the results."""
+        """Fold the buffered rows into the results."""
         if not self._rows:
             return
         table = np.array(self._rows, dtype=np.float64)
@@ -173,7 +173,7 @@ class Statistics:
         self._mode_batches[m] += is_first.sum()
         known[np.ix_(~is_first, _IS_OF_BATCH)] = False
         self._counts[m] += known.sum(0)
-        with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers give absurd means, quietly
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf or NaN without a warning
             self._sums[m] += np.where(known, table, 0.0).sum(0)
 
     def _fold_low(self, m: int, table: np.ndarray, epochs: np.ndarray) -> None:

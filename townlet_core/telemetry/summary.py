@@ -24,7 +24,7 @@ Table = tuple[str, list[str], list[list[str]]]  # title, columns, rows of ready 
 
 
 class Summary(NamedTuple):
-    """What a log amounts to."""
+    """The statistics of a log, and its drift from a baseline."""
 
     path: str
     statistics: Statistics
@@ -38,7 +38,7 @@ def summarise(
     last: int | None = None,
     on_gap: Callable[[str], Any] = lambda sentence: None,
 ) -> Summary:
-    """Sum up a log, or its last `last` records; `on_gap` is told what is missing in it, as in read_records.
+    """Summarise a log, or its last `last` records; `on_gap` as in read_records.
 
     Raises MissingError, or InputError if it holds no record.
     """
@@ -60,7 +60,7 @@ def summarise(
 
 
 def facts_of(summary: Summary) -> list[str]:
-    """Say how much there is, and what the latest record says of the run: outside text, on one line."""
+    """Return counts, and the latest text fields of the run, each on one line; untrusted text."""
     statistics, latest = summary.statistics, summary.statistics.latest
     facts = [count(statistics.records, "record")]
     facts += [count(summary.damaged, "damaged line")] if summary.damaged else []
@@ -74,12 +74,12 @@ def facts_of(summary: Summary) -> list[str]:
 
 
 def one_line(text: object) -> str:
-    """Put text on one line, so that it cannot pass for another."""
+    """Put text on one line, so that it cannot look like several."""
     return " ".join(str(text).split())
 
 
 def format_number(value: float) -> str:
-    """Write a number for people: whole ones in full, others with four digits, a missing one as a dash."""
+    """Format a number: whole ones in full, others with four digits, a missing one as a dash."""
     if math.isnan(value):
         return "–"
     if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
@@ -114,7 +114,7 @@ def _mode_json(statistics: Statistics, mode: str) -> dict[str, Any]:
 
 
 def summary_text(summary: Summary) -> str:
-    """Return the summary as aligned text. What came from outside stays on its line."""
+    """Return the summary as aligned text. Untrusted text stays on its line."""
     parts = [f"{printable(summary.path)}: {', '.join(facts_of(summary))}"]
     tables = curve_tables(summary) + summary_tables(summary)
     parts += [f"{title}\n{align(columns, rows)}" for title, columns, rows in tables]
@@ -130,7 +130,7 @@ def align(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def summary_markdown(summary: Summary) -> str:
-    """Return the summary as Markdown, outside text made harmless."""
+    """Return the summary as Markdown, with untrusted text escaped."""
     parts = [f"# {_plain(summary.path)}", ", ".join(map(_plain, facts_of(summary)))]
     for title, columns, rows in curve_tables(summary) + summary_tables(summary):
         head = [" | ".join(columns), " | ".join(["---"] + ["---:"] * (len(columns) - 1))]
@@ -146,7 +146,7 @@ def _plain(text: str) -> str:
 
 
 def curve_tables(summary: Summary) -> list[Table]:
-    """Return each mode's curves as bars. The range beside one is that of the records, not of its bars."""
+    """Return the curves of each mode as bars; the range beside a curve is that of its records."""
     statistics = summary.statistics
     tables = []
     for mode in statistics.modes():
@@ -163,7 +163,7 @@ def curve_tables(summary: Summary) -> list[Table]:
 
 
 def axis_span(statistics: Statistics, mode: str) -> str:
-    """Say what a mode's curves are drawn over: `environment steps 450 to 4,500`."""
+    """Return the label of the x axis of a mode's curves: `environment steps 450 to 4,500`."""
     ends = [point.x for name in CURVES for point in statistics.curve(name, mode)]
     span = f"{min(ends):,.0f}" + (f" to {max(ends):,.0f}" if max(ends) > min(ends) else "")
     return f"{AXES.get(statistics.axis() or '', 'records')} {span}"

@@ -1,4 +1,4 @@
-"""Hold a log to the contract: every problem of every line, and its drift from a baseline."""
+"""Validate a log against the schema: every problem of every line, and its drift from a baseline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from townlet_core.telemetry.statistics import Statistics
 
 
 class Problem(NamedTuple):
-    """Something wrong with a log."""
+    """A problem of a log."""
 
     path: str
     line: int  # 0 for the log as a whole
@@ -31,10 +31,10 @@ class Problem(NamedTuple):
 
 
 class LogCheck:
-    """One reading of one log: iterate over `problems()`, then ask for counts and drift.
+    """One validation of a log: iterate over `problems()`, then read counts and drift.
 
-    baseline: what the log's means are compared with, if anything.
-    drift_threshold: how far they may be from it; None to measure only. relative: the drift over the baseline.
+    baseline: statistics that the log's means are compared with.
+    drift_threshold: maximum drift; None to measure only. relative: divide the drift by the baseline.
     Raises MissingError, or InputError for a folder.
     """
 
@@ -83,7 +83,7 @@ class LogCheck:
             yield Problem(str(self.path), 0, field, problem)
         for drift in self.drifts:
             size = drift.relative if self._relative else drift.drift
-            # A drift that is not a number, from absurd means, is above any threshold.
+            # A drift of NaN, from non-finite means, is above any threshold.
             if self._drift_threshold is not None and not size <= self._drift_threshold:
                 means = f"{drift.mode} mean {drift.mean:.6g}, baseline {drift.baseline:.6g}"
                 kind = "relative drift" if self._relative else "drift"
@@ -91,12 +91,12 @@ class LogCheck:
                 yield Problem(str(self.path), 0, drift.field, f"{means}: {above}")
 
     def _not_compared(self, baseline: Statistics) -> Iterator[FieldProblem]:
-        """Say what of the baseline the log lacks: a threshold that saw a part has not passed."""
+        """Report what of the baseline the log lacks: a comparison of a part only has not passed."""
         if not self.drifts:
             yield "", "has no field in common with the baseline, so nothing was compared"
         elif self._drift_threshold is not None:
             for mode in baseline.modes():
-                # A baseline that says no mode stands for any.
+                # A baseline without data modes is compared with every mode.
                 compared = {drift.field for drift in self.drifts if mode in (drift.mode, "unknown")}
                 fields = [name for name in baseline.means(mode) if name in DRIFTING]
                 if not compared.intersection(fields):

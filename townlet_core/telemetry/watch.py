@@ -1,4 +1,4 @@
-"""Go through a log record by record: which alerts each one trips, and how it reads on one line."""
+"""Evaluate alert rules on a log record by record, and format a record on one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from townlet_core.telemetry.alerts import Alarm, Alert, Rule
+from townlet_core.telemetry.alerts import Alert, AlertMonitor, AlertRule
 from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.reader import Line, read_records
 from townlet_core.telemetry.records import Record
@@ -14,7 +14,7 @@ from townlet_core.telemetry.summary import format_number, one_line
 
 
 class Seen(NamedTuple):
-    """A record as it went by."""
+    """A record with the alerts it tripped."""
 
     line: Line
     record: Record
@@ -22,15 +22,15 @@ class Seen(NamedTuple):
 
 
 class Watch:
-    """One pass over a log: iterate over `records()`, then ask what it came to.
+    """One pass over a log: iterate over `follow()`, then read the counts.
 
-    records, alerts, damaged, gaps: how many there were.
+    records, alerts, damaged, gaps: counts.
     """
 
-    def __init__(self, path: Path, rules: list[Rule]) -> None:
+    def __init__(self, path: Path, rules: list[AlertRule]) -> None:
         self.path = path
         self.records = self.alerts = self.damaged = self.gaps = 0
-        self._alarm = Alarm(rules)
+        self._monitor = AlertMonitor(rules)
 
     def follow(
         self,
@@ -49,16 +49,16 @@ class Watch:
             on_gap(sentence)
 
         for line, record in read_records(self.path, count_damage, wait, count_gap):
-            alerts = self._alarm.check(record)
+            alerts = self._monitor.check(record)
             self.records += 1
             self.alerts += len(alerts)
             yield Seen(line, record, alerts)
 
     def not_seen(self) -> list[str]:
-        """Say why the rules have not passed although none tripped: some were not tried, or on a part only."""
+        """Explain why the log has not passed although no rule tripped: something was not checked."""
         if not self.records:
             return ["no record in this log, so no rule was tried"]
-        reasons = self._alarm.untried()
+        reasons = self._monitor.untried()
         if self.damaged:
             lines = "1 line holds" if self.damaged == 1 else f"{self.damaged} lines hold"
             reasons.append(f"{lines} no record")
@@ -68,7 +68,7 @@ class Watch:
 
 
 def record_line(seen: Seen) -> str:
-    """Write a record on one line: where it stands, its curves, its alerts."""
+    """Format a record on one line: its position, the values of its curves, its alerts."""
     record = seen.record
     parts = [f"epoch {_value(record.get('epoch'))}", one_line(record.get("data_mode", "-"))]
     parts += [f"{name} {_value(record[name])}" for name in ("env_steps", *CURVES) if name in record]

@@ -1,4 +1,4 @@
-"""Write a telemetry log: one write per record, offsets that only grow, segments that stay in order."""
+"""Write a telemetry log: one write per record, increasing offsets, rotated segments in order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from townlet_core.vocab import TELEMETRY_VERSION
 
 
 def lock_log(path: Path) -> FileLock:
-    """Take the one writer's lock of the log that a path leads to. Raises BusyError, InputError, DiskError."""
+    """Take the exclusive writer lock of a log. Raises BusyError, InputError, DiskError."""
     if Path(path).suffix in (GZIP, *UNREAD):
         raise InputError(f"{path}: a log is not compressed while it is written", "choose another name")
     if io.kind_of(path) in ("folder", "other"):
@@ -95,7 +95,7 @@ def _refuse_existing(path: Path, force: bool) -> None:
     if used and not force:
         raise InputError(f"{path}: already exists", "choose another file, or replace a log with --force")
     for file in used:
-        # Every record begins like this, also one that a crash cut short.
+        # Every record begins like this, even one that a crash truncated.
         if not re.search(rb'^\{"telemetry_version"', read_tail(file), re.M):
             raise InputError(
                 f"{file}: is not a telemetry log, which --force could replace", "choose another file"
@@ -128,10 +128,10 @@ def _refuse_other(file: Path, record: Record, run_id: str) -> None:
 
 
 class TelemetryWriter:
-    """Append records to the log at `path`, which is continued if it is there.
+    """Append records to the log at `path`; an existing log is continued.
 
     path: the live file; its closed segments stand beside it as `path.1`, `path.2`, …
-    log_every: write every n-th record; the others only count in `offset`.
+    log_every: write every n-th record; the others only increase `offset`.
     max_bytes, max_records: close the live file before it grows beyond either; None for no limit.
     lock: from lock_log, which the writer takes over; by default it takes its own.
     offset: how many records this log has been given, over all its runs; the last one's log_stream_offset.
@@ -166,7 +166,7 @@ class TelemetryWriter:
             raise
 
     def write(self, record: Mapping[str, Any]) -> bool:
-        """Add version and offset to `record` and append it as one line; return whether its turn had come.
+        """Add version and offset to `record` and append it as one line; return whether it was written.
 
         Raises RunFailed if it holds a number that is not finite, a field that FIELDS does not define or a
         wrong type, or lacks a field; then nothing is written and the offset stands.
@@ -194,7 +194,7 @@ class TelemetryWriter:
         io.flush(self._descriptor, self.path)
 
     def resume(self, offset: int) -> str | None:
-        """Go on after a checkpoint's record `offset`; return a warning if records up to it are missing."""
+        """Continue after a checkpoint's record `offset`; return a warning if earlier records are missing."""
         self.truncate_to(offset)
         last = last_offset(self.path)
         if last >= last_written(offset, self.log_every):
@@ -203,14 +203,14 @@ class TelemetryWriter:
         return f"{self.path}: {end}, and the run had written up to {offset}: the log goes on with a gap"
 
     def truncate_to(self, offset: int) -> None:
-        """Drop every record after `offset` and go on from there."""
+        """Drop every record after `offset` and continue from there."""
         cut_after(self.path, offset)
         self.offset = offset
         self._closed = 0  # the numbers of what was dropped are free again
         self._measure()
 
     def close(self) -> None:
-        """Flush and close the live file and let others write; a second call does nothing."""
+        """Flush and close the live file and release the lock; a second call does nothing."""
         try:
             self._close_file()
         finally:
@@ -236,7 +236,7 @@ class TelemetryWriter:
         try:
             io.append(self._descriptor, line, self.path)
         except DiskError:
-            # A full disk lets half a record through; the next one must not be joined to it.
+            # On a full disk, half a record may have been written; the next one must not be appended to it.
             io.drop_partial_line(self.path)
             raise
         self._bytes += len(line)
@@ -289,7 +289,7 @@ def _refuse_compressed(path: Path) -> None:
 
 
 def _to_line(record: Record) -> bytes:
-    """Serialise in the order of FIELDS. Raises RunFailed with everything that is wrong with the record."""
+    """Serialise in the order of FIELDS. Raises RunFailed with every problem of the record."""
     place = f"telemetry record of epoch {record.get('epoch')}"
     problems = not_finite(record) + check_known(record) + check_record(record)
     if problems:

@@ -10,8 +10,8 @@ from townlet_core.errors import InputError, MissingError
 from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.load import MAX_SCENARIO_BYTES, load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
-from townlet_core.training.run_directory import SCENARIO
-from townlet_core.training.run_file import RunFile
+from townlet_core.training.run_directory import SCENARIO, is_run
+from townlet_core.training.run_file import RunFile, read_run
 
 
 class Origin(NamedTuple):
@@ -25,6 +25,17 @@ class Origin(NamedTuple):
 def read_text(name_or_path: str) -> bytes:
     """Return the YAML of a scenario as it is, to be kept in a run."""
     return io.read_file(find_scenario(name_or_path), MAX_SCENARIO_BYTES)
+
+
+def find_origin(path: str | Path) -> Origin | None:
+    """Find the scenario that a checkpoint was trained in; path: the run, or a file or folder of its checkpoints.
+
+    None outside of a run, and where origin_of returns None. Raises what origin_of raises.
+    """
+    for folder in (Path(path), *Path(path).parents[:2]):  # of a run, of its checkpoints, of a generation
+        if is_run(folder):
+            return origin_of(folder, read_run(folder))
+    return None
 
 
 def origin_of(folder: Path, run_file: RunFile) -> Origin | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from townlet_core import io
-from townlet_core.capture.capture import Capture, CaptureSettings, capture
+from townlet_core.capture.capture import Capture, CaptureSettings, write_capture
 from townlet_core.errors import DiskError, InputError, MissingError, count, name_difference, shown
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.batch import ReplayBatch
@@ -26,8 +26,8 @@ ENOUGH_TRANSITIONS = 4096  # recorded by the scripted policy, unless the number 
 
 
 def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) -> Capture:
-    """Record samples with the scripted policy."""
-    return capture(scenario, ScriptedPolicy(scenario), _settings_of(scenario, settings), folder)
+    """Let the scripted policy make the recordings that nobody gave."""
+    return write_capture(scenario, ScriptedPolicy(scenario), _settings_of(scenario, settings), folder)
 
 
 def check_own_recordings(scenario: Scenario, settings: TrainingSettings) -> None:
