@@ -1,4 +1,4 @@
-"""The command line: milliseconds of a whole process, beside an empty Typer app and Python itself."""
+"""The command line: milliseconds per process, beside an empty Typer app and Python itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures: measured in turn, reduced to medians, shown as a table and as rows of results.json."""
+"""Figures: interleaved measurements, their medians, a table and the rows of results.json."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from townlet_cli.console import out, safe, table
 
 LESS_IS_BETTER = ("s", "ms", "µs", "ns", "kB")  # units of durations and sizes; all others are rates
 
-Measure = Callable[[], float]  # measures once; more than 0
+Measure = Callable[[], float]  # returns one measurement, above 0
 
 
 class Effort(NamedTuple):
-    """How long to measure."""
+    """The effort of a benchmark."""
 
-    rounds: int = 5  # each round measures everybody once, in turn
-    seconds: float = 0.3  # at least this long for each measurement
+    rounds: int = 5  # each round measures every contestant once, in turn
+    seconds: float = 0.3  # minimum time of a measurement
     threads: tuple[int, ...] = (1, 2) if (os.cpu_count() or 1) > 1 else (1,)
-    full: bool = True  # the workloads of docs/benchmarks.md, and peers from the index; False: tiny, without
+    full: bool = True  # the workloads and peers of docs/benchmarks.md; False: tiny workloads, no peers
 
     @classmethod
     def quick(cls) -> Effort:
-        """Just enough to see that everything runs."""
+        """Return the least effort, for a test that everything runs."""
         return cls(rounds=1, seconds=0.01, threads=(1,), full=False)
 
 
 class Figure(NamedTuple):
-    """One number of ours, beside that of a peer and of the limit; None where there is none."""
+    """A measurement of Townlet, beside a peer and a limit; None where there is none."""
 
     name: str
     value: float
@@ -50,14 +50,14 @@ class Figure(NamedTuple):
         }
 
     def times_as_fast_as(self, other: float | None) -> float | None:
-        """Return how many times as fast we are, for rates and for durations (or how many times as small)."""
+        """Return by which factor Townlet is faster, for rates and durations, or smaller, for sizes."""
         if other is None:
             return None
         return other / self.value if self.unit in LESS_IS_BETTER else self.value / other
 
 
 def in_turn(rounds: int, measures: Mapping[str, Measure]) -> dict[str, float]:
-    """Measure everybody once to warm up, then round after round in turn (A B A B); return each one's median.
+    """Warm up every contestant once, then measure them in turn (A B A B); return their medians.
 
     In turn, so that a machine that slows down or speeds up does so for all of them.
     """

@@ -1,10 +1,10 @@
-"""Does it learn? Train on every scenario over seeds, evaluate, and write docs/results.md and its curves.
+"""Train on every scenario over several seeds, evaluate, and write docs/results.md with learning curves.
 
-python -m benchmarks.learning [PLAN ...] [--seeds 5] [--episodes 200] [--output docs/results.md] [--keep]
+python -m benchmarks.learning [NAME ...] [--seeds 5] [--episodes 200] [--output docs/results.md] [--keep]
 
-Every run has one thread of its own, and as many run side by side as there are cores; so a page comes out the
-same on any number of them, but for the seconds. What each run gave is kept beside the page, in results.json:
-with --keep, the runs that are there are not trained again, and the page is written anew from them.
+Every run has one thread, and as many runs as cores are trained at once, so results do not depend on the
+number of cores, except for the seconds. The result of each run is kept beside the page in results.json; with
+--keep, runs that it holds are not trained again.
 """
 
 from __future__ import annotations
@@ -52,31 +52,33 @@ DAY = {
 IMITATE = {"warm_start": "bc", "warm_start_epochs": 25, "capture_towns": 12, "gamma": 0.997}
 
 
-class Plan(NamedTuple):
-    """What is trained on one scenario, and compared."""
+class Experiment(NamedTuple):
+    """An experiment: the settings that are trained on one scenario and compared."""
 
     scenario: str
-    settings: dict[str, Any]  # of all modes, where they differ from the defaults of `townlet train`
-    modes: dict[str, dict[str, Any]]  # by name; that of SB3 is another learner with the same settings
+    settings: dict[str, Any]  # of all modes, other than the defaults of `townlet train`
+    modes: dict[str, dict[str, Any]]  # settings by mode; SB3 is another learner with the same settings
     remark: str = ""  # for the reader of the page
 
 
-PLANS = {
-    "queue_conflict": Plan("queue_conflict", {"cycles": 40, **SHORT}, {**BOTH, SB3: {"source": "rollout"}}),
-    "kitchen_breakfast": Plan(
+EXPERIMENTS = {
+    "queue_conflict": Experiment(
+        "queue_conflict", {"cycles": 40, **SHORT}, {**BOTH, SB3: {"source": "rollout"}}
+    ),
+    "kitchen_breakfast": Experiment(
         "kitchen_breakfast",
         {"cycles": 40, **SHORT},
         BOTH,
         "The scripted policy is near the best here: both learners reach its return, with hardly a conflict.",
     ),
-    "employment_punctuality": Plan("employment_punctuality", {"cycles": 30, **SHORT}, BOTH),
-    "rivalry_decay": Plan("rivalry_decay", {"cycles": 30, **SHORT}, BOTH),
-    "queue_conflict_bf16": Plan(
+    "employment_punctuality": Experiment("employment_punctuality", {"cycles": 30, **SHORT}, BOTH),
+    "rivalry_decay": Experiment("rivalry_decay", {"cycles": 30, **SHORT}, BOTH),
+    "queue_conflict_bf16": Experiment(
         "queue_conflict",
         {"cycles": 10, **SHORT},
         {"fp32": {"source": "mixed"}, "bf16": {"source": "mixed", "precision": "bf16"}},
     ),
-    "town_day": Plan(
+    "town_day": Experiment(
         "town_day",
         DAY,
         {
@@ -88,17 +90,19 @@ PLANS = {
         "more than a million environment steps to gain anything. Trained agents hardly sleep in bed at "
         "night, which takes four hours: they rest on benches.",
     ),
-    # By itself, because it takes longer than everything else together; it computes in fp32.
-    "town_day_stable_baselines3": Plan("town_day", DAY, {SB3: {"source": "rollout", "cycles": 100}}),
+    # An experiment of its own, because it takes longer than all others together; it computes in fp32.
+    "town_day_stable_baselines3": Experiment("town_day", DAY, {SB3: {"source": "rollout", "cycles": 100}}),
 }
 
 
 def train_and_evaluate(name: str, mode: str, seed: int, episodes: int) -> Run:
-    """Train once, in a folder that is thrown away, and evaluate."""
+    """Train once, in a temporary folder, and evaluate."""
     torch.set_num_threads(1)
-    plan = PLANS[name]
-    scenario = load_scenario(plan.scenario)
-    settings = TrainingSettings(scenario=scenario.name, seed=seed, **plan.settings, **plan.modes[mode])
+    experiment = EXPERIMENTS[name]
+    scenario = load_scenario(experiment.scenario)
+    settings = TrainingSettings(
+        scenario=scenario.name, seed=seed, **experiment.settings, **experiment.modes[mode]
+    )
     ticks = settings.rollout_ticks or min(scenario.ticks, LONGEST_DEFAULT)
     steps = ticks * settings.num_towns * len(scenario.agents)
     began = time.process_time()
@@ -118,33 +122,33 @@ def train_ours(
 ) -> tuple[list[float], LearnedPolicy]:
     """Train for cycles of `steps` environment steps; returns each one's mean reward, and the policy."""
     rewards: list[float] = []
-    noted: set[int] = set()
+    seen: set[int] = set()
 
-    def note(record: dict) -> None:
-        if record["data_mode"] == "rollout" and record["cycle_id"] not in noted:
-            noted.add(record["cycle_id"])
-            rewards.append(record["baseline_reward_sum"] / steps)  # an empty place has a reward of 0
+    def collect(record: dict) -> None:
+        if record["data_mode"] == "rollout" and record["cycle_id"] not in seen:
+            seen.add(record["cycle_id"])
+            rewards.append(record["baseline_reward_sum"] / steps)  # an agent that is gone has a reward of 0
 
     with tempfile.TemporaryDirectory() as folder:
-        run = train(settings, folder, reports=Reports(record=note)).folder
+        run = train(settings, folder, reports=Reports(record=collect)).folder
         return rewards, load_policy(run, scenario)
 
 
-def find(name: str, seeds: int, episodes: int, kept: Kept, pool: ProcessPoolExecutor) -> Found:
-    """Carry out one plan, but for the runs that are kept."""
-    plan = PLANS[name]
-    scenario = load_scenario(plan.scenario)
+def run_experiment(name: str, seeds: int, episodes: int, kept: Kept, pool: ProcessPoolExecutor) -> Found:
+    """Run one experiment, except for the runs that are kept."""
+    experiment = EXPERIMENTS[name]
+    scenario = load_scenario(experiment.scenario)
     jobs = {
         (mode, seed): pool.submit(train_and_evaluate, name, mode, seed, episodes)
-        for mode in plan.modes
+        for mode in experiment.modes
         for seed in range(seeds)
         if kept.find(name, mode, seed) is None
     }
-    runs: dict[str, list[Run]] = {mode: [] for mode in plan.modes}
-    for mode in plan.modes:
+    runs: dict[str, list[Run]] = {mode: [] for mode in experiment.modes}
+    for mode in experiment.modes:
         for seed in range(seeds):
             run = jobs[mode, seed].result() if (mode, seed) in jobs else kept.find(name, mode, seed)
-            assert run is not None  # kept, or trained just now
+            assert run is not None  # kept or just trained
             runs[mode].append(run)
             kept.add(name, mode, seed, run)
             print(
@@ -156,14 +160,21 @@ def find(name: str, seeds: int, episodes: int, kept: Kept, pool: ProcessPoolExec
         word: evaluate(scenario, ScriptedPolicy(scenario, epsilon), episodes, EVALUATION_SEED)
         for word, epsilon in (("scripted", None), ("random", 1.0))
     }
-    modes = {mode: flags(chosen) for mode, chosen in plan.modes.items() if mode != SB3}
+    modes = {mode: flags(chosen) for mode, chosen in experiment.modes.items() if mode != SB3}
     return Found(
-        name, plan.scenario, flags(plan.settings), modes, plan.remark, scenario.ticks, runs, baselines
+        name,
+        experiment.scenario,
+        flags(experiment.settings),
+        modes,
+        experiment.remark,
+        scenario.ticks,
+        runs,
+        baselines,
     )
 
 
 class Kept:
-    """The runs beside a page, by plan, mode and seed; only those of equal settings, episodes and version."""
+    """The kept runs by experiment, mode and seed; only those of equal settings, episodes and version."""
 
     def __init__(self, path: Path, episodes: int, wanted: bool) -> None:
         self.path = path
@@ -172,8 +183,8 @@ class Kept:
         self.rows: list[dict[str, Any]] = [row for row in found if row == {**row, **self._key(row)}]
 
     def _key(self, row: dict[str, Any]) -> dict[str, Any]:
-        plan = PLANS.get(row["plan"])
-        settings = {**plan.settings, **plan.modes.get(row["mode"], {})} if plan else None
+        experiment = EXPERIMENTS.get(row["plan"])
+        settings = {**experiment.settings, **experiment.modes.get(row["mode"], {})} if experiment else None
         return {"settings": settings, "episodes": self.episodes, "townlet": __version__}
 
     def find(self, plan: str, mode: str, seed: int) -> Run | None:
@@ -184,7 +195,7 @@ class Kept:
         return None
 
     def add(self, plan: str, mode: str, seed: int, run: Run) -> None:
-        """Keep a run, on disk as well, so that an interruption loses none."""
+        """Keep a run, on disk as well, so that an interruption loses nothing."""
         row = {"plan": plan, "mode": mode, "seed": seed}
         result = {name: list(estimate) for name, estimate in run.result.items()}
         row |= {**self._key(row), **run._asdict(), "result": result}
@@ -204,28 +215,33 @@ def flags(chosen: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("plans", nargs="*", metavar="PLAN", help=f"one of {', '.join(PLANS)}; by default all")
+    parser.add_argument(
+        "experiments",
+        nargs="*",
+        metavar="NAME",
+        help=f"one of {', '.join(EXPERIMENTS)}; by default all",
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=200)
-    parser.add_argument("--output", type=Path, help="by default docs/results.md, if all plans are wanted")
-    parser.add_argument("--keep", action="store_true", help="do not train again what results.json holds")
+    parser.add_argument("--output", type=Path, help="by default docs/results.md, for all experiments")
+    parser.add_argument("--keep", action="store_true", help="do not repeat the runs in results.json")
     wanted = parser.parse_args()
-    names = wanted.plans or list(PLANS)
-    if unknown := [name for name in names if name not in PLANS]:
-        parser.error(f"unknown plan {unknown[0]!r}, expected one of {', '.join(PLANS)}")
-    if wanted.plans and not wanted.output:
-        parser.error("--output: say where to; docs/results.md has all plans")
+    names = wanted.experiments or list(EXPERIMENTS)
+    if unknown := [name for name in names if name not in EXPERIMENTS]:
+        parser.error(f"unknown experiment {unknown[0]!r}, expected one of {', '.join(EXPERIMENTS)}")
+    if wanted.experiments and not wanted.output:
+        parser.error("--output: required for some experiments only; docs/results.md has all")
     if wanted.seeds < 2:
-        parser.error("--seeds: expected at least 2, because one has no interval")
+        parser.error("--seeds: expected at least 2, because one seed has no interval")
     page = wanted.output or Path("docs/results.md")
-    command = " ".join(["python -m benchmarks.learning", *wanted.plans, f"--seeds {wanted.seeds}"])
+    command = " ".join(["python -m benchmarks.learning", *wanted.experiments, f"--seeds {wanted.seeds}"])
     command += f" --episodes {wanted.episodes}"
     kept = Kept(page.with_suffix(".json"), wanted.episodes, wanted.keep)
     found: list[Found] = []
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         for name in names:
             began = time.perf_counter()
-            found.append(find(name, wanted.seeds, wanted.episodes, kept, pool))
+            found.append(run_experiment(name, wanted.seeds, wanted.episodes, kept, pool))
             print(f"{name}: {time.perf_counter() - began:.0f} s in all", file=sys.stderr)
             write_page(page, command, wanted.seeds, wanted.episodes, found)
     print(page.read_text())

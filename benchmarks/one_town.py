@@ -1,4 +1,4 @@
-"""One small town: a tick from Python, the memory it takes, and how soon a second process plays it."""
+"""One small town: a tick called from Python, its memory, and the start-up time of a second process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from townlet_core.simulation import numba_support
 from townlet_core.simulation.towns import Towns
 
 SMALL, DAY = "queue_conflict", "town_day"
-TOWNS = 256  # of which one is weighed: what a batch shares must not count
+TOWNS = 256  # shared memory of a batch must not count, so one town of many is measured
 FIRST_TICK = f"""
 import numpy as np
 from townlet_core.scenario.load import load_scenario
@@ -80,7 +80,7 @@ def _see_nothing(
 
 
 def _memory() -> Figure:
-    """Weigh the state arrays; they have the same size everywhere, so this is counted, not measured."""
+    """Sum the sizes of the state arrays, which are the same on every machine."""
     towns = Towns(make_town(), TOWNS)
     weight = sum(part.nbytes for part in towns.state) / TOWNS / 1000
     return Figure("memory per town of 8, without observations", weight, "kB", 1)

@@ -1,4 +1,4 @@
-"""Replay: transitions per second from samples on disk (in the page cache) to the last batch of an epoch."""
+"""Replay: transitions per second, from samples on disk (in the page cache) to the last batch of an epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's PPO on a town, from nothing, with our network, our settings and as many fresh ticks."""
+"""PPO of Stable-Baselines3 on a town, with the same network, settings and number of environment steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from townlet_core.training.settings import TrainingSettings
 
 
 class Trunk(BaseFeaturesExtractor):
-    """Map and features each through a layer, both together through another, as in ActorCritic."""
+    """The layers of ActorCritic: one for the map, one for the features, one for both."""
 
     def __init__(self, space: Any, width: int) -> None:
         super().__init__(space, width)
@@ -31,7 +31,7 @@ class Trunk(BaseFeaturesExtractor):
 
 
 class Rewards(BaseCallback):
-    """Note the mean reward of every rollout; where nothing is to follow a time limit, call it an end."""
+    """Record the mean reward of every rollout, and treat time limits as terminal without bootstrapping."""
 
     def __init__(self, bootstrap_truncations: bool) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def train(scenario: Scenario, settings: TrainingSettings, ticks: int) -> tuple[l
     rate = settings.learning_rate
 
     def rate_left(left: float) -> float:
-        # Progress is told after a cycle's rollout; we count from where the cycle began.
+        # Progress is updated after the rollout of a cycle; here the rate is that of its start.
         return rate * min(1.0, left + 1 / settings.cycles) if settings.lr_schedule == "linear" else rate
 
     rows = ticks * towns.num_envs
@@ -71,10 +71,10 @@ def train(scenario: Scenario, settings: TrainingSettings, ticks: int) -> tuple[l
         gamma=settings.gamma,
         gae_lambda=settings.gae_lambda,
         clip_range=settings.clip_param,
-        # In its own unit of value, and by the clipped error alone; so none where ours counts in deviations.
+        # Clips in units of the value, so it is off where ours clips in standard deviations.
         clip_range_vf=None if settings.normalise_returns else settings.value_clip,
         ent_coef=settings.entropy_coef,
-        vf_coef=settings.value_loss_coef / 2,  # of the squared error; ours takes half of that
+        vf_coef=settings.value_loss_coef / 2,  # ours weighs half the squared error
         max_grad_norm=settings.max_grad_norm,
         policy_kwargs={
             "features_extractor_class": Trunk,

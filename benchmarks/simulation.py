@@ -1,4 +1,4 @@
-"""Simulation: agent-steps per second of whole towns under random actions, and what one small town costs."""
+"""Simulation: agent steps per second of whole towns under random actions, and the cost of one small town."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PEERS = {  # the name of each, its worker, and its environment there
     "PettingZoo pursuit": ("pettingzoo", "pursuit"),
     "PettingZoo knights-archers-zombies": ("pettingzoo", "knights-archers-zombies"),
 }
-SMALLEST_COPY = 1 << 18  # bytes; less measures the call
+SMALLEST_COPY = 1 << 18  # bytes; a smaller copy measures the call
 
 
 def measure(effort: Effort) -> list[Figure]:
-    """Measure every batch size on every thread count that makes a difference to it, then one town."""
+    """Measure every batch size on every relevant thread count, then one town."""
     figures = []
     with contextlib.ExitStack() as open_workers:
         workers = {worker for worker, _ in PEERS.values()}
@@ -41,7 +41,7 @@ def measure(effort: Effort) -> list[Figure]:
 
 
 def _peers_that_work(asks: dict[str, Ask | None]) -> dict[str, Ask]:
-    """Start every peer once; one that fails is named, and missing from then on."""
+    """Start every peer once; one that fails is reported and left out."""
     working: dict[str, Ask] = {}
     for name, (worker, environment) in PEERS.items():
         ask = asks[worker]
@@ -79,7 +79,7 @@ def _figure(count: int, threads: int, observed: bool, peers: dict[str, Ask], eff
 
 
 def bytes_written(towns: Towns, observed: bool) -> int:
-    """Return what an agent-step cannot but write: its observation, or its record."""
+    """Return the bytes that an agent step must write: its observation, or its record."""
     if not observed:
         return AGENT.itemsize
     return sum(part[0, 0].nbytes for part in towns.empty_observations(np.uint8))

@@ -85,7 +85,7 @@ def test_a_mistake_in_a_scenario_is_named_with_its_place(refused, scenario, tmp_
     path = scenario(old, new)
     lines = refused(2, path, "--output", tmp_path / "out")
     assert any(f"{path}:{mistake}" in line for line in lines), lines
-    assert lines[-1] == f"hint: mend the file, then: townlet scenario validate {path}"
+    assert lines[-1] == f"hint: correct the file, then: townlet scenario validate {path}"
 
 
 def test_an_existing_folder_is_kept_unless_forced(townlet, refused, scenario, tmp_path):

@@ -59,6 +59,6 @@ def test_random_play_stays_inside_the_spaces(scenario, map_type):
 @given(seed=st.integers(0, 2**32))
 def test_random_play_in_random_towns_stays_inside_the_spaces(seed):
     # They do things that no file may, such as meals at a workplace.
-    with patch("townlet_core.envs.arguments.check_scenario", return_value=[]):
+    with patch("townlet_core.scenario.load.check_scenario", return_value=[]):
         towns = TownVectorEnv(random_scenario(seed), 2)
     stays_inside(towns, 60, seed)

@@ -44,7 +44,7 @@ def lines_of(tmp_path, text):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ScenarioError) as caught:
         load_scenario(path)
-    assert caught.value.hint.startswith("mend the file, then: townlet scenario validate ")
+    assert caught.value.hint.startswith("correct the file, then: townlet scenario validate ")
     lines = str(caught.value).split("\n")
     assert all(line.startswith(f"{path}:") for line in lines)
     return [line.removeprefix(f"{path}:") for line in lines]

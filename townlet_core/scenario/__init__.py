@@ -1,1 +1,1 @@
-"""What people write: a town on a page of YAML, checked line by line before anything runs."""
+"""Scenario files: the model, loading and validation with line and column of every mistake."""

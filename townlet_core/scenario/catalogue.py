@@ -1,4 +1,4 @@
-"""Which scenarios come with Townlet, and which file a name means."""
+"""The bundled scenarios, and the file that a name or path refers to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def find_scenario(name_or_path: str | Path) -> Path:
-    """Return the file that is meant: a path if it looks like one or exists, else a bundled name.
+    """Return the file of a scenario: a path if it looks like one or exists, else a bundled name.
 
     Raises InputError naming the nearest scenario if no bundled one has this name.
     """
@@ -28,9 +28,9 @@ def find_scenario(name_or_path: str | Path) -> Path:
 
 
 def bundled_scenarios() -> dict[str, Path]:
-    """Return name and file of every scenario that comes with Townlet, by name."""
+    """Return the file of every bundled scenario by name."""
     installed = Path(__file__).parent / "bundled"
-    # An editable install has them where people edit them, at the top of the repository.
+    # An editable install has them at the top of the repository, where they are edited.
     folder = installed if io.kind_of(installed) else Path(__file__).parents[2] / "scenarios"
     paths = [folder / name for name in io.list_folder(folder)]
     return {path.stem: path for path in paths if path.suffix == ".yaml"}

@@ -1,4 +1,4 @@
-"""A scenario written out as YAML, for one that no file holds: made in Python, or with placeholder agents."""
+"""Write a scenario as YAML, for one that has no file: built in Python, or with placeholder agents."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from townlet_core.scenario.model import Scenario
 
-_LINE_END = "\\n\\\n      "  # of a text in quotes: its own, escaped, then one that YAML leaves out
+_LINE_END = "\\n\\\n      "  # inside quotes: an escaped line end, then one that YAML ignores
 
 
 def dump_scenario(scenario: Scenario) -> bytes:
-    """Return YAML that parses to this very scenario, without defaults; equal scenarios give equal bytes."""
+    """Return YAML that parses to an equal scenario, without defaults; equal scenarios give equal bytes."""
     lines = []
     for key, value in scenario.model_dump(mode="json", exclude_defaults=True).items():
         if value and isinstance(value, dict):
@@ -32,15 +32,15 @@ def _flow(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote a text; it goes on on a new line after each of its line ends, so that drawings stay drawings."""
+    """Quote a text. It continues on a new line after each of its line ends, so that drawings stay drawn."""
     rows = ["".join(map(_escaped, row)) for row in text.split("\n")]
-    # YAML strips what a continued line begins with, unless it is escaped.
+    # YAML strips the leading spaces of a continued line, unless they are escaped.
     rest = (f"\\{row}" if row.startswith(" ") else row for row in rows[1:])
     return '"' + _LINE_END.join([rows[0], *rest]) + '"'
 
 
 def _escaped(character: str) -> str:
-    """JSON would escape a character beyond 16 bits as two, which YAML does not read as one."""
+    """Escape a character. JSON would escape one beyond 16 bits as two, which YAML does not join."""
     if character in '"\\':
         return f"\\{character}"
     code = ord(character)

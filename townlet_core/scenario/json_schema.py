@@ -1,7 +1,7 @@
-"""A JSON Schema of scenario files, for editors: made from the model, so that it cannot say anything else.
+"""A JSON Schema of scenario files for editors, generated from the model.
 
-It knows keys, types, ranges and meanings. What holds between values, such as which ids there are, only
-`townlet scenario validate` can say.
+It has keys, types, ranges and descriptions. Constraints between values, such as known ids, are checked by
+`townlet scenario validate` only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def scenario_schema() -> dict[str, Any]:
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's generator, with what a reader of YAML needs and without what only repeats names."""
+    """Pydantic's generator, adapted to YAML and without titles that repeat names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -37,7 +37,7 @@ class _Generator(GenerateJsonSchema):
         return made | ({"additionalProperties": False} if "patternProperties" in made else {})
 
     def tuple_schema(self, schema: Any) -> dict[str, Any]:
-        """Write a pair as a list of two, which editors that know only older drafts check as well."""
+        """Write a pair as a list of two, which editors limited to older drafts also check."""
         made = super().tuple_schema(schema)
         first, *others = made["prefixItems"]
         if all(other == first for other in others):
@@ -45,7 +45,7 @@ class _Generator(GenerateJsonSchema):
         return made
 
     def default_schema(self, schema: Any) -> dict[str, Any]:
-        """Leave the defaults of a block to the keys in it."""
+        """Omit the default of a block; its keys have their own."""
         made = super().default_schema(schema)
         if made.get("default") and isinstance(made["default"], dict):
             del made["default"]
@@ -53,5 +53,5 @@ class _Generator(GenerateJsonSchema):
 
 
 def _exactly_one_of(*keys: str) -> list[dict[str, Any]]:
-    """Ask for one key that is not null, and no more than one."""
+    """Require exactly one of these keys to be present and not null."""
     return [{"required": [key], "properties": {key: {"not": {"type": "null"}}}} for key in keys]

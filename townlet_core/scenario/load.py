@@ -1,4 +1,4 @@
-"""Scenario file to Scenario, with every mistake at once: file:line:column: path: what was found."""
+"""Load a scenario file, and report every mistake at once: file:line:column: path: what was found."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from townlet_core.errors import ScenarioError, printable
 from townlet_core.io import read_file, sha256
 from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.model import AgentSpec, Scenario
-from townlet_core.scenario.repair import mend_keys, unknown_key, without
+from townlet_core.scenario.repair import correct_keys, unknown_key, without
 from townlet_core.scenario.type_text import NAME_WORDS, annotation_at, expected, known_keys, show
 from townlet_core.scenario.validate import check_scenario
 from townlet_core.yaml.tree import MAX_MISTAKES, Mistake, Node, Path, parse_bytes, path_text
 
 MAX_SCENARIO_BYTES = 512 << 10
-MAX_LISTED = 100  # mistakes in an error; `townlet scenario validate` prints all that were looked for
+MAX_LISTED = 100  # mistakes in an error; `townlet scenario validate` prints all of them
 
 
 def load_scenario(name_or_path: str | FilePath) -> Scenario:
@@ -54,7 +54,7 @@ def load_with_text(name_or_path: str | FilePath) -> tuple[Scenario, bytes]:
         if len(mistakes) > MAX_LISTED:
             lines.append(f"{printable(str(path))}: and {len(mistakes) - MAX_LISTED} more mistakes")
         raise ScenarioError(
-            "\n".join(lines), f"mend the file, then: townlet scenario validate {shlex.quote(str(path))}"
+            "\n".join(lines), f"correct the file, then: townlet scenario validate {shlex.quote(str(path))}"
         )
     return scenario, text
 
@@ -62,17 +62,17 @@ def load_with_text(name_or_path: str | FilePath) -> tuple[Scenario, bytes]:
 def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
     """Read a scenario file; returns the scenario, or None, and its mistakes in the order of the file.
 
-    What types cannot say (check.py) is looked at too, unless a mistake leaves it without sense.
+    Constraints between values (validate.py) are checked too, unless a mistake makes them meaningless.
     """
     return parse_scenario(read_file(path, MAX_SCENARIO_BYTES))
 
 
 def parse_scenario(data: bytes) -> tuple[Scenario | None, list[Mistake]]:
-    """Do the same with the bytes of a file. Of more than MAX_MISTAKES, the first ones are returned."""
+    """Parse the bytes of a scenario file, as read_scenario does. Returns at most MAX_MISTAKES mistakes."""
     root, mistakes = parse_bytes(data)
     if root is None:
         return None, mistakes
-    mistakes += mend_keys(root)
+    mistakes += correct_keys(root)
     scenario, found = _check(root)
     reported = {mistake.path for mistake in mistakes}
     mistakes += [_at(root, *item) for item in found if path_text(item[0]) not in reported]
@@ -80,7 +80,7 @@ def parse_scenario(data: bytes) -> tuple[Scenario | None, list[Mistake]]:
 
 
 def scenario_sha256(scenario: Scenario) -> str:
-    """Return the digest of everything the scenario says, defaults and built-in kinds included.
+    """Return the digest of the whole scenario, defaults and built-in kinds included.
 
     Comments, formatting and the order of keys do not change it; the order of entries does.
     """
@@ -90,7 +90,7 @@ def scenario_sha256(scenario: Scenario) -> str:
 
 
 def _check(root: Node) -> tuple[Scenario | None, list[tuple[Path, str]]]:
-    """Check types first; then, also on what is left without the mistakes, what types cannot say."""
+    """Check types, then the constraints between values, also on what remains without the mistakes."""
     plain = root.plain()
     scenario, found = _validate(plain)
     if scenario is not None:
@@ -109,9 +109,9 @@ def _check(root: Node) -> tuple[Scenario | None, list[tuple[Path, str]]]:
 
 
 def _validate(plain: Any) -> tuple[Scenario | None, list[tuple[Path, str]]]:
-    """Build the model; returns it, or None with (path, message) for everything that does not fit."""
+    """Build the model; returns it, or None with (path, message) for every mistake."""
     try:
-        # JSON, because strict JSON takes a list for a pair and still refuses '5' for 5.
+        # JSON, because pydantic's strict mode then accepts a list for a pair, and still refuses '5' for 5.
         return Scenario.model_validate_json(json.dumps(plain), strict=True), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
@@ -120,7 +120,7 @@ def _validate(plain: Any) -> tuple[Scenario | None, list[tuple[Path, str]]]:
 
 
 def _explain(plain: Any, kind: str, place: Path) -> tuple[Path, str]:
-    """Say in plain words what pydantic found at `place`."""
+    """Describe a pydantic error at `place`."""
     if place and place[-1] == "[key]":
         return place[:-1], f"key {show(place[-2])}, expected {NAME_WORDS}"
     annotation, steps = annotation_at(place)
@@ -151,7 +151,7 @@ def _value_at(plain: Any, path: Path) -> Any:
 def _at(root: Node, path: Path, message: str) -> Mistake:
     """Find the line and column of `path`: of the key if that is the mistake, else of the value.
 
-    What is missing is placed where the block that lacks it begins.
+    A missing key is reported where its block begins.
     """
     node, place = root, (root.line, root.column)
     for depth, part in enumerate(path, start=1):
@@ -168,7 +168,7 @@ def _at(root: Node, path: Path, message: str) -> Mistake:
 
 
 def with_placeholder_agents(scenario: Scenario) -> Scenario:
-    """Add alice and bob on the first open tiles, for a town that nobody lives in."""
+    """Add alice and bob on the first open tiles of a scenario without agents."""
     width, height = scenario.size
     taken = scenario.walls | {spec.position for spec in scenario.objects}
     tiles = [(x, y) for y in range(height) for x in range(width) if (x, y) not in taken]

@@ -1,4 +1,4 @@
-"""What `expect` can name: the totals of a capture (docs/data.md, Totals)."""
+"""The metrics that `expect` can refer to: the totals of a capture (docs/data.md, Totals)."""
 
 from __future__ import annotations
 

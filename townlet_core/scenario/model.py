@@ -1,6 +1,6 @@
-"""The words of a scenario file: every key, its default, its range, and what it means.
+"""The model of a scenario file: every key with its default, range and description.
 
-The rules themselves are in docs/rules.md; a number here is the constant of the rule of the same name.
+The rules are in docs/rules.md; a number here is the constant of the rule of the same name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from townlet_core.vocab import Feature, features_of
 
 
 class Needs(Words):
-    """How satisfied an agent is: 1 satisfied, 0 desperate."""
+    """The needs of an agent: 1 is satisfied, 0 is desperate."""
 
     hunger: Annotated[Unit, means("how well fed")] = 0.7
     hygiene: Annotated[Unit, means("how clean")] = 0.7
@@ -40,7 +40,7 @@ class Needs(Words):
 
 
 class Effects(Words):
-    """What finishing an affordance adds to each need."""
+    """The change of each need on completion of an affordance."""
 
     hunger: Annotated[Change, means("change of hunger")] = 0.0
     hygiene: Annotated[Change, means("change of hygiene")] = 0.0
@@ -48,21 +48,21 @@ class Effects(Words):
 
 
 class Kind(Words):
-    """What an object of this kind offers, and what it takes."""
+    """The affordance of a kind of object, with its duration, effects and cost."""
 
-    affordance: Annotated[Name, means("what one does with it")]
-    duration_ticks: Annotated[SomeTicks, means("how long that takes")]
-    effects: Annotated[Effects, means("what finishing it does to needs")] = Effects()
+    affordance: Annotated[Name, means("name of what agents do with it")]
+    duration_ticks: Annotated[SomeTicks, means("duration of one use")]
+    effects: Annotated[Effects, means("change of needs on completion")] = Effects()
     cost: Annotated[Amount, means("money, paid on completion; who has less may not start")] = 0.0
     stock: Annotated[Stock | None, means("units at the start, one used each time; `null`: not counted")] = (
         None
     )
     supplies: Annotated[Name | None, means("kind whose nearest object gains one unit on completion")] = None
-    is_meal: Annotated[bool, means("whether finishing it near another eater is a shared meal")] = False
+    is_meal: Annotated[bool, means("whether completing it near another eater is a shared meal")] = False
     is_work: Annotated[
-        bool, means("whether it is used by those whose job is there, for as long as their shift lasts")
+        bool, means("whether it is a workplace, used by agents with a job there for their whole shift")
     ] = False
-    utility: Annotated[Utility | None, means("what it needs, and what an outage can cut off")] = None
+    utility: Annotated[Utility | None, means("utility it depends on, which an outage can cut off")] = None
     completion_event: Annotated[
         Literal["affordance_complete", "shower_complete", "sleep_complete"],
         means("event that reports completion"),
@@ -106,24 +106,22 @@ BUILT_IN_KINDS: dict[str, Kind] = {
 
 
 class ScheduleEntry(Words):
-    """One step of a scripted agent: exactly one verb, until achieved or `max_ticks` passed."""
+    """One step of a schedule: exactly one verb, until it is achieved or `max_ticks` have passed."""
 
     move: Annotated[Position | Name | None, means("walk to a tile, or beside an object")] = None
-    request: Annotated[Name | None, means("walk to an object and join its line")] = None
-    start: Annotated[Name | None, means("wait for the turn at an object, then begin to use it")] = None
-    release: Annotated[Literal[True] | None, means("leave line or object")] = None
-    chat: Annotated[Name | None, means("walk up to an agent and talk, which goes to whoever is nearest")] = (
-        None
-    )
-    wait: Annotated[SomeTicks | None, means("do nothing for so many ticks")] = None
-    max_ticks: Annotated[SomeTicks | None, means("give up after so many ticks")] = None
+    request: Annotated[Name | None, means("walk to an object and join its queue")] = None
+    start: Annotated[Name | None, means("wait for an offer of the object, then start to use it")] = None
+    release: Annotated[Literal[True] | None, means("leave the queue or the object")] = None
+    chat: Annotated[Name | None, means("walk up to an agent and chat; the nearest agent is addressed")] = None
+    wait: Annotated[SomeTicks | None, means("ticks to do nothing")] = None
+    max_ticks: Annotated[SomeTicks | None, means("ticks after which the entry is given up")] = None
 
 
 VERBS = ("move", "request", "start", "release", "chat", "wait")
 
 
 class AgentSpec(Words):
-    """One inhabitant."""
+    """An agent."""
 
     id: Annotated[Name, means("name of the agent")]
     position: Annotated[Position, means("tile `[x, y]` at the start")]
@@ -131,54 +129,52 @@ class AgentSpec(Words):
     wallet: Annotated[Amount, means("money at the start")] = 1.0
     job: Annotated[Name | None, means("one of `jobs`")] = None
     schedule: Annotated[
-        list[ScheduleEntry], means("what it does, in a circle; empty: it lives by its needs")
+        list[ScheduleEntry], means("cyclic schedule; empty: the agent acts on its needs")
     ] = []
 
 
 class ObjectSpec(Words):
-    """One thing in town."""
+    """An object."""
 
     id: Annotated[Name, means("name of the object")]
     kind: Annotated[Name, means("a built-in kind or one of `kinds`")]
     position: Annotated[Position, means("tile `[x, y]`")]
-    stock: Annotated[Stock | None, means("units at the start; `null`: as its kind says")] = None
+    stock: Annotated[Stock | None, means("units at the start; `null`: that of its kind")] = None
 
 
 class Job(Words):
-    """Where and when to be, and what it pays."""
+    """A job: workplace, shift and wage."""
 
     workplace: Annotated[Name, means("an object of a kind with `is_work`")]
     start_tick: Annotated[Ticks, means("tick of the day at which the shift starts")]
-    end_tick: Annotated[Ticks, means("tick of the day at which it ends")]
+    end_tick: Annotated[Ticks, means("tick of the day at which the shift ends")]
     wage_rate: Annotated[Amount, means("money per tick at work")] = 0.02
-    lateness_penalty: Annotated[Amount, means("reward lost per late tick, until arrival or absence")] = 0.02
+    lateness_penalty: Annotated[Amount, means("penalty per late tick, until arrival or absence")] = 0.02
 
 
 class Grid(Words):
-    """The floor plan: a size, or a drawing in which # is wall and anything else is floor."""
+    """The floor plan: a size, or a drawing in which `#` is wall and anything else is floor."""
 
     size: Annotated[tuple[Side, Side] | None, means("width and height in tiles")] = None
     layout: Annotated[
         str | None,
         means(
-            "a drawing, one text row per row of tiles, all equally long: `#` is wall, anything else floor; "
-            "a comma is drawn as grass"
+            "drawing with one text row per row of tiles, all equally long: `#` is wall, anything else floor; "
+            "a comma is rendered as grass"
         ),
     ] = None
-    walls: Annotated[list[Position], means("tiles that are walls, besides those drawn")] = []
+    walls: Annotated[list[Position], means("wall tiles in addition to those drawn")] = []
 
 
 class Perturbation(Words):
-    """Something that befalls the town for a while; chance may decide whether and when."""
+    """A temporary change of the town; its start and occurrence may be random."""
 
     start_tick: Annotated[
         Ticks | tuple[Ticks, Ticks],
-        means(
-            "tick of the episode at which it begins; a pair: drawn anew for each episode, both ends included"
-        ),
+        means("tick of the episode at which it starts; a pair: drawn for each episode, both ends included"),
     ]
-    duration_ticks: Annotated[SomeTicks, means("how long it lasts")]
-    probability: Annotated[Unit, means("how likely it is to happen in an episode")] = 1.0
+    duration_ticks: Annotated[SomeTicks, means("duration")]
+    probability: Annotated[Unit, means("probability that it happens in an episode")] = 1.0
 
     @property
     def start_range(self) -> tuple[int, int]:
@@ -188,63 +184,57 @@ class Perturbation(Words):
 
 
 class Outage(Perturbation):
-    """Objects of one kind, or of all that need one utility, can't be started; those in use finish."""
+    """Objects of one kind, or of all that need a utility, cannot be started; current uses finish."""
 
-    kind: Annotated[Name | None, means("the one kind that is out of order")] = None
-    utility: Annotated[Utility | None, means("what is cut off, for all kinds that need it")] = None
+    kind: Annotated[Name | None, means("kind that is out of order")] = None
+    utility: Annotated[Utility | None, means("utility that is cut off, for all kinds that need it")] = None
 
 
 class PriceSpike(Perturbation):
-    """Objects of one kind cost several times as much, for who starts them meanwhile."""
+    """A changed price of one kind, for uses started during the spike."""
 
-    kind: Annotated[Name, means("what changes its price; its cost is above 0")]
+    kind: Annotated[Name, means("kind whose price changes; its cost is above 0")]
     factor: Annotated[
         float,
         Field(ge=0, le=1_000, allow_inf_nan=False),
-        means("how many times its cost it costs; below 1 it is a sale"),
+        means("price as a multiple of the cost; below 1 it is a sale"),
     ]
 
 
 class Meeting(Perturbation):
-    """An arranged meeting: who is invited and comes gets to know the others who came."""
+    """A meeting: invited agents who attend become familiar with each other."""
 
-    place: Annotated[Position | Name, means("a tile `[x, y]`, or an object")]
+    place: Annotated[Position | Name, means("tile `[x, y]`, or object")]
     radius: Annotated[
-        Side, means("within how many tiles of the place one is there; diagonals count as one")
+        Side, means("distance in tiles within which an agent attends; diagonals count as one")
     ] = 2
-    agents: Annotated[list[Name], means("who is invited, two at least; empty: everybody")] = []
+    agents: Annotated[list[Name], means("invited agents, at least two; empty: everybody")] = []
 
 
 class Scenario(Words):
-    """A whole scenario file."""
+    """A scenario file."""
 
-    name: Annotated[Name, means("what the scenario is called; file name without `.yaml`, by custom")]
+    name: Annotated[Name, means("name of the scenario; by convention the file name without `.yaml`")]
     description: Annotated[str, means("one sentence, shown by `townlet scenario list`")] = ""
     seed: Annotated[
-        int, Field(ge=0, lt=2**63), means("start of all chance; the same seed gives the same town")
+        int, Field(ge=0, lt=2**63), means("seed of all randomness; equal seeds give equal towns")
     ] = 0
     ticks: Annotated[SomeTicks, means("length of an episode; a tick is a minute")]
     grid: Annotated[Grid, means("the floor plan")]
     kinds: Annotated[
-        dict[Name, Kind], means("sorts of objects, added to the built-in ones or replacing them")
+        dict[Name, Kind], means("kinds of objects, in addition to the built-in ones or replacing them")
     ] = {}
-    objects: Annotated[list[ObjectSpec], Field(max_length=MAX_OBJECTS), means("what stands in town")] = []
-    agents: Annotated[list[AgentSpec], Field(max_length=MAX_AGENTS), means("who lives there")] = []
-    jobs: Annotated[dict[Name, Job], means("where and when to work")] = {}
-    outages: Annotated[
-        list[Outage], Field(max_length=MAX_PERTURBATIONS), means("when things are out of order")
-    ] = []
-    price_spikes: Annotated[
-        list[PriceSpike], Field(max_length=MAX_PERTURBATIONS), means("when things cost more")
-    ] = []
-    meetings: Annotated[
-        list[Meeting], Field(max_length=MAX_PERTURBATIONS), means("who meets when and where")
-    ] = []
-    rules: Annotated[Rules, means("the constants of the town")] = Rules()
-    rewards: Annotated[Rewards, means("what the learner is paid for")] = Rewards()
+    objects: Annotated[list[ObjectSpec], Field(max_length=MAX_OBJECTS), means("objects of the town")] = []
+    agents: Annotated[list[AgentSpec], Field(max_length=MAX_AGENTS), means("agents of the town")] = []
+    jobs: Annotated[dict[Name, Job], means("jobs by name")] = {}
+    outages: Annotated[list[Outage], Field(max_length=MAX_PERTURBATIONS), means("outages")] = []
+    price_spikes: Annotated[list[PriceSpike], Field(max_length=MAX_PERTURBATIONS), means("price spikes")] = []
+    meetings: Annotated[list[Meeting], Field(max_length=MAX_PERTURBATIONS), means("meetings")] = []
+    rules: Annotated[Rules, means("constants of the rules")] = Rules()
+    rewards: Annotated[Rewards, means("coefficients of the reward")] = Rewards()
     expect: Annotated[
         dict[str, tuple[float | None, float | None]],
-        means("metric of a capture: `[least, most]`, `null` for an open end; see `townlet capture --check`"),
+        means("metric of a capture: `[min, max]`, `null` for an open end; see `townlet capture --check`"),
     ] = {}
 
     @property

@@ -1,4 +1,4 @@
-"""What is left of a file without its mistakes of form, so that the rest can be checked as well."""
+"""Remove mistakes of keys and types from a parsed file, so that the rest can be checked as well."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from townlet_core.scenario.type_text import child, known_keys, show
 from townlet_core.scenario.values import MAX_SIDE, MAX_TICKS
 from townlet_core.yaml.tree import Mistake, Node, Path, path_text
 
-SURE = 0.75  # likeness from which a misspelt key is taken for the one it resembles
+SURE = 0.75  # similarity above which a misspelt key is taken for a known one
 _STAND_INS: dict[str, Any] = {"name": "x", "ticks": 1, "grid": {"size": [MAX_SIDE, MAX_SIDE]}}
 _SORTS = {"objects": "object", "agents": "agent", "jobs": "job", "kinds": "kind"}
-_CORE_KEYS = ("id", "kind", "position")  # without one of these an entry is nothing
+_CORE_KEYS = ("id", "kind", "position")  # an entry without one of these is dropped
 
 
-def mend_keys(root: Node) -> list[Mistake]:
-    """Report misspelt keys, and rename them in the tree: what they hold is then checked, and not missing."""
-    return list(_mend_keys(root, Scenario, ()))
+def correct_keys(root: Node) -> list[Mistake]:
+    """Report misspelt keys, and rename them in the tree, so that their values are checked and not missing."""
+    return list(_correct_keys(root, Scenario, ()))
 
 
-def _mend_keys(node: Node, annotation: Any, path: Path) -> Any:
+def _correct_keys(node: Node, annotation: Any, path: Path) -> Any:
     known = known_keys(annotation)
     if isinstance(node.value, dict):
         for key in [key for key in node.value if known and key not in known]:
@@ -35,11 +35,11 @@ def _mend_keys(node: Node, annotation: Any, path: Path) -> Any:
     for part in _parts(node):
         inner, below = child(annotation, part), node.child(part)
         if inner is not None and below is not None:
-            yield from _mend_keys(below, inner, (*path, part))
+            yield from _correct_keys(below, inner, (*path, part))
 
 
 def unknown_key(key: str, known: list[str]) -> str:
-    """Say that a block has no such key, and which one may be meant."""
+    """Say that a block has no such key, and suggest the nearest one."""
     return f"unknown key {show(key)}{did_you_mean(key, known)}"
 
 
@@ -53,22 +53,22 @@ class Rest(NamedTuple):
     """A file without its mistakes."""
 
     plain: dict[str, Any]
-    kept: dict[str, list[int]]  # of objects and agents: where in the file each entry is that is left
-    hidden: set[str]  # sorts of things some of which are not there any more
+    kept: dict[str, list[int]]  # of objects and agents: index in the file of each remaining entry
+    hidden: set[str]  # sorts of entries of which some were removed
 
     def place(self, path: Path) -> Path:
-        """Say where in the file `path` is."""
+        """Translate a path in the rest to a path in the file."""
         if len(path) > 1 and path[0] in self.kept and isinstance(path[1], int):
             return (path[0], self.kept[path[0]][path[1]], *path[2:])
         return path
 
     def is_to_blame(self, message: str) -> bool:
-        """Whether something is said to be unknown only because it is not there any more."""
+        """Whether something is unknown only because it was removed."""
         return any(message.startswith(f"unknown {sort} '") for sort in self.hidden)
 
 
 def without(plain: Any, wrong: list[Path]) -> Rest | None:
-    """Take out what is at the paths in `wrong`, or put something harmless there; None if nothing is left."""
+    """Remove or replace the values at the paths in `wrong`; None if nothing is left."""
     if not isinstance(plain, dict):
         return None
     rest, hidden, dropped = copy.deepcopy(plain), set[str](), defaultdict[str, set[int]](set)
@@ -84,7 +84,7 @@ def without(plain: Any, wrong: list[Path]) -> Rest | None:
         elif len(path) > 1 and isinstance(block, dict):
             block.pop(path[1], None)
             hidden |= {_SORTS[group]} if group in _SORTS else set()
-            if path[1] == "ticks_per_day":  # a limit of other values
+            if path[1] == "ticks_per_day":  # an upper bound of other values
                 block["ticks_per_day"] = MAX_TICKS
         else:
             rest.pop(group, None)
@@ -97,7 +97,7 @@ def without(plain: Any, wrong: list[Path]) -> Rest | None:
 
 
 def _take_out(entry: Any, path: Path) -> bool:
-    """Take one key out of an object or agent; returns True if the whole entry has to go instead."""
+    """Remove one key from an object or agent; returns True if the whole entry must be removed instead."""
     if not path or path[0] in _CORE_KEYS or not isinstance(entry, dict):
         return True
     if path[0] == "schedule" and len(path) > 1 and isinstance(path[1], int):

@@ -1,4 +1,4 @@
-"""A scenario file to start from: the commented one that lies here, or a copy of another, under a new name."""
+"""A scenario file to start from: the commented template, or a copy of another scenario, under a new name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from townlet_core.vocab import NAME_PATTERN
 from townlet_core.yaml.tree import parse_document, quoted
 
 TEMPLATE = Path(__file__).parent / "new_town.yaml"
-_MARK = "# yaml-language-server: $schema="  # by convention, where editors look for the schema of a file
+_MARK = "# yaml-language-server: $schema="  # the convention by which editors find the schema
 _SCALAR = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|[A-Za-z0-9_.-]+")
 
 
 def new_scenario(name: str, source: Path = TEMPLATE) -> str:
-    """Return the text of `source`, comments and all, with another name and a first line for editors.
+    """Return the text of `source`, comments included, with another name and a first line for editors.
 
-    Raises InputError if `name` is none, or if the name in `source` is written in a way that cannot be
-    replaced; ScenarioError if `source` has mistakes.
+    Raises InputError if `name` is not valid, or if the name in `source` cannot be replaced; ScenarioError if
+    `source` has mistakes.
     """
     if not NAME_PATTERN.fullmatch(name) or not name.strip("."):  # `..` would be a folder
         raise InputError(
@@ -42,7 +42,7 @@ def new_scenario(name: str, source: Path = TEMPLATE) -> str:
 
 
 def _with_name(text: str, name: str) -> str:
-    """Write `name` over the value of the key `name`."""
+    """Replace the value of the key `name`."""
     root, _ = parse_document(text)
     value = root.child("name") if root else None
     assert value is not None  # it has just been loaded
@@ -53,7 +53,7 @@ def _with_name(text: str, name: str) -> str:
 
 
 def _as_yaml(name: str) -> str:
-    """Quote a name that YAML would not read as text, such as `7` or `null`."""
+    """Quote a name that YAML would not parse as text, such as `7` or `null`."""
     root, _ = parse_document(f"name: {name}\n")
     value = root.child("name") if root else None
     return name if value and value.value == name else json.dumps(name)

@@ -1,4 +1,4 @@
-"""What the model expects at a place of the file, in plain words: for messages, and for docs/scenarios.md."""
+"""Describe the values that the model accepts, for messages and for docs/scenarios.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME_WORDS = "a name (1 to 64 letters, digits, '_', '.' or '-')"
 
 
 def expected(annotation: Any) -> str:
-    """Say what values an annotation of the model takes, such as `a whole number from 0 to 10`."""
+    """Describe the values that an annotation accepts, such as `a whole number from 0 to 10`."""
     base, limits = _unwrap(annotation)
     if base is int or base is float:
         return ("a whole number" if base is int else "a number") + _range_words(limits)
@@ -77,13 +77,13 @@ def child(annotation: Any, part: str | int) -> Any:
 
 
 def known_keys(annotation: Any) -> list[str]:
-    """Name the keys that a block of this annotation may have; none where any name may be a key."""
+    """Return the keys of a block of this annotation; none where any name may be a key."""
     base, _ = _unwrap(annotation)
     return list(base.model_fields) if _is_model(base) else []
 
 
 def show(value: Any) -> str:
-    """Show a value of the file in a message, shortened."""
+    """Format a value of the file for a message, shortened."""
     if value is None:
         return "nothing"
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What must hold between the values of a scenario, beyond the type and range of each."""
+"""Validate the constraints between the values of a scenario, beyond their types and ranges."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Tile = tuple[int, int]
 
 
 class Floor(NamedTuple):
-    """The floor plan, worked out once."""
+    """The floor plan."""
 
     width: int
     height: int
     walls: frozenset[Tile]
 
     def refusal(self, tile: Tile) -> str:
-        """Say why nothing can stand on `tile`; empty if something can."""
+        """Explain why nothing can stand on `tile`; empty if something can."""
         if not (0 <= tile[0] < self.width and 0 <= tile[1] < self.height):
             inside = f"x from 0 to {self.width - 1} and y from 0 to {self.height - 1}"
             return f"tile {list(tile)} is outside the grid, expected {inside}"
@@ -52,7 +52,7 @@ def _check_all(scenario: Scenario) -> Found:
     yield from _check_perturbations(scenario)
     yield from _check_schedules(scenario)
     yield from _check_ranges(scenario)
-    if not grid:  # places can be judged only on a floor plan that makes sense
+    if not grid:  # positions can be checked only on a valid floor plan
         floor = Floor(*scenario.size, scenario.walls)
         yield from _check_places(scenario, floor)
         yield from _check_access(scenario, floor)
@@ -60,7 +60,7 @@ def _check_all(scenario: Scenario) -> Found:
 
 
 def _check_grid(scenario: Scenario) -> Found:
-    """Exactly one of size and layout; a layout is a rectangle of at most MAX_SIDE × MAX_SIDE."""
+    """Check that there is a size or a layout, not both; a layout is a rectangle within MAX_SIDE."""
     size, layout = scenario.grid.size, scenario.grid.layout
     if size is not None and layout is not None:
         yield ("grid",), "found both size and layout, expected one of them"
@@ -111,7 +111,7 @@ def _check_ids(scenario: Scenario) -> Found:
 
 
 def _check_tiles(scenario: Scenario) -> Found:
-    """Objects and agents each need a tile of their own."""
+    """Check that no two objects or agents share a tile."""
     taken: dict[Tile, str] = {}
     for path, position, who in _placed(scenario):
         if position in taken:
@@ -120,7 +120,7 @@ def _check_tiles(scenario: Scenario) -> Found:
 
 
 def _check_kinds(scenario: Scenario) -> Found:
-    """Every kind that is named exists."""
+    """Check that every kind referred to exists."""
     named: list[tuple[Path, str]] = [
         *((("objects", i, "kind"), thing.kind) for i, thing in enumerate(scenario.objects)),
         *(
@@ -199,7 +199,7 @@ def _check_invitations(scenario: Scenario) -> Found:
 
 
 def _check_jobs(scenario: Scenario) -> Found:
-    """Jobs are at an object one can work at, within a day; agents have jobs that exist."""
+    """Check that jobs are at a workplace and within a day, and that the jobs of agents exist."""
     kinds = {thing.id: thing.kind for thing in scenario.objects}
     day = scenario.rules.ticks_per_day
     for name, job in scenario.jobs.items():
@@ -221,7 +221,7 @@ def _check_jobs(scenario: Scenario) -> Found:
 
 
 def _check_shifts(scenario: Scenario) -> Found:
-    """One at a time works at a workplace: a second agent there would be absent, day after day."""
+    """Check that shifts at one workplace do not overlap: the second agent would be absent every day."""
     hired: list[tuple[str, Job]] = []
     for index, agent in enumerate(scenario.agents):
         job = scenario.jobs.get(agent.job or "")
@@ -238,7 +238,7 @@ def _check_shifts(scenario: Scenario) -> Found:
 
 
 def _check_schedules(scenario: Scenario) -> Found:
-    """Every entry has one verb, and that verb a target that exists."""
+    """Check that every schedule entry has exactly one verb, with a target that exists."""
     objects = {thing.id: "object" for thing in scenario.objects}
     agents = {agent.id: "agent" for agent in scenario.agents}
     for index, agent in enumerate(scenario.agents):
@@ -257,7 +257,7 @@ def _check_schedules(scenario: Scenario) -> Found:
 
 
 def _check_places(scenario: Scenario, floor: Floor) -> Found:
-    """Everything stands inside the grid, and nothing in a wall."""
+    """Check that everything stands inside the grid and nothing in a wall."""
     bare = floor._replace(walls=frozenset())  # a wall may be both drawn and listed
     for index, tile in enumerate(scenario.grid.walls):
         if refusal := bare.refusal(tile):
@@ -268,9 +268,9 @@ def _check_places(scenario: Scenario, floor: Floor) -> Found:
 
 
 def _check_access(scenario: Scenario, floor: Floor) -> Found:
-    """Every object has a free tile beside it, at which no request is meant for one that is listed before."""
+    """Check that every object has a free tile beside it from which no request reaches an earlier object."""
     taken = {thing.position for thing in scenario.objects}
-    earlier: dict[Tile, ObjectSpec] = {}  # what everybody may ask for, by the tiles beside it
+    earlier: dict[Tile, ObjectSpec] = {}  # objects that take requests, by the tiles beside them
     for index, thing in enumerate(scenario.objects):
         x, y = thing.position
         beside = ((x, y - 1), (x + 1, y), (x, y + 1), (x - 1, y))
@@ -340,7 +340,7 @@ def _check_ranges(scenario: Scenario) -> Found:
 
 
 def _unknown_metric(metric: str, agents: set[str]) -> str:
-    """Say that a capture has no such total; empty if it has. An agent's id may hold dots itself."""
+    """Explain that a capture has no such total; empty if it has. The id of an agent may contain dots."""
     name, dot, own = metric.rpartition(".")
     if metric in TOWN_METRICS or (name in agents and own in AGENT_METRICS):
         return ""

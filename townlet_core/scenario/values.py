@@ -1,4 +1,4 @@
-"""What a value in a scenario file can be: names, tiles, amounts, ticks, and how many there may be."""
+"""The types of values in a scenario file, with their ranges."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
 def means(text: str) -> Any:
-    """Say what a key is for: in the schema for editors, and in docs/scenarios.md."""
+    """Describe a key, for the editor schema and docs/scenarios.md."""
     return Field(description=text)
 
 

@@ -28,7 +28,7 @@ def read_text(name_or_path: str) -> bytes:
 
 
 def find_origin(path: str | Path) -> Origin | None:
-    """Find the scenario that a checkpoint was trained in; path: the run, or a file or folder of its checkpoints.
+    """Find the scenario of a checkpoint's run; path: the run, or a file or folder of its checkpoints.
 
     None outside of a run, and where origin_of returns None. Raises what origin_of raises.
     """
