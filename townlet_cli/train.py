@@ -49,10 +49,12 @@ def train(
         return
     if given.get("value_clip") == "null":
         given["value_clip"] = None
-    from townlet_core.training.session import train as begin
     from townlet_core.training.settings import resolve_settings
 
     settings, sources = resolve_settings(given, config)
+    # Only now: this waits for torch, and a mistake in the settings need not.
+    from townlet_core.training.session import train as begin
+
     _report(begin(settings, sources, output, force, _reports(), _voice()), as_json)
 
 

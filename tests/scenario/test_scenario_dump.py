@@ -15,7 +15,7 @@ from townlet_core.scenario.load import (
     with_placeholder_agents,
 )
 from townlet_core.scenario.model import Grid, Scenario
-from townlet_core.scenario.yaml_tree import parse_document
+from townlet_core.yaml.tree import parse_document
 
 
 def read_back(scenario):

@@ -125,8 +125,8 @@ def test_a_mistake_is_named_with_line_column_path_and_expectation(tmp_path, old,
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("", ["1:1: the file is empty, expected a block of keys"]),
-        ("# nothing yet\n", ["2:1: the file is empty, expected a block of keys"]),
+        ("", ["1:1: the file is empty"]),
+        ("# nothing yet\n", ["2:1: the file is empty"]),
         ("- a\n", ["1:1: found [\"a\"], expected a block of keys"]),
         ("just text\n", ["1:1: found 'just text', expected a block of keys"]),
         (b"\xef\xbb\xbfa\xff", ["1:2: byte 0xff is not UTF-8 text"]),

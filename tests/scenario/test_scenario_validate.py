@@ -7,7 +7,7 @@ import pytest
 from townlet_core.scenario.load import read_scenario
 from townlet_core.scenario.model import Scenario
 from townlet_core.scenario.validate import check_scenario
-from townlet_core.scenario.yaml_tree import path_text
+from townlet_core.yaml.tree import path_text
 
 
 def town(**changes):

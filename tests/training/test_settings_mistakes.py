@@ -77,7 +77,7 @@ WRONG_FILES = [
     ("- 1\n", ":1:1: found [1], expected a block with training: and ppo:"),
     ("ppo: {gamma: .nan}\n", ":1:14: ppo.gamma: found .nan, expected a finite number"),
     ("training: {", ":1:12: syntax: "),
-    ("", "the file is empty, expected a block of keys"),
+    ("", "the file is empty"),
     ("training: !!python/none {}\n", "is not used here, expected a plain value"),
 ]
 

@@ -14,7 +14,7 @@ from townlet_core.errors import InputError, ScenarioError
 from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.model import Scenario
 from townlet_core.scenario.validate import check_scenario
-from townlet_core.scenario.yaml_tree import path_text
+from townlet_core.yaml.tree import path_text
 
 SEEDS = 2**63  # seeds are below
 MAP_TYPES = ("float32", "uint8")

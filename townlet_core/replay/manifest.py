@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError, shown
-from townlet_core.plain_yaml import read_yaml
 from townlet_core.replay.folder import (
     FOLLOW,
     MANIFEST_ENDINGS,
@@ -24,6 +23,7 @@ from townlet_core.replay.format import RECAPTURE, Finding
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
+from townlet_core.yaml.reader import read_yaml
 
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from townlet_core.errors import ScenarioError, printable
-from townlet_core.io import explain_bad_byte, read_file, sha256, without_mark
+from townlet_core.io import read_file, sha256
 from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.model import AgentSpec, Scenario
 from townlet_core.scenario.repair import mend_keys, unknown_key, without
 from townlet_core.scenario.type_text import NAME_WORDS, annotation_at, expected, known_keys, show
 from townlet_core.scenario.validate import check_scenario
-from townlet_core.scenario.yaml_tree import MAX_MISTAKES, Mistake, Node, Path, parse_document, path_text
+from townlet_core.yaml.tree import MAX_MISTAKES, Mistake, Node, Path, parse_bytes, path_text
 
 MAX_SCENARIO_BYTES = 512 << 10
 MAX_LISTED = 100  # mistakes in an error; `townlet scenario validate` prints all that were looked for
@@ -56,12 +56,7 @@ def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
 
 def parse_scenario(data: bytes) -> tuple[Scenario | None, list[Mistake]]:
     """Do the same with the bytes of a file. Of more than MAX_MISTAKES, the first ones are returned."""
-    try:
-        text = without_mark(data).decode()
-    except UnicodeDecodeError as error:
-        line, column, message = explain_bad_byte(error)
-        return None, [Mistake(line, column, "", message)]
-    root, mistakes = parse_document(text)
+    root, mistakes = parse_bytes(data)
     if root is None:
         return None, mistakes
     mistakes += mend_keys(root)

@@ -11,7 +11,7 @@ from townlet_core.errors import did_you_mean
 from townlet_core.scenario.model import Scenario
 from townlet_core.scenario.type_text import child, known_keys, show
 from townlet_core.scenario.values import MAX_SIDE, MAX_TICKS
-from townlet_core.scenario.yaml_tree import Mistake, Node, Path, path_text
+from townlet_core.yaml.tree import Mistake, Node, Path, path_text
 
 SURE = 0.75  # likeness from which a misspelt key is taken for the one it resembles
 _STAND_INS: dict[str, Any] = {"name": "x", "ticks": 1, "grid": {"size": [MAX_SIDE, MAX_SIDE]}}

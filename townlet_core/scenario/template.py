@@ -11,8 +11,8 @@ from townlet_core.io import decode_text, read_file
 from townlet_core.scenario.json_schema import SCHEMA_FILE
 from townlet_core.scenario.load import MAX_SCENARIO_BYTES, load_scenario, parse_scenario
 from townlet_core.scenario.type_text import NAME_WORDS
-from townlet_core.scenario.yaml_tree import parse_document, quoted
 from townlet_core.vocab import NAME_PATTERN
+from townlet_core.yaml.tree import parse_document, quoted
 
 TEMPLATE = Path(__file__).parent / "new_town.yaml"
 _MARK = "# yaml-language-server: $schema="  # by convention, where editors look for the schema of a file

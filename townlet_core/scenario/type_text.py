@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from townlet_core.scenario.model import Scenario
-from townlet_core.scenario.yaml_tree import MAX_SHOWN, Path, quoted
 from townlet_core.vocab import NAME_PATTERN
+from townlet_core.yaml.tree import MAX_SHOWN, Path, quoted
 
 NAME_WORDS = "a name (1 to 64 letters, digits, '_', '.' or '-')"
 

@@ -11,8 +11,8 @@ from townlet_core.errors import count, did_you_mean
 from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
 from townlet_core.scenario.model import VERBS, Job, Kind, ObjectSpec, Scenario
 from townlet_core.scenario.values import MAX_SIDE
-from townlet_core.scenario.yaml_tree import MAX_MISTAKES, Path, quoted
 from townlet_core.vocab import KIND_FEATURES
+from townlet_core.yaml.tree import MAX_MISTAKES, Path, quoted
 
 NOT_AT_WORK = ("effects", "cost", "stock", "supplies", "is_meal", "completion_event")
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import InputError, did_you_mean, shown
-from townlet_core.plain_yaml import read_yaml
 from townlet_core.telemetry.fields import NUMBERS
 from townlet_core.telemetry.records import Record
 from townlet_core.vocab import DATA_MODES
+from townlet_core.yaml.reader import read_yaml
 
 COMPARISONS = {
     ">": operator.gt,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError
-from townlet_core.plain_yaml import read_yaml
+from townlet_core.yaml.reader import read_yaml
 
 GZIP = ".gz"
 UNREAD = (".zst", ".xz", ".bz2", ".lz4", ".zip", ".Z")  # compressions that are told, not read

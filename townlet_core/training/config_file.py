@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import difflib
 import json
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ from townlet_core import io
 from townlet_core.errors import did_you_mean
 from townlet_core.scenario.repair import SURE
 from townlet_core.scenario.type_text import show
-from townlet_core.scenario.yaml_tree import MAX_VALUES, Mistake, Node, parse_document, path_text, quoted
 from townlet_core.training.wording import explain
+from townlet_core.yaml.tree import MAX_VALUES, Mistake, Node, parse_bytes, path_text, quoted
 
 MAX_CONFIG_BYTES = 512 << 10
 CALLED = {"mode": "source", "epochs": "num_epochs"}  # flags whose key has another name
@@ -40,15 +39,7 @@ def read_config(
     Types are those of the file: '5' is not 5. A key in the wrong section, or one that is nearly a setting's
     name, is a mistake, and what it holds is looked at all the same.
     """
-    data = io.read_file(path, MAX_CONFIG_BYTES).removeprefix(codecs.BOM_UTF8)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        before = data[: error.start]
-        column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
-        message = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
-        return {}, [Mistake(before.count(b"\n") + 1, column, "", message)]
-    root, mistakes = parse_document(text, MAX_VALUES)
+    root, mistakes = parse_bytes(io.read_file(path, MAX_CONFIG_BYTES), MAX_VALUES)
     unread = {mistake.path for mistake in mistakes}
     if root is None:
         return {}, mistakes

@@ -24,7 +24,6 @@ from townlet_core.ppo.device import torch, versions
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.scenario.type_text import show
-from townlet_core.scenario.yaml_tree import path_text
 from townlet_core.training.recordings import recordings_sha256
 from townlet_core.training.run_directory import CHECKPOINTS, CONFIG, RUN, SCENARIO, SOURCES, is_run, name_of
 from townlet_core.training.settings import (
@@ -35,6 +34,7 @@ from townlet_core.training.settings import (
     within,
 )
 from townlet_core.training.wording import explain
+from townlet_core.yaml.tree import path_text
 
 RUN_VERSION = "1.0"  # a change of the first number is one that older versions cannot read
 MAX_SHOWN = 8  # wrong fields in a message

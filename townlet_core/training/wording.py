@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from townlet_core.errors import did_you_mean
 from townlet_core.scenario.type_text import child, expected, show
-from townlet_core.scenario.yaml_tree import Path
+from townlet_core.yaml.tree import Path
 
 
 def explain(fields: Mapping[str, Any], item: Any) -> tuple[Path, str]:

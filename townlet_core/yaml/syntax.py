@@ -1,4 +1,4 @@
-"""What the YAML parser finds wrong, in the words of somebody who wrote a scenario."""
+"""What the YAML parser finds wrong, in the words of somebody who wrote the file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """YAML text to a tree of values that know their line and column.
 
 The text is YAML 1.2 with the core types only: text, whole numbers, numbers, true, false, null, lists and
-blocks. Everything else that YAML can do to surprise a reader is a mistake: duplicate keys, tags, directives,
-`.inf` and `.nan`, keys that are not text, several documents, and aliases that grow without end.
+blocks. Everything else that YAML can do to surprise a reader is a mistake: duplicate keys, merge keys, tags,
+directives, `.inf` and `.nan`, keys that are not text, several documents, and aliases that grow without end.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from townlet_core.errors import printable
-from townlet_core.scenario.yaml_errors import explain
+from townlet_core.io import explain_bad_byte, without_mark
 from townlet_core.vocab import NAME_PATTERN
+from townlet_core.yaml.syntax import explain
 
 MAX_DEPTH = 16  # a scenario needs seven
 MAX_VALUES = 10_000  # aliases counted as often as they are used: the parser is slow
@@ -38,7 +39,7 @@ MAX_LINE = 50_000  # characters
 MAX_DIGITS = 30
 MAX_SHOWN = 60  # characters of a value quoted in a message
 MAX_PATH = 200  # characters of a path in a message
-MAX_MISTAKES = 500  # a file with more is not a scenario
+MAX_MISTAKES = 500  # a file with more is something else
 
 Path = tuple[str | int, ...]
 
@@ -56,7 +57,7 @@ _WORDS = {
 
 
 class Mistake(NamedTuple):
-    """One thing wrong with a scenario file. Lines and columns count from 1; line 0 is the file as a whole."""
+    """One thing wrong with a file. Lines and columns count from 1; line 0 is the file as a whole."""
 
     line: int
     column: int
@@ -98,6 +99,19 @@ class Node:
             return Node(self.value.split("\n")[part], self.line + 1 + part, self.row_column)
         is_there = isinstance(self.value, list) and isinstance(part, int) and part < len(self.value)
         return self.value[part] if is_there else None
+
+
+def parse_bytes(data: bytes, max_entries: int = MAX_ENTRIES) -> tuple[Node | None, list[Mistake]]:
+    """Parse the bytes of a file, which are UTF-8 text, with or without a byte order mark.
+
+    Returns as parse_document does.
+    """
+    try:
+        text = without_mark(data).decode()
+    except UnicodeDecodeError as error:
+        line, column, message = explain_bad_byte(error)
+        return None, [Mistake(line, column, "", message)]
+    return parse_document(text, max_entries)
 
 
 def parse_document(text: str, max_entries: int = MAX_ENTRIES) -> tuple[Node | None, list[Mistake]]:
@@ -168,7 +182,7 @@ class _Reader:
         next(self.events)  # stream start
         first = next(self.events)
         if isinstance(first, StreamEndEvent):
-            self.give_up(first, (), "the file is empty, expected a block of keys")
+            self.give_up(first, (), "the file is empty")
         root = self.node(next(self.events), (), 0)
         while isinstance(event := next(self.events), DocumentEndEvent):
             pass
@@ -234,6 +248,8 @@ class _Reader:
             key = _joined(event.value)
             if key is None:
                 self.give_up(event, path, "a key holds half a surrogate pair, expected Unicode text")
+            if key == "<<" and not event.style:
+                self.give_up(event, path, "merge keys (<<) are not used here, write the keys out")
             value = next(self.events)
             item = self.node(value, (*path, key), depth + 1)
             if isinstance(value, ScalarEvent) and value.start_mark.index == value.end_mark.index:
