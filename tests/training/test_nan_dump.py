@@ -75,7 +75,7 @@ def test_bad_weights_and_bad_columns_are_counted_by_name(tmp_path):
     spoil_weights(trainer)
     stats = MiniBatchStats([np.nan] * len(PPOLoss._fields), 1.0, 1.0, 2)
     skipped = SkippedUpdate(0, 0, np.array([3, 5]), stats)
-    save_minibatch(tmp_path, {"cycle": 1}, batch, skipped, trainer.network)
+    save_minibatch(tmp_path, 1, "replay", batch, skipped, trainer.network)
     found = io.read_json(tmp_path / "not_finite.json")["not_finite"]
     assert (found["weights"], found["columns"]) == ({"trunk.weight": 1}, {"features": 1})
     assert found["numbers"] == list(PPOLoss._fields)
@@ -95,9 +95,9 @@ def test_a_bad_reward_of_a_live_town_is_skipped_counted_and_told_in_finite_numbe
     play = trainer.rollout.play
 
     def spoiled(*arguments):
-        about = play(*arguments)
+        data = play(*arguments)
         trainer.rollout.frames.rewards[0, 0, 0] = np.nan
-        return about
+        return data
 
     trainer.rollout.play = spoiled
     trainer.run()

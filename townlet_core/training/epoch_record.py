@@ -1,8 +1,12 @@
-"""What the data behind an epoch was like, and the telemetry record of the epoch."""
+"""What an epoch reports: its place in the run, the learner's statistics, and the data behind it.
+
+Fields have the names of docs/telemetry.md; `conflict.…` is written with an underscore here.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,20 +15,96 @@ from townlet_core.ppo.statistics import EpochStats
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.simulation.state import TownState
 from townlet_core.telemetry.fields import HISTOGRAM_BINS
-from townlet_core.vocab import CONFLICT_FEATURES, EVENTS
+from townlet_core.vocab import EVENTS
 
-# Events with a counter of their own in the telemetry, beside the conflicts.
-COUNTED = (
-    "shared_meal",
-    "late_help",
-    "shift_takeover",
-    "chat_success",
-    "chat_failure",
-    "utility_outage",
-    "shower_complete",
-    "sleep_complete",
-)
-NOT_TOLD = ("skipped_in_a_row",)  # statistics of an epoch that only the loop needs
+NOT_WRITTEN = ("skipped_in_a_row",)  # statistics of an epoch that only the loop needs
+
+
+class EpochPlace(NamedTuple):
+    """Which epoch of which run, and how long it took."""
+
+    run_id: str
+    scenario: str
+    seed: int
+    timestamp: str
+    epoch: int
+    cycle_id: int
+    data_mode: str
+    steps: int
+    env_steps: int
+    env_ticks: int
+    epoch_duration_sec: float
+    steps_per_second: float
+
+
+class EventCounts(NamedTuple):
+    """Events with a counter of their own, beside the conflicts."""
+
+    shared_meal_events: int
+    late_help_events: int
+    shift_takeover_events: int
+    chat_success_events: int
+    chat_failure_events: int
+    utility_outage_events: int
+    shower_complete_events: int
+    sleep_complete_events: int
+
+
+class Rewards(NamedTuple):
+    """Rewards over transitions, and their sums over samples; those that are not finite are left out."""
+
+    reward_mean: float
+    reward_std: float
+    baseline_sample_count: int
+    baseline_reward_mean: float
+    baseline_reward_sum: float
+    baseline_reward_sum_mean: float  # over samples
+
+
+class Rivalry(NamedTuple):
+    """Mean and maximum of each sample's conflict features, averaged over samples."""
+
+    conflict_rivalry_max_mean_avg: float
+    conflict_rivalry_max_max_avg: float
+    rivalry_max_histogram: list[int]  # of all ticks
+    conflict_rivalry_avoid_count_mean_avg: float
+    conflict_rivalry_avoid_count_max_avg: float
+
+
+class RolloutData(NamedTuple):
+    """What happened in a rollout."""
+
+    rollout_ticks: int
+    queue_conflict_events: float
+    queue_conflict_intensity_sum: float
+    events: EventCounts
+    chat_quality_mean: float
+    invalid_action_fraction: float
+    rewards: Rewards
+    baseline_log_prob_mean: float
+    rivalry: Rivalry
+    episode_return_mean: float | None = None  # where an episode ended
+    env_steps_per_second: float | None = None  # of the cycle
+
+    @property
+    def data_mode(self) -> str:
+        return "rollout"
+
+
+class ReplayData(NamedTuple):
+    """What the recordings of a cycle hold."""
+
+    rollout_ticks: int
+    queue_conflict_events: float
+    queue_conflict_intensity_sum: float
+    rewards: Rewards
+    baseline_log_prob_mean: float
+    rivalry: Rivalry
+    events: EventCounts | None  # where their log is known
+
+    @property
+    def data_mode(self) -> str:
+        return "replay"
 
 
 class Counters:
@@ -41,91 +121,118 @@ class Counters:
 
 def describe_rollout(
     frames: Frames, feature_names: tuple[str, ...], before: Counters, after: Counters
-) -> dict[str, Any]:
-    """Say what happened in a rollout: rewards, conflicts and every counted event."""
-    lived = frames.alive
-    rewards = frames.rewards[lived].astype(np.float64)
+) -> RolloutData:
+    """Sum up a rollout: rewards, conflicts and every counted event."""
+    alive = frames.alive
     events = dict(zip(EVENTS, (after.events - before.events).tolist(), strict=True))
     chats = events["chat_success"]
-    return {
-        "rollout_ticks": len(frames.actions),
-        "queue_conflict_events": float(events["queue_conflict"]),
-        "queue_conflict_intensity_sum": after.intensity - before.intensity,
-        **{f"{name}_events": events[name] for name in COUNTED},
-        "chat_quality_mean": (after.chat_quality - before.chat_quality) / chats if chats else 0.0,
-        "invalid_action_fraction": (after.invalid - before.invalid) / max(after.actions - before.actions, 1),
-        **_describe_rewards(rewards, _lane_sums(frames.rewards, lived)),
-        "baseline_log_prob_mean": float(frames.log_probs[lived].mean(dtype=np.float64)),
-        **_describe_rivalry(_lanes(frames.features, lived), feature_names),
-    }
+    return RolloutData(
+        rollout_ticks=len(frames.actions),
+        queue_conflict_events=float(events["queue_conflict"]),
+        queue_conflict_intensity_sum=after.intensity - before.intensity,
+        events=_event_counts(events),
+        chat_quality_mean=(after.chat_quality - before.chat_quality) / chats if chats else 0.0,
+        invalid_action_fraction=(after.invalid - before.invalid) / max(after.actions - before.actions, 1),
+        rewards=_describe_rewards(
+            frames.rewards[alive].astype(np.float64), _sums_per_agent(frames.rewards, alive)
+        ),
+        baseline_log_prob_mean=float(frames.log_probs[alive].mean(dtype=np.float64)),
+        rivalry=_describe_rivalry(_features_per_agent(frames.features, alive), feature_names),
+    )
 
 
-def describe_replay(recorded: list[ReplayBatch], event_counts: dict[str, int] | None) -> dict[str, Any]:
-    """Say what the recordings hold. Events beyond conflicts are counted where their log is known."""
+def describe_replay(recorded: list[ReplayBatch], event_counts: dict[str, int] | None) -> ReplayData:
+    """Sum up recordings. Events beyond conflicts are counted where their log is known."""
     rewards = np.concatenate([batch.rewards.reshape(-1) for batch in recorded]).astype(np.float64)
     sums = np.concatenate([batch.rewards.sum(0, dtype=np.float64) for batch in recorded])
     log_probs = np.concatenate([batch.old_log_probs.reshape(-1) for batch in recorded])
-    lanes = [(batch.features[:, n], ...) for batch in recorded for n in range(batch.features.shape[1])]
+    features = [(batch.features[:, n], ...) for batch in recorded for n in range(batch.features.shape[1])]
     stats = [batch.conflict_stats() for batch in recorded]
-    about = {
-        "rollout_ticks": 0,
-        "queue_conflict_events": sum(found["queue_conflict_events"] for found in stats),
-        "queue_conflict_intensity_sum": sum(found["queue_conflict_intensity_sum"] for found in stats),
-        **_describe_rewards(rewards, sums),
-        "baseline_log_prob_mean": float(log_probs.mean(dtype=np.float64)),
-        **_describe_rivalry(lanes, recorded[0].feature_names),
-    }
-    if event_counts is not None:
-        about |= {f"{name}_events": event_counts.get(name, 0) for name in COUNTED}
-    return about
+    return ReplayData(
+        rollout_ticks=0,
+        queue_conflict_events=sum(found["queue_conflict_events"] for found in stats),
+        queue_conflict_intensity_sum=sum(found["queue_conflict_intensity_sum"] for found in stats),
+        rewards=_describe_rewards(rewards, sums),
+        baseline_log_prob_mean=float(log_probs.mean(dtype=np.float64)),
+        rivalry=_describe_rivalry(features, recorded[0].feature_names),
+        events=None if event_counts is None else _event_counts(event_counts),
+    )
 
 
-def _lanes(features: np.ndarray, lived: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def _event_counts(counts: dict[str, int]) -> EventCounts:
+    return EventCounts(*(counts.get(name.removesuffix("_events"), 0) for name in EventCounts._fields))
+
+
+def _features_per_agent(features: np.ndarray, alive: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Split (T, B, A, F) into one (T, F) per agent that was in town, with the ticks it was there."""
-    _, towns, agents = lived.shape
-    pairs = ((features[:, b, a], lived[:, b, a]) for b in range(towns) for a in range(agents))
-    return [(lane, ticks) for lane, ticks in pairs if ticks.any()]
+    _, towns, agents = alive.shape
+    pairs = ((features[:, b, a], alive[:, b, a]) for b in range(towns) for a in range(agents))
+    return [(sample, ticks) for sample, ticks in pairs if ticks.any()]
 
 
-def _lane_sums(rewards: np.ndarray, lived: np.ndarray) -> np.ndarray:
-    sums = np.where(lived, rewards, 0).sum(0, dtype=np.float64)
-    return sums[lived.any(0)]
+def _sums_per_agent(rewards: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    sums = np.where(alive, rewards, 0).sum(0, dtype=np.float64)
+    return sums[alive.any(0)]
 
 
-def _describe_rewards(rewards: np.ndarray, sums: np.ndarray) -> dict[str, float]:
+def _describe_rewards(rewards: np.ndarray, sums: np.ndarray) -> Rewards:
     """Sum up rewards, each transition's and each sample's sum, over those that are finite."""
     count = len(sums)
     rewards, sums = rewards[np.isfinite(rewards)], sums[np.isfinite(sums)]
     if not len(sums):
         rewards, sums = np.zeros(1), np.zeros(1)
-    return {
-        "reward_mean": float(rewards.mean()),
-        "reward_std": float(rewards.std()),
-        "baseline_sample_count": count,
-        "baseline_reward_mean": float(rewards.mean()),
-        "baseline_reward_sum": float(rewards.sum()),
-        "baseline_reward_sum_mean": float(sums.mean()),
-    }
+    return Rewards(
+        reward_mean=float(rewards.mean()),
+        reward_std=float(rewards.std()),
+        baseline_sample_count=count,
+        baseline_reward_mean=float(rewards.mean()),
+        baseline_reward_sum=float(rewards.sum()),
+        baseline_reward_sum_mean=float(sums.mean()),
+    )
 
 
-def _describe_rivalry(lanes: list[Any], feature_names: tuple[str, ...]) -> dict[str, Any]:
-    """Average and peak of each sample's conflict features, then the mean over samples."""
-    about: dict[str, Any] = {}
-    for name in CONFLICT_FEATURES:
-        column = feature_names.index(name)
-        values = [lane[ticks, column] for lane, ticks in lanes]
-        about[f"conflict.{name}_mean_avg"] = float(np.mean([v.mean(dtype=np.float64) for v in values]))
-        about[f"conflict.{name}_max_avg"] = float(np.mean([v.max() for v in values]))
-        if name == "rivalry_max":
-            counts, _ = np.histogram(np.concatenate(values), bins=HISTOGRAM_BINS, range=(0.0, 1.0))
-            about["rivalry_max_histogram"] = counts.tolist()
-    return about
+def _describe_rivalry(samples: list[Any], feature_names: tuple[str, ...]) -> Rivalry:
+    """samples: the features of each, (T, F), and the ticks to look at."""
+
+    def column(name: str) -> list[np.ndarray]:
+        return [features[ticks, feature_names.index(name)] for features, ticks in samples]
+
+    rivalry, avoided = column("rivalry_max"), column("rivalry_avoid_count")
+    histogram, _ = np.histogram(np.concatenate(rivalry), bins=HISTOGRAM_BINS, range=(0.0, 1.0))
+    return Rivalry(
+        conflict_rivalry_max_mean_avg=_mean_of_means(rivalry),
+        conflict_rivalry_max_max_avg=_mean_of_maxima(rivalry),
+        rivalry_max_histogram=histogram.tolist(),
+        conflict_rivalry_avoid_count_mean_avg=_mean_of_means(avoided),
+        conflict_rivalry_avoid_count_max_avg=_mean_of_maxima(avoided),
+    )
 
 
-def epoch_record(stats: EpochStats, about: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
-    """Join the learner's statistics, the data's and the place in the run into one flat record.
+def _mean_of_means(samples: list[np.ndarray]) -> float:
+    return float(np.mean([sample.mean(dtype=np.float64) for sample in samples]))
 
-    What `about` says wins: for recordings, how off-policy they were is told and not the update's own ratio.
+
+def _mean_of_maxima(samples: list[np.ndarray]) -> float:
+    return float(np.mean([sample.max() for sample in samples]))
+
+
+def epoch_record(place: EpochPlace, stats: EpochStats, data: RolloutData | ReplayData) -> dict[str, Any]:
+    """Join the parts into one flat record; what is None is left out.
+
+    Raises ValueError if two of them give the same field.
     """
-    told = {name: value for name, value in stats._asdict().items() if name not in NOT_TOLD}
-    return {**place, **told, **about}
+    record: dict[str, Any] = {}
+    for part in (place, stats, data):
+        for name, value in _flat(part):
+            if name in record:
+                raise ValueError(f"{type(part).__name__} gives {name}, which the record has already")
+            record[name] = value
+    return record
+
+
+def _flat(part: Any) -> Iterator[tuple[str, Any]]:
+    for name, value in part._asdict().items():
+        if hasattr(value, "_asdict"):
+            yield from _flat(value)
+        elif value is not None and name not in NOT_WRITTEN:
+            yield (name.replace("_", ".", 1) if name.startswith("conflict_") else name), value

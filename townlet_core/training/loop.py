@@ -30,9 +30,15 @@ from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import TelemetryWriter, take_up_log
-from townlet_core.training.advantage_targets import first_statistics, replay_batch, rollout_batch
-from townlet_core.training.epoch_record import describe_replay, epoch_record
-from townlet_core.training.nan_dump import ABOUT, save_minibatch
+from townlet_core.training.advantage_targets import OffPolicy, first_statistics, replay_batch, rollout_batch
+from townlet_core.training.epoch_record import (
+    EpochPlace,
+    ReplayData,
+    RolloutData,
+    describe_replay,
+    epoch_record,
+)
+from townlet_core.training.nan_dump import REPORT, save_minibatch
 from townlet_core.training.progress import Progress, read_progress, refuse_other_network
 from townlet_core.training.recordings import (
     ReplayFeed,
@@ -179,12 +185,12 @@ class Trainer:
                 self._warm_up(log)
             while self.progress.cycle < settings.cycles:
                 try:
-                    about = self._play_cycle(log)
+                    data = self._play_cycle(log)
                 except NotFiniteError as error:
                     what = f"{self.folder}: in cycle {self.progress.cycle + 1}, {error}"
                     raise self._rolled_back(what) from error
-                rewards.append(about["reward_mean"])
-                self._finish_cycle(log, about)
+                rewards.append(data.rewards.reward_mean)
+                self._finish_cycle(log, data.rewards.reward_mean)
         return Trained(self.progress, weights_sha256(self.network), rewards)
 
     def _initialise_normalisers(self, log: TelemetryWriter) -> None:
@@ -225,29 +231,36 @@ class Trainer:
             self.reports.cloned(cloned)  # before it is saved: a crash in between tells it again
             self._save(log)
 
-    def _play_cycle(self, log: TelemetryWriter) -> dict[str, Any]:
-        """Learn from recordings, then from live towns; return what the last data was like."""
+    def _play_cycle(self, log: TelemetryWriter) -> RolloutData | ReplayData:
+        """Learn from recordings, then from live towns; return a summary of the last data."""
         self.cycle_began = time.perf_counter()
-        about: dict[str, Any] = {}
+        data: RolloutData | ReplayData | None = None
         if self.feed:
-            recorded = self.feed.take()
-            for found in recorded:
-                self.reports.batch(found)
-            began = time.perf_counter()
-            settings = self.settings
-            batch, off_policy = replay_batch(recorded, self.network, settings.ppo, settings.replay_correction)
-            # An event log is of all recordings, and says nothing of a part of them.
-            is_all = self.dataset and sum(len(b.names) for b in recorded) == self.dataset.sample_count
-            counts = self.event_counts if is_all else None
-            about = {**describe_replay(recorded, counts), **off_policy._asdict()}
-            self._learn(batch, about, "replay", REPLAY_HALF, began, log)
+            data = self._learn_from_recordings(self.feed, log)
         if self.rollout:
-            began = time.perf_counter()
-            about = self.rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop)
-            self._count_environment_steps(self.rollout)
-            batch = rollout_batch(self.rollout.frames, self.settings.ppo)
-            self._learn(batch, about, "rollout", ROLLOUT_HALF, began, log)
-        return about
+            data = self._learn_from_rollout(self.rollout, log)
+        assert data is not None  # a run has recordings, live towns or both
+        return data
+
+    def _learn_from_recordings(self, feed: ReplayFeed, log: TelemetryWriter) -> ReplayData:
+        recorded = feed.take()
+        for found in recorded:
+            self.reports.batch(found)
+        began = time.perf_counter()
+        settings = self.settings
+        batch, off_policy = replay_batch(recorded, self.network, settings.ppo, settings.replay_correction)
+        # An event log is of all recordings, and says nothing of a part of them.
+        is_all = self.dataset and sum(len(b.names) for b in recorded) == self.dataset.sample_count
+        data = describe_replay(recorded, self.event_counts if is_all else None)
+        self._learn(batch, data, off_policy, began, log)
+        return data
+
+    def _learn_from_rollout(self, rollout: Rollout, log: TelemetryWriter) -> RolloutData:
+        began = time.perf_counter()
+        data = rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop)
+        self._count_environment_steps(rollout)
+        self._learn(rollout_batch(rollout.frames, self.settings.ppo), data, None, began, log)
+        return data
 
     def _count_environment_steps(self, rollout: Rollout) -> None:
         """Add the rollout that was just played."""
@@ -260,14 +273,17 @@ class Trainer:
     def _learn(
         self,
         batch: TrainBatch,
-        about: dict[str, Any],
-        data_mode: str,
-        half: int,
+        data: RolloutData | ReplayData,
+        off_policy: OffPolicy | None,
         began: float,
         log: TelemetryWriter,
     ) -> None:
-        """Update on one batch and log every epoch of it."""
+        """Update on one batch and log every epoch of it.
+
+        off_policy: of recordings. Their epochs report it in the place of the update's own ratio.
+        """
         progress, settings = self.progress, self.settings
+        half = REPLAY_HALF if off_policy else ROLLOUT_HALF
         config = settings.ppo
         skips: list[SkippedUpdate] = []
         self.network.update_observation_stats(batch.features)
@@ -289,17 +305,19 @@ class Trainer:
         self.stop.check()
         ended = time.perf_counter()
         seconds = (ended - began) / len(history)
-        if half == ROLLOUT_HALF:  # its rows are the ticks at which an agent was in town
-            about = {**about, "env_steps_per_second": len(batch.rewards) / (ended - self.cycle_began)}
+        if isinstance(data, RolloutData):  # its rows are the ticks at which an agent was in town
+            data = data._replace(env_steps_per_second=len(batch.rewards) / (ended - self.cycle_began))
         for stats in history:
-            self._tell(stats, about, data_mode, seconds, log)
+            self._report_epoch(
+                stats._replace(**off_policy._asdict()) if off_policy else stats, data, seconds, log
+            )
         if self.progress.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
-            place = {"cycle": progress.cycle + 1, "data_mode": data_mode}
-            saved = save_minibatch(self.folder, place, batch, skips[-1], self.network)
+            place = (progress.cycle + 1, data.data_mode)
+            saved = save_minibatch(self.folder, *place, batch, skips[-1], self.network)
             raise self._rolled_back(
                 f"{saved}: holds the minibatch whose loss or gradient was not finite "
                 f"{SKIPS_THAT_END_A_RUN} times in a row in cycle {progress.cycle + 1}",
-                f"{self.folder / ABOUT} says what in it was not; ",
+                f"{self.folder / REPORT} says what in it was not; ",
             )
 
     def _rolled_back(self, what: str, hint: str = "") -> RunFailed:
@@ -310,8 +328,8 @@ class Trainer:
             f"{hint}if the data is sound, lower --learning-rate or --max-grad-norm and start again",
         )
 
-    def _tell(
-        self, stats: EpochStats, about: dict[str, Any], data_mode: str, seconds: float, log: TelemetryWriter
+    def _report_epoch(
+        self, stats: EpochStats, data: RolloutData | ReplayData, seconds: float, log: TelemetryWriter
     ) -> None:
         progress = self.progress
         self.progress = progress = progress._replace(
@@ -319,30 +337,32 @@ class Trainer:
             steps=progress.steps + stats.transitions,
             skipped_in_a_row=stats.skipped_in_a_row,
         )
-        place = {
-            "run_id": self.run_id or self.folder.name,
-            "scenario": self.scenario_name,
-            "seed": self.settings.seed,
-            "timestamp": now(),
-            "epoch": progress.epoch,
-            "cycle_id": progress.cycle,
-            "data_mode": data_mode,
-            "steps": progress.steps,
-            "env_steps": progress.env_steps,
-            "env_ticks": progress.env_ticks,
-            "epoch_duration_sec": seconds,
-            "steps_per_second": stats.transitions / max(seconds, 1e-9),
-        }
-        record = epoch_record(stats, about, place)
+        place = EpochPlace(
+            run_id=self.run_id or self.folder.name,
+            scenario=self.scenario_name,
+            seed=self.settings.seed,
+            timestamp=now(),
+            epoch=progress.epoch,
+            cycle_id=progress.cycle,
+            data_mode=data.data_mode,
+            steps=progress.steps,
+            env_steps=progress.env_steps,
+            env_ticks=progress.env_ticks,
+            epoch_duration_sec=seconds,
+            steps_per_second=stats.transitions / max(seconds, 1e-9),
+        )
+        record = epoch_record(place, stats, data)
         log.write(record)
         self.reports.record(record)
 
-    def _finish_cycle(self, log: TelemetryWriter, about: dict[str, Any]) -> None:
-        """Count the cycle and keep it. If no rollout was paid more, what it began with is the best so far."""
-        most, paid = self.progress.best_reward, about["reward_mean"]
-        is_best = self.rollout is not None and (most is None or paid > most)
+    def _finish_cycle(self, log: TelemetryWriter, reward: float) -> None:
+        """Count the cycle and save it. If its rollout had the highest mean reward so far, the weights that
+        it began with are the best.
+        """
+        best = self.progress.best_reward
+        is_best = self.rollout is not None and (best is None or reward > best)
         self.progress = self.progress._replace(
-            cycle=self.progress.cycle + 1, best_reward=paid if is_best else most
+            cycle=self.progress.cycle + 1, best_reward=reward if is_best else best
         )
         self._save(log, self.generation if is_best else None)
         self.reports.cycle()

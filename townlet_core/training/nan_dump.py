@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io as memory
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,34 +13,59 @@ from townlet_core.ppo.losses import PPOLoss
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.statistics import SkippedUpdate, TrainBatch
 
-ARRAYS, ABOUT = "not_finite.npz", "not_finite.json"
+ARRAYS, REPORT = "not_finite.npz", "not_finite.json"
+
+
+class NotFinite(NamedTuple):
+    """Where numbers were not finite."""
+
+    columns: dict[str, int]  # how many, by column of the batch
+    weights: dict[str, int]  # how many, by name of the weight
+    numbers: list[str]  # which losses and norms
+
+
+class Report(NamedTuple):
+    """The content of not_finite.json; cycle, epoch and minibatch count from 1."""
+
+    cycle: int
+    data_mode: str
+    epoch: int
+    minibatch: int
+    transitions: int
+    not_finite: NotFinite
+    largest_weight: float
+    numbers: dict[str, float | str]  # losses and norms of the minibatch
 
 
 def save_minibatch(
-    folder: Path, place: dict[str, Any], batch: TrainBatch, skipped: SkippedUpdate, network: ActorCritic
+    folder: Path, cycle: int, data_mode: str, batch: TrainBatch, skipped: SkippedUpdate, network: ActorCritic
 ) -> Path:
-    """Write the rows of a skipped minibatch, and beside them what was not finite; returns the arrays' path.
+    """Write the rows of a skipped minibatch, and a report of what was not finite; returns the arrays' path.
 
-    place: where in the run it was. The arrays are the columns of TrainBatch, and `rows`, their places in it.
+    The arrays are the columns of TrainBatch, and `rows`, their places in it.
     """
     columns = {name: column[skipped.rows] for name, column in batch._asdict().items()}
     buffer = memory.BytesIO()
     np.savez(buffer, allow_pickle=False, rows=skipped.rows, **columns)
-    about = {
-        **place,
-        "epoch": skipped.epoch + 1,
-        "minibatch": skipped.minibatch + 1,
-        "transitions": len(skipped.rows),
-        "not_finite": {
-            "columns": count_bad(columns),
-            "weights": count_bad({name: as_array(tensor) for name, tensor in network.state_dict().items()}),
-            "numbers": [name for name, number in told(skipped).items() if not np.isfinite(number)],
-        },
-        "largest_weight": max(largest(as_array(tensor)) for tensor in network.state_dict().values()),
-        "numbers": {name: writable(number) for name, number in told(skipped).items()},
-    }
+    weights = {name: as_array(tensor) for name, tensor in network.state_dict().items()}
+    numbers = numbers_of(skipped)
+    not_finite = NotFinite(
+        columns=count_bad(columns),
+        weights=count_bad(weights),
+        numbers=[name for name, number in numbers.items() if not np.isfinite(number)],
+    )
+    report = Report(
+        cycle=cycle,
+        data_mode=data_mode,
+        epoch=skipped.epoch + 1,
+        minibatch=skipped.minibatch + 1,
+        transitions=len(skipped.rows),
+        not_finite=not_finite,
+        largest_weight=max(map(largest, weights.values())),
+        numbers={name: writable(number) for name, number in numbers.items()},
+    )
     io.write_file(folder / ARRAYS, buffer.getvalue())
-    io.write_json(folder / ABOUT, about)
+    io.write_json(folder / REPORT, {**report._asdict(), "not_finite": not_finite._asdict()})
     return folder / ARRAYS
 
 
@@ -59,7 +84,7 @@ def largest(array: np.ndarray) -> float:
     return float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
-def told(skipped: SkippedUpdate) -> dict[str, float]:
+def numbers_of(skipped: SkippedUpdate) -> dict[str, float]:
     """The losses and the gradient by name, in the order in which they are computed."""
     losses = dict(zip(PPOLoss._fields, skipped.stats.losses, strict=True))
     return {**losses, "grad_norm": skipped.stats.grad_norm, "advantage_std": skipped.stats.advantage_std}

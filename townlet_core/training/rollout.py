@@ -14,7 +14,7 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.restoring import find_impossible
 from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Towns
-from townlet_core.training.epoch_record import Counters, describe_rollout
+from townlet_core.training.epoch_record import Counters, RolloutData, describe_rollout
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
 
@@ -33,8 +33,8 @@ class Rollout:
         self.frames = allocate_frames(self.towns, ticks)
         self.returns = np.zeros(self.towns.state.agents.shape)  # (B, A) so far, of the lives that go on
 
-    def play(self, policy: Policy, stop: StopRequest) -> dict:
-        """Fill `frames` with the next ticks and return what the telemetry tells about them.
+    def play(self, policy: Policy, stop: StopRequest) -> RolloutData:
+        """Fill `frames` with the next ticks and sum them up for the telemetry.
 
         Raises InputError if there was nobody to learn from.
         """
@@ -47,11 +47,9 @@ class Rollout:
                 f"{count(len(self.frames.actions), 'tick')}",
                 "play longer at a time with --rollout-ticks, or lower respawn_delay_ticks",
             )
-        about = describe_rollout(self.frames, self.towns.feature_names, before, Counters(self.towns.state))
+        data = describe_rollout(self.frames, self.towns.feature_names, before, Counters(self.towns.state))
         ended = [total for total in self._count_returns(self.frames) if np.isfinite(total)]
-        if ended:
-            about["episode_return_mean"] = float(np.mean(ended))
-        return about
+        return data._replace(episode_return_mean=float(np.mean(ended))) if ended else data
 
     def _count_returns(self, frames: Frames) -> list[float]:
         """Add the rewards to the running returns; list those of the lives that ended, and start them at 0."""
