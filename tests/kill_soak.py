@@ -186,9 +186,9 @@ def what_is_there(folder: Path) -> dict[str, Any]:
     damage: list[str] = []
     records = read_records(folder / "telemetry.jsonl", lambda line, problem: damage.append(problem))
     return {
-        "weights": last.about.weights_sha256,
+        "weights": last.metadata.weights_sha256,
         "counters": last.state,
-        "best checkpoint": load_checkpoint(checkpoints / "best.json").about.weights_sha256,
+        "best checkpoint": load_checkpoint(checkpoints / "best.json").metadata.weights_sha256,
         "warnings": last.warnings,
         "telemetry": [{k: v for k, v in record.items() if k not in CLOCKS} for _, record in records],
         "damaged lines": damage,

@@ -80,8 +80,8 @@ def open_network(name: str, scenario: Scenario, source: str, seed: int = 0) -> t
     for warning in checkpoint.warnings:
         warn(warning)
     try:
-        check_fits(checkpoint.about.network, scenario, name)
+        check_fits(checkpoint.metadata.network, scenario, name)
     except InputError as error:
         error.hint = f"train one with: {command('train', source)}"  # by file, where it is not a bundled one
         raise
-    return restore_network(checkpoint), checkpoint.about.weights_sha256
+    return restore_network(checkpoint), checkpoint.metadata.weights_sha256

@@ -90,7 +90,7 @@ def test_what_was_saved_is_what_is_read(run, learner):
         [],
     )
     assert weights_sha256(restore_network(checkpoint, CPU)) == weights_sha256(learner[0])
-    assert checkpoint.about.weights_sha256 == weights_sha256(learner[0])
+    assert checkpoint.metadata.weights_sha256 == weights_sha256(learner[0])
 
 
 def test_a_run_its_checkpoints_a_pointer_and_a_generation_all_name_a_checkpoint(run):

@@ -277,7 +277,7 @@ def what_is_there(here: Path) -> dict[str, Any]:
     records = read_records(log, lambda line, problem: damaged.append(problem))
     found["telemetry"] = [{k: v for k, v in record.items() if k not in CLOCKS} for _, record in records]
     found["damaged lines"] = damaged
-    found["weights"] = (last.about.weights_sha256, best.about.weights_sha256, last.state, last.warnings)
+    found["weights"] = (last.metadata.weights_sha256, best.metadata.weights_sha256, last.state, last.warnings)
     found["configuration"] = (here / "run" / "config.yaml").read_text().replace(str(here), "")
     found["end"] = about["status"]
     return found

@@ -105,9 +105,9 @@ def test_a_moved_run_goes_on_in_its_own_log_and_validates(townlet, tmp_path):
 
 def test_a_run_that_began_before_there_were_ids_goes_on(townlet, run):
     folder, log = run
-    about = json.loads((folder / "run.json").read_text())
-    del about["run_id"]
-    (folder / "run.json").write_text(json.dumps(about))
+    run_file = json.loads((folder / "run.json").read_text())
+    del run_file["run_id"]
+    (folder / "run.json").write_text(json.dumps(run_file))
     lines = log.read_text().replace(records(log)[0]["run_id"], "run")
     log.write_text(lines)
     assert townlet("train", "--resume", folder, "--cycles", 2, "-q")[0] == 0

@@ -31,7 +31,7 @@ def fails(folder, source, spoil, match):
     with pytest.raises(RunFailed, match=match) as failed:
         trainer.run()
     assert failed.value.exit_code == 4
-    assert weights_sha256(trainer.network) == load_checkpoint(folder).about.weights_sha256 == good[0]
+    assert weights_sha256(trainer.network) == load_checkpoint(folder).metadata.weights_sha256 == good[0]
     return trainer, failed.value
 
 
@@ -54,13 +54,13 @@ def test_a_bad_reward_leaves_its_minibatch_as_plain_arrays(tmp_path, bad):
     assert str(tmp_path / "not_finite.npz") in str(error)
     assert str(tmp_path / "not_finite.json") in error.hint
     with np.load(tmp_path / "not_finite.npz", allow_pickle=False) as arrays:
-        about = io.read_json(tmp_path / "not_finite.json")
+        report = io.read_json(tmp_path / "not_finite.json")
         assert not np.isfinite(arrays["rewards"]).any()
-        assert len(arrays["rows"]) == len(arrays["map"]) == about["transitions"]
-        assert about["not_finite"]["columns"]["advantages"] == (~np.isfinite(arrays["advantages"])).sum()
-    assert (about["cycle"], about["data_mode"], about["epoch"], about["minibatch"]) == (2, "replay", 2, 1)
-    assert about["not_finite"]["weights"] == {}
-    assert "grad_norm" in about["not_finite"]["numbers"]
+        assert len(arrays["rows"]) == len(arrays["map"]) == report["transitions"]
+        assert report["not_finite"]["columns"]["advantages"] == (~np.isfinite(arrays["advantages"])).sum()
+    assert (report["cycle"], report["data_mode"], report["epoch"], report["minibatch"]) == (2, "replay", 2, 1)
+    assert report["not_finite"]["weights"] == {}
+    assert "grad_norm" in report["not_finite"]["numbers"]
 
 
 def test_the_log_of_a_failed_run_counts_what_was_skipped_and_is_valid(tmp_path):

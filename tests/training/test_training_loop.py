@@ -101,7 +101,7 @@ def test_the_best_checkpoint_is_the_one_that_was_paid_most(watched, tmp_path):
     trainer.run()
     paid = {record["cycle_id"]: record["reward_mean"] for record in read_log(tmp_path)}
     best = load_checkpoint(tmp_path / "checkpoints" / "best.json")
-    assert best.about.weights_sha256 == acted[-4:][max(paid, key=paid.__getitem__)]
+    assert best.metadata.weights_sha256 == acted[-4:][max(paid, key=paid.__getitem__)]
     assert trainer.progress.best_reward == max(paid.values())
 
 
@@ -203,7 +203,7 @@ def test_numbers_that_are_not_finite_end_the_run_and_keep_the_last_good_checkpoi
     with pytest.raises(RunFailed, match=r"not_finite\.npz.*in cycle 3; rolled back to .* cycle 2"):
         trainer.run()
     assert weights_sha256(trainer.network) == good[-1]
-    assert load_checkpoint(tmp_path).about.weights_sha256 == good[-1]
+    assert load_checkpoint(tmp_path).metadata.weights_sha256 == good[-1]
     assert [record["skipped_updates"] for record in read_log(tmp_path)[-2:]] == [2, 1]
 
 

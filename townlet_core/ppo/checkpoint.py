@@ -61,7 +61,7 @@ class Checkpoint(NamedTuple):
     """One generation, read and verified."""
 
     folder: Path
-    about: StateFile
+    metadata: StateFile
     weights: dict[str, torch.Tensor]
     optimizer: dict[str, Any] | None  # None where a folder holds the model alone
     extra: dict[str, bytes]  # the caller's files
@@ -70,7 +70,7 @@ class Checkpoint(NamedTuple):
     @property
     def state(self) -> dict[str, Any]:
         """What the caller of save_checkpoint gave."""
-        return self.about.state
+        return self.metadata.state
 
 
 def save_checkpoint(
@@ -89,7 +89,7 @@ def save_checkpoint(
     stay, `keep` with the new one, and any that latest or best names.
     Raises DiskError where the disk refuses; what was there before is then still there and still named.
     """
-    about = StateFile(
+    metadata = StateFile(
         versions=versions(),
         network=network.config,
         weights_sha256=weights_sha256(network),
@@ -98,7 +98,7 @@ def save_checkpoint(
     contents = {
         MODEL: encode(network.state_dict()),
         OPTIMIZER: encode(optimizer.state_dict()),
-        STATE: io.dump_json(about.model_dump(mode="json")),
+        STATE: io.dump_json(metadata.model_dump(mode="json")),
         **(extra or {}),
     }
     checkpoints = Path(checkpoints)
@@ -248,12 +248,12 @@ def decode_contents(folder: Path, contents: dict[str, bytes], warnings: list[str
     for name in (MODEL, STATE):
         if name not in contents:
             raise MissingError(f"{folder / name}: no such file, and a checkpoint needs it", HINT)
-    about = parse_state(contents[STATE], folder / STATE)
+    metadata = parse_state(contents[STATE], folder / STATE)
     optimizer = contents.get(OPTIMIZER)
     return Checkpoint(
         folder=folder,
-        about=about,
-        weights=decode_weights(contents[MODEL], str(folder / MODEL), about),
+        metadata=metadata,
+        weights=decode_weights(contents[MODEL], str(folder / MODEL), metadata),
         optimizer=decode(optimizer, str(folder / OPTIMIZER)) if optimizer is not None else None,
         extra={name: data for name, data in contents.items() if name not in (MODEL, OPTIMIZER, STATE)},
         warnings=warnings,
@@ -274,16 +274,16 @@ def parse_state(data: bytes, path: Path) -> StateFile:
     return parse_model(data, path, StateFile)
 
 
-def decode_weights(data: bytes, name: str, about: StateFile) -> dict[str, torch.Tensor]:
+def decode_weights(data: bytes, name: str, metadata: StateFile) -> dict[str, torch.Tensor]:
     """Read model.pt. Raises InputError unless it holds the very weights that state.json tells of."""
     found = decode(data, name)
     statistics = {str(key).partition(".")[0] for key in found}
-    shapes = tensor_shapes(about.network, "observations" in statistics, "returns" in statistics)
+    shapes = tensor_shapes(metadata.network, "observations" in statistics, "returns" in statistics)
     weights = check_tensors(found, shapes, f"{name}: does not fit {STATE} beside it")
     digest = tensors_sha256(weights)
-    if digest != about.weights_sha256:
+    if digest != metadata.weights_sha256:
         raise InputError(
-            f"{name}: its weights have sha256 {digest[:12]}…, {STATE} says {about.weights_sha256[:12]}…",
+            f"{name}: its weights have sha256 {digest[:12]}…, {STATE} says {metadata.weights_sha256[:12]}…",
             "restore both from the same checkpoint",
         )
     return weights
@@ -293,7 +293,7 @@ def restore_network(checkpoint: Checkpoint, device: str | torch.device = "cpu") 
     """Build the network that was saved, with its running statistics if it had any."""
     statistics = {name.partition(".")[0] for name in checkpoint.weights}
     network = ActorCritic(
-        checkpoint.about.network,
+        checkpoint.metadata.network,
         seed=None,
         normalise_observations="observations" in statistics,
         normalise_returns="returns" in statistics,

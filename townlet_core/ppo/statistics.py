@@ -79,19 +79,28 @@ class SkippedUpdate(NamedTuple):
     stats: MiniBatchStats
 
 
-def describe_batch(batch: TrainBatch) -> dict[str, float]:
+class BatchStats(NamedTuple):
     """Statistics of the data itself, over the rows whose numbers are all finite."""
+
+    adv_mean: float
+    adv_std: float
+    reward_advantage_corr: float
+    explained_variance: float
+
+
+def describe_batch(batch: TrainBatch) -> BatchStats:
+    """Sum up the data of an update; zeros where no row is finite."""
     columns = np.stack((batch.rewards, batch.advantages, batch.returns, batch.old_values)).astype(np.float64)
     rewards, advantages, returns, old_values = columns[:, np.isfinite(columns).all(0)]
     if not len(rewards):
-        return dict.fromkeys(("adv_mean", "adv_std", "reward_advantage_corr", "explained_variance"), 0.0)
+        return BatchStats(0.0, 0.0, 0.0, 0.0)
     unexplained = (returns - old_values).var()
-    return {
-        "adv_mean": float(advantages.mean()),
-        "adv_std": float(advantages.std()),
-        "reward_advantage_corr": correlation(rewards, advantages),
-        "explained_variance": float(1 - unexplained / returns.var()) if varies(returns) else 0.0,
-    }
+    return BatchStats(
+        adv_mean=float(advantages.mean()),
+        adv_std=float(advantages.std()),
+        reward_advantage_corr=correlation(rewards, advantages),
+        explained_variance=float(1 - unexplained / returns.var()) if varies(returns) else 0.0,
+    )
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -108,7 +117,7 @@ def varies(numbers: np.ndarray) -> bool:
 
 def summarise(
     done: list[MiniBatchStats],
-    about_batch: dict[str, float],
+    batch: BatchStats,
     learning_rate: float,
     skipped: int,
     skipped_in_a_row: int,
@@ -145,5 +154,5 @@ def summarise(
         lr=learning_rate,
         skipped_updates=skipped,
         skipped_in_a_row=skipped_in_a_row,
-        **about_batch,
+        **batch._asdict(),
     )

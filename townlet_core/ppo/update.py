@@ -63,7 +63,7 @@ def update_policy(
     gradient = gradient_of(network, data, config)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
-    about_batch = describe_batch(batch)
+    batch_stats = describe_batch(batch)
     history: list[EpochStats] = []
     for epoch in range(config.num_epochs):
         done: list[MiniBatchStats] = []
@@ -80,7 +80,7 @@ def update_policy(
                 skipped, skipped_in_a_row = skipped + 1, skipped_in_a_row + 1
                 on_skip(SkippedUpdate(epoch, number, rows.numpy(), stats))
         if done or skipped:
-            history.append(summarise(done, about_batch, learning_rate, skipped, skipped_in_a_row))
+            history.append(summarise(done, batch_stats, learning_rate, skipped, skipped_in_a_row))
         if stopped or (config.target_kl and history[-1].kl_divergence > config.target_kl):
             break
     return history

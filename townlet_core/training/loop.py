@@ -146,7 +146,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.network, self.settings.learning_rate)
         restore_optimizer(checkpoint, self.optimizer)
         progress = read_progress(checkpoint, self.reports.warning)
-        then = {**checkpoint.about.versions, "torch threads": progress.threads, "device": progress.device}
+        then = {**checkpoint.metadata.versions, "torch threads": progress.threads, "device": progress.device}
         here = {**versions(), "torch threads": torch.get_num_threads(), "device": self.device.type}
         for what in here:
             if then.get(what) != here[what]:

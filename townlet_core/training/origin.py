@@ -29,13 +29,13 @@ def read_text(name_or_path: str) -> bytes:
     return io.read_file(find_scenario(name_or_path), MAX_SCENARIO_BYTES)
 
 
-def origin_of(folder: Path, about: RunFile) -> Origin | None:
+def origin_of(folder: Path, run_file: RunFile) -> Origin | None:
     """Load what a run was trained in; None for a run from recordings alone.
 
     A run of an older version has no copy; what it was trained in is then the file, wherever it is.
     Raises InputError if the copy is not what the run began with, ScenarioError or MissingError.
     """
-    source, digest = about.scenario_source, about.scenario_sha256
+    source, digest = run_file.scenario_source, run_file.scenario_sha256
     if source is None:
         return None
     own = folder / SCENARIO

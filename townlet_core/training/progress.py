@@ -68,7 +68,7 @@ def read_progress(checkpoint: Checkpoint, warn: Callable[[str], Any] = lambda me
 
 def refuse_other_network(checkpoint: Checkpoint, own: ActorCritic) -> None:
     """Raise InputError if the checkpoint's network is not of the shape that the run's settings give."""
-    saved = checkpoint.about.network
+    saved = checkpoint.metadata.network
     if not saved.feature_names:  # written before names were kept
         saved = saved.model_copy(update={"feature_names": own.config.feature_names})
     for name, value in own.config:

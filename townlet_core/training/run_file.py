@@ -90,9 +90,9 @@ def read_run(folder: Path) -> RunFile:
         ) from error
 
 
-def write_run(folder: Path, about: RunFile) -> None:
+def write_run(folder: Path, run_file: RunFile) -> None:
     """Write run.json."""
-    io.write_json(folder / RUN, about.model_dump())
+    io.write_json(folder / RUN, run_file.model_dump())
 
 
 def begin_run(
@@ -112,7 +112,7 @@ def begin_run(
     io.write_json(folder / SOURCES, sources)
     if text is not None:
         io.write_file(folder / SCENARIO, text)
-    about = RunFile(
+    run_file = RunFile(
         run_id=_new_id(folder),
         status="running",
         scenario=scenario.name if scenario else None,
@@ -126,7 +126,7 @@ def begin_run(
         started=now(),
         **_machine(),
     )
-    write_run(folder, about)
+    write_run(folder, run_file)
 
 
 def reopen_run(folder: Path, cycles: int | None = None) -> TrainingSettings:
@@ -139,21 +139,21 @@ def reopen_run(folder: Path, cycles: int | None = None) -> TrainingSettings:
             f"{folder}: has no {RUN}, so it is no run that began",
             "give a run directory of `townlet train`, or give again the command that was to begin this one",
         )
-    about = read_run(folder)
+    run_file = read_run(folder)
     written, _ = resolve_settings({}, folder / CONFIG, environment=False)
-    _refuse_changed_settings(folder, about, written)
-    wanted = about.cycles if cycles is None else cycles
+    _refuse_changed_settings(folder, run_file, written)
+    wanted = run_file.cycles if cycles is None else cycles
     flags = {} if wanted is None else {"cycles": wanted}
     settings, _ = resolve_settings(flags, folder / CONFIG, environment=False)
     return with_absolute_paths(settings, folder)
 
 
-def _refuse_changed_settings(folder: Path, about: RunFile, settings: TrainingSettings) -> None:
+def _refuse_changed_settings(folder: Path, run_file: RunFile, settings: TrainingSettings) -> None:
     """Raise InputError naming each setting of config.yaml that is not what the run began with."""
     here = config_yaml(settings)
     changes = [
         f"{section}.{name} is {show(here[section][name])}, was {show(value)}"
-        for section, values in (about.settings or {}).items()
+        for section, values in (run_file.settings or {}).items()
         for name, value in values.items()
         if name in here.get(section, {}) and here[section][name] != value
     ]
@@ -175,9 +175,9 @@ def _new_id(folder: Path) -> str:
     return f"{name}-{secrets.token_hex(4)}"
 
 
-def refuse_other_recordings_than(folder: Path, about: RunFile, settings: TrainingSettings) -> None:
+def refuse_other_recordings_than(folder: Path, run_file: RunFile, settings: TrainingSettings) -> None:
     """Raise InputError if the recordings that a run was given are not those it began with."""
-    if about.recordings_sha256 not in (None, recordings_sha256(settings)):
+    if run_file.recordings_sha256 not in (None, recordings_sha256(settings)):
         raise InputError(
             f"{folder}: the recordings have changed since the run began",
             "restore the files, or start a new run",
@@ -186,16 +186,16 @@ def refuse_other_recordings_than(folder: Path, about: RunFile, settings: Trainin
 
 def note_resumed(folder: Path, settings: TrainingSettings, cycle: int) -> None:
     """Write that the run goes on after a cycle."""
-    about = read_run(folder)
+    run_file = read_run(folder)
     resumption = {"at": now(), "after_cycle": cycle, "cycles": settings.cycles, **_machine()}
     changed = {
         "cycles": settings.cycles,
-        "resumed": [*about.resumed, resumption],
+        "resumed": [*run_file.resumed, resumption],
         "status": "running",
         "reason": None,
         "ended": None,
     }
-    write_run(folder, about.model_copy(update=changed))
+    write_run(folder, run_file.model_copy(update=changed))
 
 
 @contextmanager

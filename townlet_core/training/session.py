@@ -150,9 +150,9 @@ def resume(
         settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
         with lock_folder(folder):
             end_removal(folder)
-            about = read_run(folder)
-            plan = _own_scenario(folder, about, reports)
-            refuse_other_recordings_than(folder, about, settings)
+            run_file = read_run(folder)
+            plan = _own_scenario(folder, run_file, reports)
+            refuse_other_recordings_than(folder, run_file, settings)
             checkpoint = _last_checkpoint(folder)
             for warning in checkpoint.warnings if checkpoint else ():
                 reports.warning(warning)
@@ -165,10 +165,10 @@ def resume(
             else:
                 voice.note(f"resuming {folder} {place}")
                 _warn_of_schedule(settings, done, before, reports)
-            if is_done and checkpoint and about.status == "finished":
-                result = Trained(stands, checkpoint.about.weights_sha256, [])
+            if is_done and checkpoint and run_file.status == "finished":
+                result = Trained(stands, checkpoint.metadata.weights_sha256, [])
                 return Session(folder, log, plan, settings, result)
-            with take_up_log(log, about.run_id, stands.log_offset) as log_lock:
+            with take_up_log(log, run_file.run_id, stands.log_offset) as log_lock:
                 with note_status_of(folder, goes_on=True), stop.at_once():
                     dataset = _open_recordings(settings, folder, plan, voice)
                     trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
@@ -181,12 +181,12 @@ def resume(
                     return _run(trainer, plan, voice)
 
 
-def _own_scenario(folder: Path, about: RunFile, reports: Reports) -> Scenario | None:
+def _own_scenario(folder: Path, run_file: RunFile, reports: Reports) -> Scenario | None:
     """Load what a run was trained in: its own copy, or, for a run of an older version, the file itself."""
-    origin = origin_of(folder, about)
+    origin = origin_of(folder, run_file)
     if origin is None:
         return None
-    if about.scenario_sha256 not in (None, scenario_sha256(origin.scenario)):
+    if run_file.scenario_sha256 not in (None, scenario_sha256(origin.scenario)):
         raise InputError(
             f"{folder}: the scenario has changed since the run began",
             "restore the file, or start a new run",
