@@ -35,38 +35,44 @@ def capture(
     scenario: Annotated[str, typer.Argument(help="Name of a bundled scenario, or a YAML file.")],
     ticks: Annotated[
         int | None,
-        typer.Option(min=1, max=1_000_000, help="Ticks per town; by default as many as an episode has."),
+        typer.Option(min=1, max=1_000_000, help="Ticks per town; by default one episode."),
     ] = None,
-    towns: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many towns to play.")] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="By default the scenario's.")] = None,
+    towns: Annotated[int, typer.Option(min=1, max=1_000_000, help="Number of towns to simulate.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Random seed; by default the scenario's.")
+    ] = None,
     policy: Annotated[str, typer.Option(help="scripted, random, or a checkpoint.")] = "scripted",
     agent: Annotated[str | None, typer.Option(help="Record this agent only.")] = None,
     epsilon: Annotated[
-        float | None, typer.Option(min=0, max=1, help="How often the script acts at random.")
+        float | None, typer.Option(min=0, max=1, help="Probability that the script takes a random action.")
     ] = None,
     deterministic: Annotated[
         bool,
-        typer.Option("--deterministic", help="A checkpoint takes its most probable action, not a sample."),
+        typer.Option(
+            "--deterministic", help="Checkpoints take the most probable action instead of sampling."
+        ),
     ] = False,
     score: Annotated[
-        str | None, typer.Option(help="Critic for value_preds of a script: a checkpoint, or fresh.")
+        str | None, typer.Option(help="Critic that fills value_preds of a script: a checkpoint, or fresh.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder to write to; by default captures/SCENARIO.")
     ] = None,
-    prefix: Annotated[str, typer.Option(help="How all file names begin.")] = "rollout_sample",
-    compress: Annotated[bool, typer.Option("--compress", help="Smaller files, slower to read.")] = False,
+    prefix: Annotated[str, typer.Option(help="Prefix of all file names.")] = "rollout_sample",
+    compress: Annotated[
+        bool, typer.Option("--compress", help="Compress the samples: smaller, slower to read.")
+    ] = False,
     auto_seed_agents: Annotated[
-        bool, typer.Option("--auto-seed-agents", help="If the scenario has no agents, add alice and bob.")
+        bool, typer.Option("--auto-seed-agents", help="Add agents alice and bob if the scenario has none.")
     ] = False,
     check: Annotated[
         bool,
         typer.Option(
             "--check",
-            help="Exit 1 if the scenario's expectations are not met; plays it as the scenario says.",
+            help="Check the scenario's expectations; exit 1 if they are not met.",
         ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is in the folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the capture in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play a scenario and write replay samples, metrics, events and a manifest."""

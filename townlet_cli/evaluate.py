@@ -39,7 +39,9 @@ def evaluate(
     ] = 1000,
     deterministic: Annotated[
         bool,
-        typer.Option("--deterministic", help="Checkpoints take their most probable action, not a sample."),
+        typer.Option(
+            "--deterministic", help="Checkpoints take the most probable action instead of sampling."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

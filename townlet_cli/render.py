@@ -32,42 +32,40 @@ def render(
     path: Annotated[Path, typer.Argument(help="A manifest, a folder with one, or a sample.")],
     form: Annotated[
         Format,
-        typer.Option("--format", help="A page with a player, a picture, an animated picture, or text."),
+        typer.Option("--format", help="HTML page with a player, picture, animation, or text."),
     ] = Format.html,
     output: Annotated[
         Path | None, typer.Option(help="File to write; by default beside the recording. Not for ansi.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
     scenario: Annotated[
-        Path | None, typer.Option(help="File of the scenario, instead of the one that the capture holds.")
+        Path | None, typer.Option(help="Scenario file, instead of the capture's own copy.")
     ] = None,
     town: Annotated[
-        int | None, typer.Option(min=0, help="Which town; by default the first recorded.")
+        int | None, typer.Option(min=0, help="Town number; by default the first recorded.")
     ] = None,
     episode: Annotated[
-        int | None, typer.Option(min=0, help="Which episode; by default the first recorded.")
+        int | None, typer.Option(min=0, help="Episode number; by default the first recorded.")
     ] = None,
     first: Annotated[
         int | None, typer.Option("--from", min=0, help="First tick of the episode to show.")
     ] = None,
     last: Annotated[int | None, typer.Option("--to", min=1, help="Last tick to show.")] = None,
     tick: Annotated[
-        int | None, typer.Option(min=0, help="Show this moment only, after so many ticks; png and ansi.")
+        int | None, typer.Option(min=0, help="Show one moment, after this many ticks; png and ansi.")
     ] = None,
-    moments: Annotated[
-        int, typer.Option(min=1, max=12, help="How many telling moments a png shows; 1 fills it.")
-    ] = SHEET,
+    moments: Annotated[int, typer.Option(min=1, max=12, help="Number of moments in a png.")] = SHEET,
     every: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Ticks per frame; apng: by default enough for 240 frames, ansi: if it happens."
+            min=1, help="Ticks per frame; default: apng has at most 240 frames, ansi shows ticks with events."
         ),
     ] = None,
     fps: Annotated[
         int, typer.Option(min=1, max=60, help="Frames per second; apng and ansi on a terminal.")
     ] = 8,
     follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Read also what links lead to outside of the folder.")
+        bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
     ] = False,
 ) -> None:
     """Play a recording again and show it; what cannot be played again is shown as its agent saw it."""

@@ -15,7 +15,7 @@ replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_
 _BAR_WIDTH = 30
 
 FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Read also what links lead to outside of the folder.")
+    bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 def validate(
     paths: Annotated[list[Path], typer.Argument(help="Samples, manifests, event logs, or folders of them.")],
     for_training: Annotated[
-        bool, typer.Option("--for-training", help="Check also what training needs.")
+        bool, typer.Option("--for-training", help="Also check the requirements of training.")
     ] = False,
     follow_links: FollowLinks = False,
     json: Json = False,
@@ -75,7 +75,7 @@ def _print_verdict(path: Path, report: dict[str, Any]) -> None:
 def inspect(
     path: Annotated[Path, typer.Argument(help="A sample, a manifest, or a folder with one manifest.")],
     features: Annotated[
-        bool, typer.Option("--features", help="Show mean and spread of each feature.")
+        bool, typer.Option("--features", help="Show mean and standard deviation of each feature.")
     ] = False,
     follow_links: FollowLinks = False,
     json: Json = False,

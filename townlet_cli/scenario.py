@@ -13,7 +13,7 @@ from townlet_core.errors import MissingError, ScenarioError, TownletError
 if TYPE_CHECKING:
     from townlet_core.scenario.model import Meeting, Scenario
 
-scenario_app = typer.Typer(help="List, show, validate and begin scenarios.", no_args_is_help=True)
+scenario_app = typer.Typer(help="List, show, validate and create scenarios.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 

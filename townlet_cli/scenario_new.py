@@ -14,13 +14,13 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="What the scenario is called.")],
+    name: Annotated[str, typer.Argument(help="Name of the new scenario.")],
     source: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="NAME|FILE",
-            help="Copy this scenario; by default a small town that explains its keys.",
+            help="Scenario to copy; by default a small town with comments.",
         ),
     ] = None,
     output: Annotated[

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from townlet_core.telemetry.validate import LogCheck
 
 telemetry_app = typer.Typer(
-    help="Watch a training log, sum it up, check it.",
+    help="Watch, summarise and validate training logs.",
     epilog="Start with: townlet telemetry watch runs/RUN/telemetry.jsonl",
     no_args_is_help=True,
 )
@@ -54,14 +54,14 @@ class Format(enum.StrEnum):
 @telemetry_app.command()
 def watch(
     log: LogArgument,
-    follow: Annotated[bool, typer.Option("--follow", help="Stay, and show records as they come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Keep watching for new records.")] = False,
     alert: Annotated[
         list[str] | None,
         typer.Option(help="Rule, such as 'kl_divergence > 0.2 for 3 in rollout'; may be repeated."),
     ] = None,
     rules: Annotated[Path | None, typer.Option(help="YAML or JSON list of alert rules.")] = None,
     fail_on_alert: Annotated[
-        bool, typer.Option("--fail-on-alert", help="Exit 1 if a rule trips; with --follow, at once.")
+        bool, typer.Option("--fail-on-alert", help="Exit 1 if a rule triggers; with --follow, at once.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -123,10 +123,10 @@ def _wait_for_log(path: Path) -> Path:
 @telemetry_app.command()
 def summary(
     log: LogArgument,
-    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.text,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.text,
     as_json: JsonOption = False,
     baseline: Annotated[
-        Path | None, typer.Option(help="Log, or one record as JSON, to measure drift from.")
+        Path | None, typer.Option(help="Baseline of the drift: a log, or one record as JSON.")
     ] = None,
     last: Annotated[
         int | None, typer.Option(min=1, max=1_000_000_000, help="Only the last N records.")
@@ -161,14 +161,12 @@ def validate(
         list[Path], typer.Argument(metavar="LOG...", help="Telemetry logs, run folders, or - for stdin.")
     ],
     baseline: Annotated[
-        Path | None, typer.Option(help="Log, or one record as JSON, to measure drift from.")
+        Path | None, typer.Option(help="Baseline of the drift: a log, or one record as JSON.")
     ] = None,
     drift_threshold: Annotated[
-        float | None, typer.Option(help="Drift of a field's mean above which it is a problem.")
+        float | None, typer.Option(help="Report a field whose mean drifts by more than this.")
     ] = None,
-    relative: Annotated[
-        bool, typer.Option("--relative", help="Measure drift relative to the baseline.")
-    ] = False,
+    relative: Annotated[bool, typer.Option("--relative", help="Drift is relative to the baseline.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Report every problem of every line; exit 1 if there is any."""

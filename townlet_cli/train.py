@@ -29,19 +29,17 @@ run = partial(typer.Option, rich_help_panel="Run")
 @takes_training_options(after="seed")
 def train(
     *,
-    output: Annotated[Path | None, run(help="Run folder; by default runs/SCENARIO-sSEED-N.")] = None,
-    resume: Annotated[Path | None, run(help="Continue this run, bit for bit.")] = None,
-    config: Annotated[Path | None, run(help="YAML file with training: and ppo:.")] = None,
+    output: Annotated[Path | None, run(help="Run directory; by default runs/SCENARIO-sSEED-N.")] = None,
+    resume: Annotated[Path | None, run(help="Resume this run, bit for bit.")] = None,
+    config: Annotated[Path | None, run(help="YAML file with sections training: and ppo:.")] = None,
     force: Annotated[
         bool,
-        run(
-            "--force", help="Replace the run in the folder, and a log at --ppo-log; what else is there stays."
-        ),
+        run("--force", help="Replace the run in the directory and the log at --ppo-log; other files stay."),
     ] = False,
     as_json: Annotated[bool, run("--json", help="Print one JSON object at the end.")] = False,
     **options: Any,
 ) -> None:
-    """Train a policy with PPO; every flag is also TOWNLET_NAME and a key of the config file."""
+    """Train a policy with PPO. Every option is also a variable TOWNLET_NAME and a config file key."""
     given = {name: value for name, value in options.items() if value is not None}
     if resume is not None:
         own = {"output": output, "config": config, "force": force or None}

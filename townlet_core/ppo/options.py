@@ -34,55 +34,47 @@ class Option:
 
 
 PPO = partial(Option, panel="PPO")
-HiddenSize = Annotated[int, PPO("Width of the network's layers.", ge=1, le=8192)]
+HiddenSize = Annotated[int, PPO("Width of the hidden layers.", ge=1, le=8192)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PPOOptions:
     """Hyperparameters of one PPO update, not validated."""
 
-    learning_rate: Annotated[float, PPO("Step size of Adam.", gt=0, le=1)] = 3e-4
-    clip_param: Annotated[
-        float, PPO("How far the probability ratio may move from 1 before the gain is cut.", gt=0, le=10)
-    ] = 0.2
-    value_loss_coef: Annotated[float, PPO("Weight of the value loss.", ge=0, le=100)] = 0.5
-    entropy_coef: Annotated[float, PPO("Weight of the entropy bonus.", ge=0, le=10)] = 0.01
+    learning_rate: Annotated[float, PPO("Learning rate of Adam.", gt=0, le=1)] = 3e-4
+    clip_param: Annotated[float, PPO("PPO clip range ε.", gt=0, le=10)] = 0.2
+    value_loss_coef: Annotated[float, PPO("Value loss coefficient.", ge=0, le=100)] = 0.5
+    entropy_coef: Annotated[float, PPO("Entropy bonus coefficient.", ge=0, le=10)] = 0.01
     num_epochs: Annotated[
-        int, PPO("Passes over each batch.", flags=("--num-epochs", "--epochs"), ge=1, le=1000)
+        int, PPO("PPO epochs per batch.", flags=("--num-epochs", "--epochs"), ge=1, le=1000)
     ] = 4
-    num_mini_batches: Annotated[int, PPO("Gradient steps per pass over the batch.", ge=1, le=1 << 20)] = 4
-    gamma: Annotated[float, PPO("Discount per tick.", ge=0, le=1)] = 0.99
-    gae_lambda: Annotated[
-        float, PPO("Advantage estimation: 0 trusts the critic, 1 the returns.", ge=0, le=1)
-    ] = 0.95
-    bootstrap_truncations: Annotated[
-        bool, PPO("Where an episode's time is up, count on what would have followed; no: nothing follows.")
-    ] = True
-    max_grad_norm: Annotated[float, PPO("Gradients longer than this are shortened to it.", gt=0)] = 0.5
+    num_mini_batches: Annotated[int, PPO("Minibatches per epoch.", ge=1, le=1 << 20)] = 4
+    gamma: Annotated[float, PPO("Discount factor γ per tick.", ge=0, le=1)] = 0.99
+    gae_lambda: Annotated[float, PPO("GAE λ: 0 is one-step TD, 1 is Monte Carlo.", ge=0, le=1)] = 0.95
+    bootstrap_truncations: Annotated[bool, PPO("Bootstrap at time-limit truncation.")] = True
+    max_grad_norm: Annotated[float, PPO("Maximum gradient norm.", gt=0)] = 0.5
     value_clip: Annotated[
         float | None,
-        PPO("How far a value may move from the recorded one; null switches the clip off.", gt=0),
+        PPO("Value clip range; null disables it.", gt=0),
     ] = 0.2
-    advantage_normalization: Annotated[
-        bool, PPO("Give the advantages of each minibatch mean 0 and standard deviation 1.")
-    ] = True
+    advantage_normalization: Annotated[bool, PPO("Normalise advantages per minibatch.")] = True
     target_kl: Annotated[
-        float | None, PPO("End the update after an epoch whose mean KL divergence exceeds this.", gt=0)
+        float | None, PPO("Stop the update after an epoch whose mean KL divergence exceeds this.", gt=0)
     ] = None
     lr_schedule: Annotated[
         Literal["constant", "linear"],
-        PPO("Keep the learning rate, or lower it linearly to 0 over the run."),
+        PPO("Learning rate schedule: constant, or linear decay to 0."),
     ] = "constant"
     micro_batch: Annotated[
         int | None,
-        PPO("Transitions per backward pass; gradients add up to the whole minibatch's.", ge=1),
+        PPO("Transitions per backward pass; gradients are accumulated over the minibatch.", ge=1),
     ] = None
     precision: Annotated[
         Precision,
-        PPO("Arithmetic of the hidden layers while training; bf16 needs a processor that has it."),
+        PPO("Precision of the hidden layers in training; bf16 needs hardware support."),
     ] = "fp32"
     device: Annotated[
-        Literal["auto", "cpu", "cuda"], PPO("Where the network trains; auto takes a GPU if there is one.")
+        Literal["auto", "cpu", "cuda"], PPO("Device to train on; auto uses a GPU if there is one.")
     ] = "auto"
 
 

@@ -22,47 +22,43 @@ class TrainingOptions(PPOOptions):
     scenario: Annotated[str, Option("Name of a bundled scenario, or a YAML file.")] = "queue_conflict"
     source: Annotated[
         Literal["replay", "rollout", "mixed"],
-        Option("Learn from recordings, from live towns, or from both in turn.", flags=("--mode",)),
+        Option("Data source: recordings, live towns, or both in each cycle.", flags=("--mode",)),
     ] = "mixed"
-    cycles: Annotated[int, RUN("Training cycles; each ends with a checkpoint.", ge=1, le=1_000_000)] = 10
-    seed: Annotated[int, RUN("Seed of weights, towns, draws and shuffles.", ge=0, lt=2**63)] = 0
+    cycles: Annotated[int, RUN("Training cycles; a checkpoint is saved after each.", ge=1, le=1_000_000)] = 10
+    seed: Annotated[int, RUN("Random seed of weights, towns, actions and shuffles.", ge=0, lt=2**63)] = 0
     ppo_log: Annotated[Path | None, RUN("Telemetry file; by default RUN/telemetry.jsonl.")] = None
     log_every: Annotated[int, RUN("Write every n-th telemetry record.", ge=1)] = 1
     log_max_bytes: Annotated[int | None, RUN("Rotate the telemetry file at this size.", ge=1024)] = None
-    keep_checkpoints: Annotated[
-        int, RUN("Newest checkpoint generations kept, beside the best.", ge=1, le=1000)
-    ] = 2
-    num_towns: Annotated[int, DATA("Towns played at once in a rollout.", ge=1, le=65536)] = 32
+    keep_checkpoints: Annotated[int, RUN("Latest checkpoints to keep, besides the best.", ge=1, le=1000)] = 2
+    num_towns: Annotated[int, DATA("Parallel towns in a rollout.", ge=1, le=65536)] = 32
     rollout_ticks: Annotated[
-        int | None, DATA("Ticks of each rollout; by default an episode, at most 256.", ge=1, le=1_000_000)
+        int | None, DATA("Ticks per rollout; by default one episode, at most 256.", ge=1, le=1_000_000)
     ] = None
-    replay_manifest: Annotated[tuple[Path, ...], DATA("Manifest of recordings; may be repeated.")] = ()
-    replay_sample: Annotated[tuple[Path, ...], DATA("One recorded NPZ; may be repeated.")] = ()
-    replay_transitions: Annotated[
-        int, DATA("Recorded transitions learned from per cycle, at most.", ge=1)
-    ] = REPLAY_TRANSITIONS
+    replay_manifest: Annotated[tuple[Path, ...], DATA("Manifest of recorded samples; may be repeated.")] = ()
+    replay_sample: Annotated[tuple[Path, ...], DATA("Recorded sample (NPZ); may be repeated.")] = ()
+    replay_transitions: Annotated[int, DATA("Maximum recorded transitions per cycle.", ge=1)] = (
+        REPLAY_TRANSITIONS
+    )
     replay_correction: Annotated[
         Literal["self_imitation", "vtrace"],
-        DATA("How recordings, which another policy made, are learned from."),
+        DATA("Off-policy correction of recorded data."),
     ] = "self_imitation"
-    streaming: Annotated[bool, DATA("Read recordings when they are due, in bounded memory.")] = False
-    follow_links: Annotated[bool, DATA("Follow links out of the recordings' folder.")] = False
+    streaming: Annotated[bool, DATA("Stream samples from disk instead of loading them into memory.")] = False
+    follow_links: Annotated[bool, DATA("Follow symbolic links that lead out of the samples' folder.")] = False
     capture_dir: Annotated[
-        Path | None, DATA("Where recordings are made if none are given; by default RUN/samples.")
+        Path | None, DATA("Folder for scripted recordings if none are given; by default RUN/samples.")
     ] = None
     capture_towns: Annotated[
-        int | None, DATA("Towns recorded if no recordings are given; by default a few.", ge=1, le=4096)
+        int | None, DATA("Towns to record if no recordings are given; by default a few.", ge=1, le=4096)
     ] = None
     warm_start: Annotated[
-        Literal["none", "bc"], DATA("Before PPO, imitate the recordings (behaviour cloning), or do not.")
+        Literal["none", "bc"], DATA("Pretraining before PPO: bc is behaviour cloning of the recordings.")
     ] = "none"
-    warm_start_epochs: Annotated[
-        int, DATA("Passes over the recordings in a warm start.", ge=1, le=100_000)
-    ] = 20
+    warm_start_epochs: Annotated[int, DATA("Epochs of behaviour cloning.", ge=1, le=100_000)] = 20
     hidden_size: HiddenSize = 256
     normalise_observations: Annotated[
-        bool, PPO("Count features in standard deviations from their running mean.")
+        bool, PPO("Normalise features by running mean and standard deviation.")
     ] = False
     normalise_returns: Annotated[
-        bool, PPO("Let the critic predict returns in standard deviations from their running mean.")
+        bool, PPO("Normalise returns by running mean and standard deviation (PopArt).")
     ] = False
