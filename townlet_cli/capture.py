@@ -91,43 +91,43 @@ def capture(
         raise InputError(f"--deterministic is for checkpoints, and --policy is {policy}", "leave it out")
     if score is not None and policy not in SCRIPTS:
         raise InputError("--score is for scripts; a checkpoint has its own critic", "leave it out")
-    plan, text = load_with_text(scenario)
+    loaded, text = load_with_text(scenario)
     train: tuple[str, ...] = ("train", scenario, "--mode", "mixed")
-    if auto_seed_agents and not plan.agents:
+    if auto_seed_agents and not loaded.agents:
         train = ("train", "--mode", "replay")  # nobody lives in the scenario itself
-        plan = with_placeholder_agents(plan)
+        loaded = with_placeholder_agents(loaded)
         note("no agents in the scenario: added alice and bob")
-    folder = output or Path("captures") / plan.name
+    folder = output or Path("captures") / loaded.name
     settings = CaptureSettings(
-        ticks=ticks or plan.ticks,
+        ticks=ticks or loaded.ticks,
         num_towns=towns,
-        seed=plan.seed if seed is None else seed,
+        seed=loaded.seed if seed is None else seed,
         agent=agent,
-        epsilon=1.0 if policy == "random" else plan.rules.epsilon if epsilon is None else epsilon,
+        epsilon=1.0 if policy == "random" else loaded.rules.epsilon if epsilon is None else epsilon,
         prefix=prefix,
         compress=compress,
     )
-    check_settings(plan, settings)
-    acting, behaviour = open_policy(policy, plan, epsilon, scenario, deterministic)
+    check_settings(loaded, settings)
+    acting, behaviour = open_policy(policy, loaded, epsilon, scenario, deterministic)
     settings = settings._replace(behaviour=behaviour, deterministic=deterministic)
     if check:
-        refuse_uncheckable(plan, settings)
+        refuse_uncheckable(loaded, settings)
     if behaviour not in SCRIPTS:
         settings = settings._replace(value_source=behaviour)
     elif score is not None:
         from townlet_core.policy.learned import ScoredPolicy
         from townlet_core.policy.scripted import ScriptedPolicy
 
-        critic, source = open_network(score, plan, scenario, settings.seed)
-        acting = ScoredPolicy(ScriptedPolicy(plan, settings.epsilon), critic)
+        critic, source = open_network(score, loaded, scenario, settings.seed)
+        acting = ScoredPolicy(ScriptedPolicy(loaded, settings.epsilon), critic)
         settings = settings._replace(value_source=source)
-    _name_what_goes(refuse_existing_capture(plan, settings, folder, force), folder)
+    _name_what_goes(refuse_existing_capture(loaded, settings, folder, force), folder)
     note_first_compilation(towns)
-    with progress(f"capturing {plan.name}", settings.ticks * towns) as advance:
-        result = run_capture(plan, acting, settings, folder, advance, scenario_text=text, force=force)
-    _report(plan, settings, result, as_json, command(*train, "--replay-manifest", result.manifest))
+    with progress(f"capturing {loaded.name}", settings.ticks * towns) as advance:
+        result = run_capture(loaded, acting, settings, folder, advance, scenario_text=text, force=force)
+    _report(loaded, settings, result, as_json, command(*train, "--replay-manifest", result.manifest))
     if check:
-        _check(plan, result)
+        _check(loaded, result)
 
 
 def _name_what_goes(standing: Standing, folder: Path) -> None:
@@ -154,11 +154,11 @@ def note_first_compilation(num_towns: int = 1) -> None:
         note("compiling the rules of the town, once per version; this takes about a minute …")
 
 
-def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json: bool, then: str) -> None:
+def _report(scenario: Scenario, settings: CaptureSettings, result: Capture, as_json: bool, then: str) -> None:
     if as_json:
         print_json({"manifest": str(result.manifest), "samples": result.entries, "totals": result.totals})
         return
-    title = f"{safe(plan.name)}: {count(settings.ticks, 'tick')}, seed {settings.seed}"
+    title = f"{safe(scenario.name)}: {count(settings.ticks, 'tick')}, seed {settings.seed}"
     rows = table(title, "sample", "ticks", "reward")
     for entry, reward in list(zip(result.entries, result.rewards, strict=True))[:SHOWN_SAMPLES]:
         rows.add_row(safe(entry["sample"]), str(entry["frame_count"]), f"{reward:.3f}")
@@ -171,13 +171,15 @@ def _report(plan: Scenario, settings: CaptureSettings, result: Capture, as_json:
     next_step(then)
 
 
-def _check(plan: Scenario, result: Capture) -> None:
+def _check(scenario: Scenario, result: Capture) -> None:
     from townlet_core.capture.totals import unmet_expectations
     from townlet_core.errors import CheckFailed
 
-    misses = unmet_expectations(plan, result.totals)
+    misses = unmet_expectations(scenario, result.totals)
     for miss in misses:
         warn(str(miss))
     if misses:
-        raise CheckFailed(f"{plan.name}: {len(misses)} of {count(len(plan.expect), 'expectation')} not met")
-    note(f"{safe(plan.name)}: {count(len(plan.expect), 'expectation')} met")
+        raise CheckFailed(
+            f"{scenario.name}: {len(misses)} of {count(len(scenario.expect), 'expectation')} not met"
+        )
+    note(f"{safe(scenario.name)}: {count(len(scenario.expect), 'expectation')} met")

@@ -55,20 +55,20 @@ def evaluate(
         raise InputError("--deterministic is for checkpoints, and none is evaluated", "leave it out")
     trained_in = {name: found for name in policies if (found := scenario_of_run(name))}
     chosen = scenario or next(iter(trained_in.values()), "queue_conflict")
-    plan = load_scenario(chosen)
+    loaded = load_scenario(chosen)
     for name, own in trained_in.items():
-        if own != chosen and not is_same_scenario(own, plan):
-            warn(f"{name} was trained in {own}, and is evaluated in {plan.name}")
-    opened = [(name, *open_policy(name, plan, None, chosen, deterministic)) for name in policies]
+        if own != chosen and not is_same_scenario(own, loaded):
+            warn(f"{name} was trained in {own}, and is evaluated in {loaded.name}")
+    opened = [(name, *open_policy(name, loaded, None, chosen, deterministic)) for name in policies]
     note_first_compilation()
     results: dict[str, dict[str, Estimate]] = {}
-    with progress(f"evaluating on {plan.name}", episodes * len(opened)) as advance:
+    with progress(f"evaluating on {loaded.name}", episodes * len(opened)) as advance:
         for name, policy, _ in opened:
-            results[name] = play(plan, policy, episodes, seed, advance)
+            results[name] = play(loaded, policy, episodes, seed, advance)
     if as_json:
         print_json(
             {
-                "scenario": plan.name,
+                "scenario": loaded.name,
                 "episodes": episodes,
                 "seed": seed,
                 "interval": {"level": LEVEL, "method": METHOD, "over": "episodes"},
@@ -85,7 +85,7 @@ def evaluate(
         )
         return
     rows = table(
-        f"{safe(plan.name)}: {count(episodes, 'episode')} each, mean and its 95 % interval over episodes",
+        f"{safe(loaded.name)}: {count(episodes, 'episode')} each, mean and its 95 % interval over episodes",
         "",
         *(
             f"{safe(name)}{' (deterministic)' if deterministic and name not in SCRIPTS else ''}"
@@ -97,10 +97,10 @@ def evaluate(
     out.print(rows)
     for measure, meaning in MEASURES.items():
         note(f"[dim]{measure}: {meaning}[/dim]")
-    folder, n = f"captures/{plan.name}-policy", 1
+    folder, n = f"captures/{loaded.name}-policy", 1
     while io.kind_of(Path(folder)):
         n += 1
-        folder = f"captures/{plan.name}-policy-{n}"
+        folder = f"captures/{loaded.name}-policy-{n}"
     greedy = ("--deterministic",) if deterministic and policies[0] not in SCRIPTS else ()
     next_step(command("capture", chosen, "--policy", policies[0], *greedy, "--output", folder))
 

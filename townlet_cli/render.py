@@ -123,14 +123,14 @@ def _film(recording: Recording, scenario: Path | None, part: Part) -> Film:
     if recording.capture is None:
         why = "its recording is of the older generation, which does not say where it comes from"
         return film_own_view(recording, why, part)
-    plan = scenario_of(recording, scenario)
-    if not is_complete(recording, plan):
+    loaded = scenario_of(recording, scenario)
+    if not is_complete(recording, loaded):
         why = "a network played, and not everybody was recorded"
         return film_own_view(recording, why, part)
     note_first_compilation()
-    _, end = part.of(0, ticks_of(recording, plan))
-    with progress(f"playing {plan.name} again", end) as advance:
-        return play_again(recording, plan, part, advance)
+    _, end = part.of(0, ticks_of(recording, loaded))
+    with progress(f"playing {loaded.name} again", end) as advance:
+        return play_again(recording, loaded, part, advance)
 
 
 def _write_page(film: Film, target: Path) -> None:

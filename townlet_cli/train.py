@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from townlet_core.replay.batch import ReplayBatch
     from townlet_core.training.loop import Reports
     from townlet_core.training.run_directory import Removed
-    from townlet_core.training.session import Session, Voice
+    from townlet_core.training.session import Listener, Session
     from townlet_core.training.warm_start import Cloned
 
 SHOWN_NAMES = 8  # of what --force kept
@@ -53,7 +53,7 @@ def train(
     # Only now: this waits for torch, and a mistake in the settings need not.
     from townlet_core.training.session import train as begin
 
-    _report(begin(settings, sources, output, force, _reports(), _voice()), as_json)
+    _report(begin(settings, sources, output, force, _reports(), _listener()), as_json)
 
 
 def _resume(folder: Path, given: dict[str, Any], own: list[str], as_json: bool) -> None:
@@ -66,7 +66,7 @@ def _resume(folder: Path, given: dict[str, Any], own: list[str], as_json: bool) 
             f"--resume continues a run as it was; it takes only --cycles, not {', '.join(others)}",
             "start a new run for new settings",
         )
-    _report(go_on(folder, given.get("cycles"), _reports(), _voice()), as_json)
+    _report(go_on(folder, given.get("cycles"), _reports(), _listener()), as_json)
 
 
 def _reports() -> Reports:
@@ -75,10 +75,10 @@ def _reports() -> Reports:
     return Reports(record=_show_record, batch=_show_batch, warning=warn)
 
 
-def _voice() -> Voice:
-    from townlet_core.training.session import Voice
+def _listener() -> Listener:
+    from townlet_core.training.session import Listener
 
-    return Voice(
+    return Listener(
         note=lambda message: note(safe(message)),
         removed=_show_removed,
         cloned=_show_cloned,

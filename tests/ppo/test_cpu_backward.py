@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from townlet_core.ppo import cloning
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
 from townlet_core.ppo.cpu.backward import PIECE, ManualBackward
-from townlet_core.ppo.cpu.sparse_maps import add_rows, find_one_positions, pick
+from townlet_core.ppo.cpu.sparse_maps import add_rows, find_one_positions, select_maps
 from townlet_core.ppo.device import threads
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.serialization import weights_sha256
@@ -203,7 +203,7 @@ def test_ones_are_listed_by_map_and_by_tile(seed, count, density):
     rows = chance.integers(0, count, 7)
     table, pull = torch.randn(18, 4), torch.randn(7, 4)
     for kind in (np.uint8, np.float32):
-        picked = pick(find_one_positions(maps.astype(kind)), rows, 18)
+        picked = select_maps(find_one_positions(maps.astype(kind)), rows, 18)
         assert torch.allclose(add_rows(table, picked.tiles, picked.map_starts), flat[rows] @ table, atol=1e-5)
         assert torch.allclose(
             add_rows(pull, picked.maps, picked.tile_starts), flat[rows].t() @ pull, atol=1e-5

@@ -11,7 +11,7 @@ from townlet_core.ppo.checkpoint import load_checkpoint, restore_network, save_c
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
 from townlet_core.ppo.device import threads
 from townlet_core.ppo.network import ActorCritic, score_actions
-from townlet_core.ppo.normalisers import LONGEST, RunningStatistics
+from townlet_core.ppo.normalisers import CLIP, RunningStatistics
 from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
@@ -45,7 +45,7 @@ def outputs(network, features):
 def test_pieces_give_the_mean_and_variance_of_the_whole(rows, cuts):
     statistics = RunningStatistics(2)
     for piece in np.split(rows, sorted(cuts)):
-        statistics.take_in(piece)
+        statistics.update(piece)
     variance = (statistics.squares / statistics.count).numpy()
     assert statistics.count == 30
     assert statistics.mean.numpy() == pytest.approx(rows.mean(0), rel=1e-9, abs=1e-6)
@@ -54,18 +54,18 @@ def test_pieces_give_the_mean_and_variance_of_the_whole(rows, cuts):
 
 def test_rows_that_are_not_finite_are_left_out():
     statistics = RunningStatistics(1)
-    statistics.take_in(np.array([[1.0], [np.nan], [3.0], [np.inf]]))
-    statistics.take_in(np.array([[np.nan]]))
+    statistics.update(np.array([[1.0], [np.nan], [3.0], [np.inf]]))
+    statistics.update(np.array([[np.nan]]))
     assert (statistics.count, statistics.mean, statistics.std) == (2, 2, 1)
 
 
 def test_normalised_features_have_mean_0_and_deviation_1_and_a_constant_becomes_0():
     statistics, features = RunningStatistics(4), features_of(500)
-    statistics.take_in(features)
+    statistics.update(features)
     found = statistics.normalise(torch.from_numpy(features)).numpy()
     assert found.mean(0) == pytest.approx([0, 0, 0, 0], abs=1e-4)
     assert found.std(0) == pytest.approx([1, 1, 1, 0], abs=1e-4)
-    assert statistics.normalise(torch.full((1, 4), 1e6)).tolist() == [[LONGEST] * 4]
+    assert statistics.normalise(torch.full((1, 4), 1e6)).tolist() == [[CLIP] * 4]
 
 
 def test_new_statistics_leave_the_policy_and_every_value_as_they_were():

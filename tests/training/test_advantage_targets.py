@@ -43,7 +43,7 @@ def recorded(frames, terminated: bool) -> ReplayBatch:
 
 
 def test_a_truncated_episode_is_bootstrapped_from_its_final_observation(trainer):
-    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop_request)
     frames, config = trainer.rollout.frames, trainer.settings.ppo
     batch = rollout_batch(frames, config)
     # queue_conflict's episode ends with tick 80: there the one-step advantage is exact by hand.
@@ -56,7 +56,7 @@ def test_a_truncated_episode_is_bootstrapped_from_its_final_observation(trainer)
 
 
 def test_ticks_out_of_town_are_left_out(trainer):
-    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop_request)
     frames = trainer.rollout.frames
     frames.alive[10:20, 0, 1] = False
     batch = rollout_batch(frames, trainer.settings.ppo)
@@ -65,7 +65,7 @@ def test_ticks_out_of_town_are_left_out(trainer):
 
 @pytest.mark.parametrize(("terminated", "ticks"), [(True, 80), (False, 79)])
 def test_the_last_tick_is_learned_from_only_where_nothing_follows_it(trainer, terminated, ticks):
-    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop_request)
     batch, off_policy = replay_batch(
         [recorded(trainer.rollout.frames, terminated)], trainer.network, trainer.settings.ppo
     )
@@ -77,7 +77,7 @@ def test_the_last_tick_is_learned_from_only_where_nothing_follows_it(trainer, te
 def test_recordings_are_judged_in_the_precision_that_learns(trainer):
     with torch.no_grad():
         trainer.network.policy_head.weight.mul_(100)  # far from even, so that rounding shows
-    trainer.rollout.play(LearnedPolicy(trainer.network, "bf16"), trainer.stop)
+    trainer.rollout.play(LearnedPolicy(trainer.network, "bf16"), trainer.stop_request)
     own, ratios = [recorded(trainer.rollout.frames, True)], []
     for precision in ("bf16", "fp32"):
         config = replace(trainer.settings.ppo, precision=precision)
@@ -87,7 +87,7 @@ def test_recordings_are_judged_in_the_precision_that_learns(trainer):
 
 
 def test_on_policy_recordings_get_the_advantages_of_the_rollout(trainer):
-    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop_request)
     frames, config = trainer.rollout.frames, trainer.settings.ppo
     config = replace(config, advantage_normalization=False)
     corrected, _ = replay_batch([recorded(frames, False)], trainer.network, config, "vtrace")
@@ -97,7 +97,7 @@ def test_on_policy_recordings_get_the_advantages_of_the_rollout(trainer):
 
 
 def test_self_imitation_keeps_what_went_better_than_expected_and_nothing_else(trainer):
-    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop_request)
     frames, config = trainer.rollout.frames, trainer.settings.ppo
     config = replace(config, advantage_normalization=False, gae_lambda=1.0)
     data = [recorded(frames, False)]
@@ -109,7 +109,7 @@ def test_self_imitation_keeps_what_went_better_than_expected_and_nothing_else(tr
 
 
 def test_what_a_better_learner_has_left_behind_is_hardly_imitated(trainer):
-    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop_request)
     data = recorded(trainer.rollout.frames, True)
     with torch.no_grad():
         trainer.network.value_head.bias.fill_(100)  # whatever was recorded, now it goes better
@@ -118,7 +118,7 @@ def test_what_a_better_learner_has_left_behind_is_hardly_imitated(trainer):
 
 
 def test_recorded_advantages_are_scaled_but_not_centred(trainer):
-    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop_request)
     batch, _ = replay_batch(
         [recorded(trainer.rollout.frames, True)], trainer.network, trainer.settings.ppo, "vtrace"
     )
@@ -128,7 +128,7 @@ def test_recorded_advantages_are_scaled_but_not_centred(trainer):
 
 def test_a_time_limit_can_be_the_end_of_everything(trainer):
     policy, config = LearnedPolicy(trainer.network), trainer.settings.ppo
-    trainer.rollout.play(policy, trainer.stop)
+    trainer.rollout.play(policy, trainer.stop_request)
     frames = trainer.rollout.frames
     assert frames.truncations.any()
     nothing_follows = frames._replace(truncation_values=np.zeros_like(frames.truncation_values))
@@ -141,7 +141,7 @@ def test_a_time_limit_can_be_the_end_of_everything(trainer):
 
 
 def test_other_policies_recordings_have_a_smaller_effective_sample(trainer):
-    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop)
+    trainer.rollout.play(LearnedPolicy(trainer.network), trainer.stop_request)
     data = recorded(trainer.rollout.frames, terminated=True)
     noise = np.random.default_rng(0).normal(0, 1, data.old_log_probs.shape).astype(np.float32)
     _, off_policy = replay_batch(

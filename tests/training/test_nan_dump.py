@@ -37,8 +37,8 @@ def fails(folder, source, spoil, match):
 
 def spoil_rewards(bad):
     def spoil(trainer):
-        take = trainer.feed.take
-        trainer.feed.take = lambda: [b._replace(rewards=np.full_like(b.rewards, bad)) for b in take()]
+        take = trainer.recordings.take
+        trainer.recordings.take = lambda: [b._replace(rewards=np.full_like(b.rewards, bad)) for b in take()]
 
     return spoil
 
@@ -70,7 +70,7 @@ def test_the_log_of_a_failed_run_counts_what_was_skipped_and_is_valid(tmp_path):
 
 def test_bad_weights_and_bad_columns_are_counted_by_name(tmp_path):
     trainer = trainer_of(tmp_path, settings_of(source="replay"))
-    batch, _ = replay_batch(trainer.feed.take(), trainer.network, trainer.settings.ppo)
+    batch, _ = replay_batch(trainer.recordings.take(), trainer.network, trainer.settings.ppo)
     batch.features[3, 0] = np.inf
     spoil_weights(trainer)
     stats = MiniBatchStats([np.nan] * len(PPOLoss._fields), 1.0, 1.0, 2)

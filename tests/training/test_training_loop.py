@@ -196,8 +196,10 @@ def test_numbers_that_are_not_finite_end_the_run_and_keep_the_last_good_checkpoi
     def poison() -> None:
         good.append(weights_sha256(trainer.network))
         if len(good) == 2:
-            take = trainer.feed.take
-            trainer.feed.take = lambda: [b._replace(rewards=np.full_like(b.rewards, 1e30)) for b in take()]
+            take = trainer.recordings.take
+            trainer.recordings.take = lambda: [
+                b._replace(rewards=np.full_like(b.rewards, 1e30)) for b in take()
+            ]
 
     trainer.reports = Reports(cycle=poison)
     with pytest.raises(RunFailed, match=r"not_finite\.npz.*in cycle 3; rolled back to .* cycle 2"):

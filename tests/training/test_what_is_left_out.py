@@ -19,7 +19,12 @@ from townlet_core.replay.validate import validate_path
 from townlet_core.scenario.load import load_scenario, scenario_sha256
 from townlet_core.training.advantage_targets import replay_batch
 from townlet_core.training.loop import Reports
-from townlet_core.training.recordings import ReplayFeed, check_own_recordings, open_dataset, warn_of_scenarios
+from townlet_core.training.recordings import (
+    ReplayStream,
+    check_own_recordings,
+    open_dataset,
+    warn_of_scenarios,
+)
 
 FAINTED, CUT, TIMED_OUT = {"terminated": (0,)}, {}, {"truncated": (0,)}
 
@@ -61,7 +66,7 @@ def test_training_leaves_out_only_what_cannot_be_learned_from_and_says_so(tmp_pa
         not learned
     )
     batch, _ = replay_batch(
-        ReplayFeed(dataset, 100).take(), network_that_says(), PPOConfig(bootstrap_truncations=bootstrap)
+        ReplayStream(dataset, 100).take(), network_that_says(), PPOConfig(bootstrap_truncations=bootstrap)
     )
     assert len(batch.actions) == 4 + learned
     if bootstrap:  # validate looks with the default settings
@@ -190,7 +195,7 @@ def test_recordings_of_another_scenario_than_the_live_towns_are_named(tmp_path):
     heard: list[str] = []
     trainer = trainer_of(tmp_path / "run", settings_of(), reports=Reports(warning=heard.append))
     assert heard == []  # of its own recordings
-    type(trainer)(trainer.settings, tmp_path, scenario, dataset, trainer.stop, trainer.reports)
+    type(trainer)(trainer.settings, tmp_path, scenario, dataset, trainer.stop_request, trainer.reports)
     assert heard == [warning]
 
 
@@ -198,12 +203,12 @@ def test_recordings_of_another_scenario_than_the_live_towns_are_named(tmp_path):
 def test_no_cycle_learns_from_more_than_it_may_and_no_episode_is_missed(limit):
     samples = [sample_of(ticks, seed=i) for i, ticks in enumerate([5] * 19 + [3] * 9 + [1] * 4)]
     dataset = dataset_of(*samples, batch_size=8)
-    feed, seen, cycles = ReplayFeed(dataset, limit), [], 0
-    while feed.position[0] < 2:
-        taken = feed.take()
+    stream, seen, cycles = ReplayStream(dataset, limit), [], 0
+    while stream.position[0] < 2:
+        taken = stream.take()
         assert 0 < sum(batch.transitions for batch in taken) <= limit
         # A resumed run goes on from a position alone.
-        feed = ReplayFeed(dataset, limit, tuple(feed.position))
+        stream = ReplayStream(dataset, limit, tuple(stream.position))
         seen += [name for batch in taken for name in batch.names]
         cycles += 1
     kept = [f"{i:03d}_anna" for i in range(28)]  # single ticks that go on are left out
@@ -214,8 +219,8 @@ def test_no_cycle_learns_from_more_than_it_may_and_no_episode_is_missed(limit):
 def test_batches_that_fit_are_served_as_before_and_older_positions_mean_what_they_meant():
     dataset = dataset_of(*(sample_of(5, seed=i) for i in range(20)), batch_size=8)
     served = [batch.names for batch in dataset.batches(0)]
-    assert [batch.names for batch in ReplayFeed(dataset, 90).take()] == served[:2]  # 80 ticks, then 100
-    assert [batch.names for batch in ReplayFeed(dataset, 40, (0, 1)).take()] == [served[1]]
+    assert [batch.names for batch in ReplayStream(dataset, 90).take()] == served[:2]  # 80 ticks, then 100
+    assert [batch.names for batch in ReplayStream(dataset, 40, (0, 1)).take()] == [served[1]]
 
 
 def test_an_episode_that_is_longer_than_a_cycle_may_learn_from_is_refused_when_the_data_is_opened(tmp_path):
@@ -248,6 +253,6 @@ def test_validate_names_the_settings_that_large_recordings_need(tmp_path, monkey
 
 def test_a_position_beyond_what_is_left_of_the_recordings_goes_on_with_the_next_epoch():
     dataset = dataset_of(*(sample_of(5, seed=i) for i in range(4)), batch_size=2)
-    feed = ReplayFeed(dataset, 10, (3, 9))
-    assert [batch.names for batch in feed.take()] == [next(dataset.batches(4)).names]
-    assert feed.position == (4, 1, 0)
+    stream = ReplayStream(dataset, 10, (3, 9))
+    assert [batch.names for batch in stream.take()] == [next(dataset.batches(4)).names]
+    assert stream.position == (4, 1, 0)

@@ -100,7 +100,7 @@ def network_for(scenario: Scenario, hidden_size: int = 256) -> NetworkConfig:
     )
 
 
-def hold_on(network: ActorCritic) -> ActorCritic:
+def bias_against_release(network: ActorCritic) -> ActorCritic:
     """Let an untrained policy seldom release, which it would do at every second chance otherwise.
 
     Letting go by chance ends nearly every use before it is finished; so nobody would find out what that is

@@ -1,4 +1,4 @@
-"""How much better each action was than expected: GAE for fresh data, V-trace for data of another policy.
+"""Advantages: GAE for on-policy data, V-trace for off-policy data.
 
 Arrays are time-major: T ticks, N lanes (an agent of a town). Ticks at which nobody lived in a lane carry
 no data, and the caller leaves them out of the batch. They need no care here: such a stretch follows a done,
@@ -26,7 +26,7 @@ def advantages(
     gae_lambda: float,
     truncation_values: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Estimate how much better each action was than the critic expected.
+    """Compute generalised advantage estimates.
 
         δ_t = r_t + γ V'_{t+1} − V_t        V'_{t+1} = truncation value where d_t, else V_{t+1}
         A_t = δ_t + γ λ (1 − d_t) A_{t+1}
@@ -44,10 +44,10 @@ def advantages(
 
 
 class VTrace(NamedTuple):
-    """What V-trace makes of data recorded under another policy, both (T, N) float32."""
+    """V-trace advantages and targets, both (T, N) float32."""
 
     advantages: np.ndarray  # already weighted by the truncated importance ratio ρ_t
-    value_targets: np.ndarray  # what the critic should say
+    value_targets: np.ndarray  # of the critic
 
 
 def vtrace(
@@ -61,7 +61,7 @@ def vtrace(
     c_bar: float = 1.0,
     truncation_values: np.ndarray | None = None,
 ) -> VTrace:
-    """Correct advantages and value targets for data of another policy.
+    """Compute V-trace advantages and value targets of off-policy data.
 
         ρ_t = min(ρ̄, exp log_rho_t)   c_t = λ min(c̄, exp log_rho_t)   δ_t as in `advantages`
         v_t − V_t = ρ_t δ_t + γ c_t (1 − d_t) (v_{t+1} − V_{t+1})

@@ -1,4 +1,4 @@
-"""Behaviour cloning: make recorded actions likely and recorded returns expected, before PPO begins."""
+"""Behaviour cloning: cross-entropy on recorded actions and regression on recorded returns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLAIN: dict[str, Any] = {
 
 
 class CloneLoss(NamedTuple):
-    """What one pass over a batch did, as means over its transitions."""
+    """Losses of one pass over a batch, means over its transitions."""
 
     policy: float  # −mean log π(a|s) over the legal actions, nats
     value: float  # ½ mean squared error, in the unit of the critic

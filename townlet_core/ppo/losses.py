@@ -45,8 +45,10 @@ def ppo_loss(
     log_ratio = torch.zeros_like(log_prob) if imitate else log_prob - old_log_probs
     ratio = log_ratio.exp()
     clipped_ratio = ratio.clamp(1 - config.clip_param, 1 + config.clip_param)
-    gain = log_prob * advantages if imitate else torch.minimum(ratio * advantages, clipped_ratio * advantages)
-    policy = -gain.mean()
+    surrogate = (
+        log_prob * advantages if imitate else torch.minimum(ratio * advantages, clipped_ratio * advantages)
+    )
+    policy = -surrogate.mean()
     value = value_loss(values, old_values, returns, config.value_clip)
     entropies = -(log_probs.exp() * log_probs).sum(1)
     entropy = entropies.mean()

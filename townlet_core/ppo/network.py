@@ -22,9 +22,9 @@ class ActorCritic(torch.nn.Module):
 
     The flattened map and the features each pass a hidden layer, are concatenated, and pass another; all
     are ReLU. Weights are orthogonal (gain √2 hidden, 0.01 policy, 1 value) and depend on `seed` alone;
-    without one they hold nothing yet, for weights that are loaded.
-    Where asked for, features are counted in deviations from their running mean, and so are the value head's
-    predictions from that of the returns; what comes in and out is in the units of the town all the same.
+    without a seed they are uninitialised, to be loaded.
+    With normalise_observations, features are normalised by their running statistics. With normalise_returns,
+    the value head predicts normalised returns. Inputs and outputs are in the units of the town in any case.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class ActorCritic(torch.nn.Module):
         """
         if self.observations is not None:
             features = self.observations.normalise(features)
-        seen = torch.relu(self.map_layer(map.flatten(1).float()))
-        felt = torch.relu(self.feature_layer(features))
-        hidden = torch.relu(self.trunk(torch.cat((seen, felt), dim=1))).float()
+        map_hidden = torch.relu(self.map_layer(map.flatten(1).float()))
+        feature_hidden = torch.relu(self.feature_layer(features))
+        hidden = torch.relu(self.trunk(torch.cat((map_hidden, feature_hidden), dim=1))).float()
         with arithmetic("fp32", hidden.device):
             logits, values = self.policy_head(hidden), self.value_head(hidden).squeeze(1)
         if self.returns is not None:
@@ -82,14 +82,14 @@ class ActorCritic(torch.nn.Module):
     def update_observation_stats(self, features: np.ndarray) -> None:
         """Add features (N, F) to the statistics.
 
-        From the second time on the feature layer moves along, so that the policy stays as it is:
+        From the second call on, the feature layer is rescaled so that the policy does not change:
 
             W ← W σ_new / σ_old      b ← b + W_new (μ_new − μ_old) / σ_new
         """
         if self.observations is None:
             return
         fresh, mean, std = not self.observations.count, self.observations.mean.clone(), self.observations.std
-        self.observations.take_in(features)
+        self.observations.update(features)
         if fresh:
             return
         layer, new = self.feature_layer, self.observations
@@ -101,7 +101,7 @@ class ActorCritic(torch.nn.Module):
     def update_return_stats(self, returns: np.ndarray) -> None:
         """Add returns (N,) to the statistics.
 
-        From the second time on the value head moves along, so that every value stays as it is:
+        From the second call on, the value head is rescaled so that no value changes:
 
             w ← w σ_old / σ_new      b ← (b σ_old + μ_old − μ_new) / σ_new
 
@@ -111,7 +111,7 @@ class ActorCritic(torch.nn.Module):
         if self.returns is None:
             return
         fresh, mean, std = not self.returns.count, self.returns.mean.clone(), self.returns.std
-        self.returns.take_in(returns[:, None])
+        self.returns.update(returns[:, None])
         if fresh:
             return
         head, new = self.value_head, self.returns
@@ -144,7 +144,7 @@ def tensor_shapes(
 
 
 def uninitialised(inputs: int, outputs: int) -> torch.nn.Linear:
-    """A linear layer whose making draws nothing from torch's global random state."""
+    """Make a linear layer without a draw from torch's global random state."""
     return torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs)
 
 
@@ -165,10 +165,10 @@ def act(
     uniforms: np.ndarray | None,
     precision: Precision = "fp32",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Choose an action for each observation; chance comes in as `uniforms`, so it belongs to the caller.
+    """Choose an action for each observation; the caller draws the random numbers, `uniforms`.
 
     map: (N, C, H, W) float32 or uint8. features: (N, F). action_mask: (N, A) bool. uniforms: (N,) in
-    [0, 1), or None for the likeliest action. precision: of the hidden layers. Returns actions (N,) int64,
+    [0, 1), or None for the most probable action. precision: of the hidden layers. Returns actions (N,) int64,
     their log-probabilities (N,) float32, values (N,) float32. A masked action is never chosen.
     Raises InputError if an observation has no legal action, NotFiniteError if the policy's output is not
     finite.
@@ -199,7 +199,7 @@ def output_not_finite(what: str, finite: np.ndarray) -> NotFiniteError:
 
 
 def draw_actions(log_probs: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Invert the cumulative distribution: the first action whose cumulated probability exceeds the draw.
+    """Invert the cumulative distribution: the first action whose cumulative probability exceeds the draw.
 
     It only rises at actions of positive probability, so a masked one is never first; the draw is kept
     below the total, so that there always is a first.

@@ -1,4 +1,4 @@
-"""Running mean and variance of what a network sees and predicts: part of its weights, so of checkpoints."""
+"""Running mean and variance of features and returns; buffers of the network, so part of checkpoints."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from townlet_core.ppo.device import torch
 
-SMALLEST_VARIANCE = 1e-8  # below it a number counts as constant and keeps its unit
-LONGEST = 10.0  # standard deviations; a feature that was nearly constant can't drown the others
+SMALLEST_VARIANCE = 1e-8  # below it a feature counts as constant and is not scaled
+CLIP = 10.0  # standard deviations; bounds a feature that was nearly constant
 
 
 class RunningStatistics(torch.nn.Module):
-    """Mean and variance of `size` numbers over all rows taken in so far; 0 and 1 before the first.
+    """Mean and variance of `size` numbers over all rows so far; 0 and 1 before the first.
 
     Buffers, all float64: mean (size,), squares (size,), the summed squared deviations, and count ().
     """
@@ -27,16 +27,16 @@ class RunningStatistics(torch.nn.Module):
 
     @property
     def std(self) -> torch.Tensor:
-        """Standard deviations (size,) float64; 1 where there is none to speak of."""
+        """Standard deviations (size,) float64; 1 where the variance is negligible."""
         variance = self.squares / self.count.clamp(min=1)
         return torch.where(variance > SMALLEST_VARIANCE, variance, 1.0).sqrt()
 
     def normalise(self, rows: torch.Tensor) -> torch.Tensor:
-        """Count rows (N, size) float32 in deviations from the mean, at most LONGEST of them."""
+        """Subtract the mean from rows (N, size) float32, divide by the deviation, and clip to ± CLIP."""
         deviations = (rows - self.mean.float()) / self.std.float()
-        return deviations.clamp(-LONGEST, LONGEST)
+        return deviations.clamp(-CLIP, CLIP)
 
-    def take_in(self, rows: np.ndarray) -> None:
+    def update(self, rows: np.ndarray) -> None:
         """Add rows (N, size) to the statistics; those with a number that is not finite are left out.
 
             mean ← mean + δ n / (m + n)      squares ← squares + squares' + δ² m n / (m + n)

@@ -1,4 +1,4 @@
-"""What goes into an update and what is told about it: the batch, statistics of a minibatch and an epoch."""
+"""The batch of an update, and the statistics of a minibatch and an epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROUNDING = 1e-12  # a variance below this share of the squared mean is rounding 
 
 
 class TrainBatch(NamedTuple):
-    """Transitions to learn from, N of them in any order; only ticks at which the agent lived."""
+    """N transitions in any order; only ticks at which the agent was in town."""
 
     map: np.ndarray  # (N, C, H, W) float32 or uint8
     features: np.ndarray  # (N, F) float32
@@ -21,12 +21,12 @@ class TrainBatch(NamedTuple):
     old_log_probs: np.ndarray  # (N,) float32, of the policy the ratio is measured against
     old_values: np.ndarray  # (N,) float32
     advantages: np.ndarray  # (N,) float32
-    returns: np.ndarray  # (N,) float32, what the critic should say
+    returns: np.ndarray  # (N,) float32, value targets
     rewards: np.ndarray  # (N,) float32, for the statistics only
 
 
 class EpochStats(NamedTuple):
-    """What one epoch did, under the telemetry's names. A skipped update counts nowhere but as skipped."""
+    """Statistics of one epoch, under the telemetry's names; skipped updates are only counted."""
 
     loss_policy: float
     loss_value: float
@@ -57,7 +57,7 @@ class EpochStats(NamedTuple):
 
 
 class MiniBatchStats(NamedTuple):
-    """One minibatch on its way into the epoch's statistics."""
+    """Statistics of one minibatch."""
 
     losses: list[float]  # one for each field of PPOLoss
     grad_norm: float
@@ -66,12 +66,12 @@ class MiniBatchStats(NamedTuple):
 
     @property
     def is_finite(self) -> bool:
-        """Whether loss and gradient may be stepped on."""
+        """Whether loss and gradient are finite, so that the optimiser may step."""
         return bool(np.isfinite([*self.losses, self.grad_norm, self.advantage_std]).all())
 
 
 class SkippedUpdate(NamedTuple):
-    """A minibatch that was not stepped on, because its loss or its gradient was not finite."""
+    """A minibatch whose step was skipped, because its loss or its gradient was not finite."""
 
     epoch: int  # of the update, from 0
     minibatch: int  # of the epoch, from 0

@@ -28,7 +28,7 @@ SKIPS_THAT_END_A_RUN = 3  # not-finite updates in a row; the caller then ends wi
 SMALLEST_STD = 1e-8
 ROUNDING = 1e-6  # of the mean; a float32 advantage can't show a smaller spread
 ADAM_EPSILON = 1e-5
-# Of a minibatch's rows and advantages; returns its losses, one for each of PPOLoss.
+# (rows, advantages) of a minibatch to its losses, one for each field of PPOLoss.
 Gradient = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -54,8 +54,7 @@ def update_policy(
     whose loss or gradient is not finite is skipped before it touches the weights or the optimiser, and
     `on_skip` is told which. The update ends early when `should_stop()` says so (asked before each
     minibatch), when an epoch's mean KL divergence exceeds config.target_kl, or when SKIPS_THAT_END_A_RUN
-    updates in a row were skipped, counting on from `skipped_in_a_row`; the caller finds that in the last
-    epoch's `skipped_in_a_row`.
+    updates in a row were skipped, counting from `skipped_in_a_row`; the last epoch's statistics tell.
     Raises ShapeError or InputError if the batch cannot be trained on.
     """
     check_batch(batch, network)
@@ -89,14 +88,14 @@ def update_policy(
 def gradient_of(
     network: ActorCritic, data: list[torch.Tensor], config: PPOConfig, imitate: bool = False
 ) -> Gradient:
-    """Choose how gradients are found: by hand where that is written, by autograd elsewhere."""
+    """Choose how gradients are computed: the written-out path on the CPU, autograd elsewhere."""
     if data[0].is_cpu:
         return ManualBackward(network, data, config, imitate=imitate).backpropagate
     return partial(backpropagate, network, data, config, imitate=imitate)
 
 
 def check_batch(batch: TrainBatch, network: ActorCritic) -> None:
-    """Refuse a batch whose columns do not fit each other or the network, or whose actions are not legal."""
+    """Raise ShapeError or InputError if columns do not fit the network, or an action is illegal."""
     shape, count = network.config, len(batch.actions)
     if count == 0:
         raise InputError("the batch has no transitions", "give at least one tick at which an agent lived")
@@ -142,7 +141,7 @@ def step(
     config: PPOConfig,
     gradient: Gradient,
 ) -> MiniBatchStats:
-    """Take one optimiser step on these rows, or none if anything is not finite; the statistics say which."""
+    """Take one optimiser step on these rows; skip it if a loss or the gradient is not finite."""
     rows = rows.to(data[0].device)
     advantages = data[6].index_select(0, rows)
     std = spread(advantages)
@@ -159,7 +158,7 @@ def step(
 
 
 def spread(advantages: torch.Tensor) -> torch.Tensor:
-    """Standard deviation (n − 1), and 0 for a lone row or one so small that it is rounding alone."""
+    """Standard deviation (n − 1); 0 for a single row, or where it is within rounding error."""
     if len(advantages) == 1:
         return torch.zeros_like(advantages[0])
     std, mean = torch.std_mean(advantages)
@@ -167,7 +166,7 @@ def spread(advantages: torch.Tensor) -> torch.Tensor:
 
 
 def normalise(advantages: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-    """Give mean 0 and deviation 1; equal advantages become about 0, and a lone one stays as it is."""
+    """Normalise to mean 0 and deviation 1; equal advantages become about 0, a single one is unchanged."""
     if len(advantages) == 1:
         return advantages
     return (advantages - advantages.mean()) / torch.where(std == 0, torch.ones_like(std), std)
@@ -181,11 +180,11 @@ def backpropagate(
     advantages: torch.Tensor,
     imitate: bool = False,
 ) -> torch.Tensor:
-    """Make the parameters' gradients those of a minibatch; returns its losses, one for each of PPOLoss.
+    """Compute the parameters' gradients of a minibatch with autograd; return its losses, in PPOLoss's order.
 
-    rows: (n,) of the batch. advantages: (n,), ready for use. It is done in pieces of micro_batch rows; each
-    counts by its share of the rows, so the sum is the gradient of the whole. Where the network keeps
-    statistics of the returns, the value loss counts in their standard deviations.
+    rows: (n,) of the batch. advantages: (n,), normalised if wanted. Gradients are accumulated over pieces of
+    micro_batch rows, weighted by their share of the rows. If the network normalises returns, the value loss
+    is in their standard deviations.
     """
     unit = network.returns.std.float() if network.returns is not None else None
     for parameter in network.parameters():

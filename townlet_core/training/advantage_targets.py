@@ -1,4 +1,4 @@
-"""From frames and recordings to batches to learn from, with advantages."""
+"""Rollouts and recordings to training batches: advantages and value targets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OffPolicy(NamedTuple):
 
 
 def rollout_batch(frames: Frames, config: PPOConfig) -> TrainBatch:
-    """Estimate advantages of fresh frames with GAE and keep the ticks at which an agent was in town."""
+    """Compute GAE advantages of a rollout and keep the ticks at which an agent was in town."""
     ticks, towns, agents = frames.actions.shape
     lanes = (ticks, towns * agents)
     estimates = advantages(
@@ -38,18 +38,18 @@ def rollout_batch(frames: Frames, config: PPOConfig) -> TrainBatch:
         config.gae_lambda,
         frames.truncation_values.reshape(lanes) if config.bootstrap_truncations else None,
     ).reshape(frames.actions.shape)
-    lived = frames.alive
+    alive = frames.alive
     values = frames.values[:-1]
     return TrainBatch(
-        map=frames.map[lived],
-        features=frames.features[lived],
-        action_mask=frames.action_mask[lived],
-        actions=frames.actions[lived],
-        old_log_probs=frames.log_probs[lived],
-        old_values=values[lived],
-        advantages=estimates[lived],
-        returns=(estimates + values)[lived],
-        rewards=frames.rewards[lived],
+        map=frames.map[alive],
+        features=frames.features[alive],
+        action_mask=frames.action_mask[alive],
+        actions=frames.actions[alive],
+        old_log_probs=frames.log_probs[alive],
+        old_values=values[alive],
+        advantages=estimates[alive],
+        returns=(estimates + values)[alive],
+        rewards=frames.rewards[alive],
     )
 
 
@@ -59,21 +59,20 @@ def replay_batch(
     config: PPOConfig,
     correction: str = "self_imitation",
 ) -> tuple[TrainBatch, OffPolicy]:
-    """Judge recorded transitions, which another policy chose, with the critic that is learning now.
+    """Compute advantages and value targets of recorded, off-policy transitions with the current critic.
 
-    "self_imitation": the return that was recorded, less the critic's value, where that is positive: what went
-    better than the critic expects is imitated, nothing else, and raises the critic's value, never lowers it.
+    correction: "self_imitation": max(return − V, 0), for the policy and the critic.
     Source: Oh et al. 2018, arXiv:1806.05635. "vtrace": advantages weighted by truncated importance ratios.
-    "none": the return less the value, as it is, for who imitates everything.
+    "none": return − V, for callers that imitate every action.
 
-    With config.advantage_normalization the advantages are divided by the root mean square of what the critic
-    was wrong by, better or worse, but keep their mean: it says whether the other policy is worth following,
-    and once the learner does better, little is left of it.
+    With config.advantage_normalization the advantages are divided by the root mean square of return − V (of
+    the V-trace advantages for "vtrace"), before any clipping at 0. Their mean is kept: it measures by how
+    much the recorded policy is better than the learner.
 
-    Wherever an episode ends, in the last row or before, the rule is the same: what ends for good is worth 0
-    from then on; where the episode or the recording was cut, the tick that has no observation after it serves
-    as the bootstrap of the tick before, and is not learned from itself (replay/episodes.py).
-    Raises InputError if that leaves nothing.
+    Episodes may end anywhere in a batch. A terminal state has value 0. Where an episode or a recording was
+    truncated, the tick without a next observation bootstraps the tick before it, and is not trained on
+    (replay/episodes.py).
+    Raises InputError if no transition is left.
     """
     parts: list[TrainBatch] = []
     errors: list[np.ndarray] = []
@@ -82,13 +81,13 @@ def replay_batch(
         learned = learned_ticks(batch.dones, batch.terminations, config.bootstrap_truncations)
         for lanes in (learned[-1], ~learned[-1]):
             if learned[:, lanes].any():
-                part, wrong_by, rhos = _judge(batch, lanes, learned, network, config, correction)
+                part, critic_errors, rhos = _correct(batch, lanes, learned, network, config, correction)
                 parts.append(part)
-                errors.append(wrong_by)
+                errors.append(critic_errors)
                 log_rhos.append(rhos)
     if not parts:
         raise InputError(
-            "the recordings have one tick each, and none has ended for good: nothing to learn from",
+            "the recordings have one tick each, and none ends in a terminal state: nothing to learn from",
             "capture longer ones with --ticks",
         )
     ratios = np.exp(np.minimum(np.concatenate(log_rhos).astype(np.float64), 20.0))
@@ -105,21 +104,21 @@ def replay_batch(
 def first_statistics(
     network: ActorCritic, seen: Sequence[ReplayBatch] | Sequence[Frames], gamma: float
 ) -> None:
-    """Begin the network's statistics with features, and with returns in which no critic has a part."""
+    """Initialise the network's running statistics with features and discounted returns, without a critic."""
     features, returns = [], []
     for data in seen:
         lanes = (len(data.actions), -1)
-        lived = data.alive.reshape(lanes) if isinstance(data, Frames) else np.ones(data.actions.shape, bool)
+        alive = data.alive.reshape(lanes) if isinstance(data, Frames) else np.ones(data.actions.shape, bool)
         rewards = data.rewards.reshape(lanes)
         nothing = np.zeros((len(rewards) + 1, rewards.shape[1]), np.float32)
         dones = (data.terminations | data.truncations).reshape(lanes)
-        returns.append(advantages(rewards, nothing, dones, gamma, 1.0)[lived])
-        features.append(data.features.reshape(*lived.shape, -1)[lived])
+        returns.append(advantages(rewards, nothing, dones, gamma, 1.0)[alive])
+        features.append(data.features.reshape(*alive.shape, -1)[alive])
     network.update_observation_stats(np.concatenate(features))
     network.update_return_stats(np.concatenate(returns))
 
 
-def _judge(
+def _correct(
     batch: ReplayBatch,
     lanes: np.ndarray,
     learned: np.ndarray,
@@ -127,9 +126,9 @@ def _judge(
     config: PPOConfig,
     correction: str,
 ) -> tuple[TrainBatch, np.ndarray, np.ndarray]:
-    """Make a batch of the learned ticks of some lanes. learned: (T, N) of all lanes.
+    """Make a batch of some lanes. learned: (T, N) bool of all lanes, the ticks to train on.
 
-    Returns it, what the critic was wrong by, and the log ratios, both flat.
+    Returns it, the critic's errors and the log ratios, both flat.
     """
 
     def flat(array: np.ndarray) -> np.ndarray:
@@ -141,16 +140,16 @@ def _judge(
     scored = score_actions(network, maps, features, masks, actions, config.precision)
     log_probs, values = (column.reshape(len(learned), -1) for column in scored)
     log_rhos = log_probs - batch.old_log_probs[:, lanes]
-    dones, finals = _ends(batch.dones[:, lanes], learned[:, lanes], values)
+    dones, truncation_values = _cut_lanes(batch.dones[:, lanes], learned[:, lanes], values)
     followed = np.concatenate([values, np.zeros_like(values[:1])])
     outcome = (batch.rewards[:, lanes], followed, dones, config.gamma)
     if correction == "vtrace":
-        judged = vtrace(log_rhos, *outcome, config.gae_lambda, truncation_values=finals)
-        wrong_by = judged.advantages
+        corrected = vtrace(log_rhos, *outcome, config.gae_lambda, truncation_values=truncation_values)
+        critic_errors = corrected.advantages
     else:
-        wrong_by = advantages(*outcome, gae_lambda=1.0, truncation_values=finals)
-        kept = wrong_by if correction == "none" else np.maximum(wrong_by, 0)
-        judged = VTrace(kept, values + kept)
+        critic_errors = advantages(*outcome, gae_lambda=1.0, truncation_values=truncation_values)
+        kept = critic_errors if correction == "none" else np.maximum(critic_errors, 0)
+        corrected = VTrace(kept, values + kept)
     part = TrainBatch(
         map=maps,
         features=features,
@@ -159,22 +158,22 @@ def _judge(
         # The advantages carry any importance weight, so the ratio starts at 1 with the policy as it is.
         old_log_probs=log_probs.reshape(-1),
         old_values=values.reshape(-1),
-        advantages=judged.advantages.reshape(-1),
-        returns=judged.value_targets.reshape(-1),
+        advantages=corrected.advantages.reshape(-1),
+        returns=corrected.value_targets.reshape(-1),
         rewards=flat(batch.rewards),
     )
     rows = flat(learned)
     part = part if rows.all() else TrainBatch(*(column[rows] for column in part))
-    return part, wrong_by.reshape(-1)[rows], log_rhos.reshape(-1)[rows]
+    return part, critic_errors.reshape(-1)[rows], log_rhos.reshape(-1)[rows]
 
 
-def _ends(dones: np.ndarray, learned: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Let lanes end before each tick that is not learned from, and give its value to the tick before.
+def _cut_lanes(dones: np.ndarray, learned: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """End lanes before each tick that is not trained on, and bootstrap the tick before with its value.
 
     Returns dones and truncation values as `advantages` takes them. All arrays are (T, N).
     """
-    dones, finals = dones.copy(), np.zeros_like(values)
+    dones, truncation_values = dones.copy(), np.zeros_like(values)
     bootstraps = ~learned[1:]
-    finals[:-1] = np.where(bootstraps & ~dones[:-1], values[1:], 0)
+    truncation_values[:-1] = np.where(bootstraps & ~dones[:-1], values[1:], 0)
     dones[:-1] |= bootstraps
-    return dones, finals
+    return dones, truncation_values

@@ -1,4 +1,4 @@
-"""The training loop: cycles of replay and rollout, one network and one optimiser through all of them."""
+"""The training loop: cycles of replay and rollout with one network and one optimiser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from townlet_core.errors import NotFiniteError, RunFailed, count
 from townlet_core.locks import FileLock
 from townlet_core.memory import require_memory
-from townlet_core.policy.learned import LearnedPolicy, hold_on, network_for
+from townlet_core.policy.learned import LearnedPolicy, bias_against_release, network_for
 from townlet_core.ppo.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -41,7 +41,7 @@ from townlet_core.training.epoch_record import (
 from townlet_core.training.nan_dump import REPORT, save_minibatch
 from townlet_core.training.progress import Progress, read_progress, refuse_other_network
 from townlet_core.training.recordings import (
-    ReplayFeed,
+    ReplayStream,
     check_agreement,
     count_logged_events,
     warn_of_scenarios,
@@ -57,7 +57,7 @@ REPLAY_HALF, ROLLOUT_HALF = 0, 1  # coordinates of chance: the two updates of a 
 
 
 class Reports(NamedTuple):
-    """What the loop tells while it runs; all of them may do nothing."""
+    """Callbacks of the training loop; each may do nothing."""
 
     record: Callable[[dict[str, Any]], Any] = lambda record: None
     batch: Callable[[ReplayBatch], Any] = lambda batch: None
@@ -75,7 +75,7 @@ class Trained(NamedTuple):
 
 
 class Trainer:
-    """One run: the network, its optimiser, the data, and the log they are told to."""
+    """One run: network, optimiser, data and telemetry log."""
 
     def __init__(
         self,
@@ -83,20 +83,22 @@ class Trainer:
         folder: Path,
         scenario: Scenario | None,
         dataset: ReplayDataset | None,
-        stop: StopRequest,
+        stop_request: StopRequest,
         reports: Reports,
+        log_lock: FileLock | None = None,
     ) -> None:
+        """log_lock: of the telemetry log, where the caller holds it already."""
         self.settings = settings
         self.folder = folder
         self.run_id = run_id_of(folder)
-        self.stop = stop
+        self.stop_request = stop_request
         self.reports = reports
         self.device = resolve_device(settings.device)
         self.progress = Progress(threads=settle_threads(), device=self.device.type)
         self.rollout = Rollout(scenario, settings) if scenario and settings.source != "replay" else None
         self.dataset = dataset
-        fed = dataset if settings.source != "rollout" else None
-        self.feed = ReplayFeed(fed, settings.replay_transitions) if fed else None
+        streamed = dataset if settings.source != "rollout" else None
+        self.recordings = ReplayStream(streamed, settings.replay_transitions) if streamed else None
         if dataset and self.rollout:
             check_agreement(dataset, self.rollout.towns.scenario)
             for warning in warn_of_scenarios(dataset, self.rollout.towns.scenario):
@@ -113,17 +115,17 @@ class Trainer:
             settings.normalise_returns,
         )
         if self.rollout:
-            hold_on(network)
+            bias_against_release(network)
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
         self.cycle_began = 0.0  # on the clock of time.perf_counter
-        self.log_lock: FileLock | None = None  # of the log, where the session holds it already
+        self.log_lock = log_lock
         self.run_id = run_id_of(folder)
         self.generation: Path | None = None  # the checkpoint that the weights were last saved to or read from
 
     def _network_config(self, scenario: Scenario | None, dataset: ReplayDataset | None) -> NetworkConfig:
-        """Shape the network by the recordings where there are no live towns, by the scenario otherwise."""
+        """Return the network's shape: the scenario's, or the recordings' if there are no live towns."""
         if self.rollout and scenario:
             return network_for(scenario, self.settings.hidden_size)
         assert dataset is not None  # a run without towns has recordings
@@ -137,9 +139,9 @@ class Trainer:
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Take up weights, optimiser, towns, counters and chance where the checkpoint has them.
+        """Restore weights, optimiser, towns and counters from a checkpoint.
 
-        Raises InputError if any of them is not of this run; the trainer is then not to be used.
+        Raises InputError if any of them is not of this run; the trainer must not be used then.
         """
         refuse_other_network(checkpoint, self.network)
         self.network = restore_network(checkpoint, self.device)
@@ -155,21 +157,21 @@ class Trainer:
                 )
         self.generation = checkpoint.folder
         self.progress = progress._replace(threads=torch.get_num_threads(), device=self.device.type)
-        if self.feed:
-            self.feed.position = progress.replay_position
+        if self.recordings:
+            self.recordings.position = progress.replay_position
         if self.rollout:
             name = str(checkpoint.folder / STATE_FILE)
             self.rollout.restore(checkpoint.extra.get(STATE_FILE, b""), name)
-            if "env_steps" not in checkpoint.state:  # from before they were counted: the towns know
+            if "env_steps" not in checkpoint.state:  # of 0.1.0, which did not count them: ask the towns
                 env_steps, env_ticks = self.rollout.count_steps(progress.cycle)
                 self.progress = self.progress._replace(env_steps=env_steps, env_ticks=env_ticks)
 
     def run(self) -> Trained:
-        """Train until all cycles are done; each ends with a checkpoint, so that nothing before it is lost.
+        """Train until all cycles are done, with a checkpoint after each.
 
-        Raises Interrupted when asked to stop, and RunFailed after three updates in a row that were not
-        finite, or where the network's output is not. The trainer is then back at the last checkpoint, that of
-        the last good cycle, and the minibatch, if there was one, stands in the run's folder.
+        Raises Interrupted on request, and RunFailed after three non-finite updates in a row or a non-finite
+        network output. The trainer is then back at the checkpoint of the last good cycle, and the minibatch,
+        if there was one, is saved in the run directory.
         """
         settings, rewards = self.settings, []
         prune(self.folder / "checkpoints", settings.keep_checkpoints)  # what a crash left
@@ -194,34 +196,34 @@ class Trainer:
         return Trained(self.progress, weights_sha256(self.network), rewards)
 
     def _initialise_normalisers(self, log: TelemetryWriter) -> None:
-        """Begin statistics before anything is learned: from recordings, or a rollout that is taken back.
+        """Initialise the running statistics from recordings, or from a rollout that is undone afterwards.
 
-        They are kept in a checkpoint: the network that acts first is one of those that best.json can name.
+        They are saved in a checkpoint, because best.json may name the network that acts first.
         """
         own = [kept for kept in (self.network.observations, self.network.returns) if kept is not None]
         if not own or any(kept.count for kept in own):
-            return  # no statistics, or a run that is taken up after it has looked around
+            return  # no statistics, or a resumed run that has them already
         if self.dataset:
-            recorded = ReplayFeed(self.dataset, self.settings.replay_transitions).take()
+            recorded = ReplayStream(self.dataset, self.settings.replay_transitions).take()
             first_statistics(self.network, recorded, self.settings.gamma)
         elif self.rollout:
             before = self.rollout.dump()
-            self.rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop)
+            self.rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop_request)
             first_statistics(self.network, [self.rollout.frames], self.settings.gamma)
             self.rollout.restore(before, STATE_FILE)
         self._save(log)
 
     def _warm_up(self, log: TelemetryWriter) -> None:
-        """Imitate the recordings if that is asked for; every epoch of it ends with a checkpoint."""
+        """Clone the recorded behaviour if requested, with a checkpoint after every epoch."""
         if self.settings.warm_start == "none":
             return
         assert self.dataset is not None  # a warm start opens recordings in every mode
         done = int(self.progress.cloned["epoch"]) if self.progress.cloned else 0
         for epoch in range(done, self.settings.warm_start_epochs):
             try:
-                with self.stop.at_once():  # an epoch that is cut is not saved
+                with self.stop_request.at_once():  # an interrupted epoch is not saved
                     cloned = clone_epoch(
-                        self.network, self.optimizer, self.dataset, self.settings, epoch, self.stop
+                        self.network, self.optimizer, self.dataset, self.settings, epoch, self.stop_request
                     )
             except NotFiniteError as error:
                 raise self._rolled_back(
@@ -235,15 +237,15 @@ class Trainer:
         """Learn from recordings, then from live towns; return a summary of the last data."""
         self.cycle_began = time.perf_counter()
         data: RolloutData | ReplayData | None = None
-        if self.feed:
-            data = self._learn_from_recordings(self.feed, log)
+        if self.recordings:
+            data = self._learn_from_recordings(self.recordings, log)
         if self.rollout:
             data = self._learn_from_rollout(self.rollout, log)
         assert data is not None  # a run has recordings, live towns or both
         return data
 
-    def _learn_from_recordings(self, feed: ReplayFeed, log: TelemetryWriter) -> ReplayData:
-        recorded = feed.take()
+    def _learn_from_recordings(self, recordings: ReplayStream, log: TelemetryWriter) -> ReplayData:
+        recorded = recordings.take()
         for found in recorded:
             self.reports.batch(found)
         began = time.perf_counter()
@@ -257,13 +259,13 @@ class Trainer:
 
     def _learn_from_rollout(self, rollout: Rollout, log: TelemetryWriter) -> RolloutData:
         began = time.perf_counter()
-        data = rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop)
+        data = rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop_request)
         self._count_environment_steps(rollout)
         self._learn(rollout_batch(rollout.frames, self.settings.ppo), data, None, began, log)
         return data
 
     def _count_environment_steps(self, rollout: Rollout) -> None:
-        """Add the rollout that was just played."""
+        """Count the steps of the rollout that was just played."""
         ticks, towns, _ = rollout.frames.actions.shape
         self.progress = self.progress._replace(
             env_steps=self.progress.env_steps + int(rollout.frames.alive.sum()),
@@ -287,7 +289,7 @@ class Trainer:
         config = settings.ppo
         skips: list[SkippedUpdate] = []
         self.network.update_observation_stats(batch.features)
-        if half == ROLLOUT_HALF:  # what recordings returned has been taken in at the start
+        if half == ROLLOUT_HALF:  # the returns of recordings were added at the start
             self.network.update_return_stats(batch.returns)
         else:  # replay_batch has scaled the advantages already
             config = replace(config, advantage_normalization=False)
@@ -298,11 +300,11 @@ class Trainer:
             config,
             (settings.seed, progress.cycle, half),
             learning_rate_at(settings, progress.cycle / settings.cycles),
-            self.stop.is_set,
+            self.stop_request.is_set,
             progress.skipped_in_a_row,
             skips.append,
         )
-        self.stop.check()
+        self.stop_request.check()
         ended = time.perf_counter()
         seconds = (ended - began) / len(history)
         if isinstance(data, RolloutData):  # its rows are the ticks at which an agent was in town
@@ -321,7 +323,7 @@ class Trainer:
             )
 
     def _rolled_back(self, what: str, hint: str = "") -> RunFailed:
-        """Go back to the last checkpoint and return the error that ends the run."""
+        """Restore the last checkpoint and return the error that ends the run."""
         self.resume(load_checkpoint(self.folder))
         return RunFailed(
             f"{what}; rolled back to the checkpoint of cycle {self.progress.cycle}",
@@ -371,7 +373,7 @@ class Trainer:
         log.flush()
         self.progress = self.progress._replace(
             log_offset=log.offset,
-            replay_position=self.feed.position if self.feed else (0, 0),
+            replay_position=self.recordings.position if self.recordings else (0, 0),
         )
         self.generation = save_checkpoint(
             self.folder / "checkpoints",

@@ -33,7 +33,10 @@ class Progress(NamedTuple):
     env_ticks: Count = 0  # ticks × live towns
     skipped_in_a_row: Count = 0
     log_offset: Count = 0
-    replay_position: Annotated[tuple[Count, ...], Field(min_length=2, max_length=3)] = (0, 0)  # of ReplayFeed
+    replay_position: Annotated[tuple[Count, ...], Field(min_length=2, max_length=3)] = (
+        0,
+        0,
+    )  # of ReplayStream
     best_reward: float | None = None  # highest mean reward of a rollout
     threads: Count = 0  # of torch; another number gives other bits
     device: str = "cpu"

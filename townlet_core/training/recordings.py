@@ -182,8 +182,8 @@ def warn_of_scenarios(dataset: ReplayDataset, scenario: Scenario) -> list[str]:
     return [f"{recorded}, and {live}: scenarios that differ may reward the same differently"]
 
 
-class ReplayFeed:
-    """Serve a cycle's recordings: at most a number of transitions, and at most one pass over them.
+class ReplayStream:
+    """Stream the recordings of each cycle: a bounded number of transitions, at most one pass.
 
     position: (epoch, batches served of it, episodes served of the batch after them), which is all that a
     resumed run needs; an older checkpoint has the first two.

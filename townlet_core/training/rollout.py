@@ -33,14 +33,16 @@ class Rollout:
         self.frames = allocate_frames(self.towns, ticks)
         self.returns = np.zeros(self.towns.state.agents.shape)  # (B, A) so far, of the lives that go on
 
-    def play(self, policy: Policy, stop: StopRequest) -> RolloutData:
+    def play(self, policy: Policy, stop_request: StopRequest) -> RolloutData:
         """Fill `frames` with the next ticks and sum them up for the telemetry.
 
         Raises InputError if there was nobody to learn from.
         """
         before = Counters(self.towns.state)
-        with stop.at_once():  # the first tick may compile for a minute; towns cut in the middle are not kept
-            collect(self.towns, policy, self.frames, stop.check)
+        with (
+            stop_request.at_once()
+        ):  # the first tick may compile for a minute; towns cut in the middle are not kept
+            collect(self.towns, policy, self.frames, stop_request.check)
         if not self.frames.alive.any():
             raise InputError(
                 f"{self.towns.scenario.name}: nobody was in town for "

@@ -1,7 +1,7 @@
-"""A training session from its first check to its last word: `train` begins a run, `resume` continues one.
+"""A training session: `train` begins a run, `resume` continues one.
 
-Everything that can be refused is refused before the run folder is touched; what only making the recordings
-or building the learner can show is refused right after, and the run is taken back.
+Input is checked before the run directory is touched. What shows only while the recordings are made or the
+learner is built is refused right after, and the run is removed again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import DiskError, InputError, MissingError, count
-from townlet_core.locks import lock_folder
+from townlet_core.locks import FileLock, lock_folder
 from townlet_core.ppo.checkpoint import Checkpoint, load_checkpoint
 from townlet_core.ppo.config import learning_rate_at
 from townlet_core.ppo.device import resolve_device
@@ -67,12 +67,12 @@ from townlet_core.training.warm_start import Cloned
 
 
 def no_bar(total: int) -> AbstractContextManager[Callable[[], Any]]:
-    """Show no progress."""
+    """Show no progress bar."""
     return nullcontext(lambda: None)
 
 
-class Voice(NamedTuple):
-    """What a session tells besides the reports of its loop; all of it may do nothing."""
+class Listener(NamedTuple):
+    """Callbacks of a session, besides the reports of its loop; each may do nothing."""
 
     note: Callable[[str], Any] = lambda message: None
     removed: Callable[[Path, Removed], Any] = lambda folder, removed: None
@@ -97,61 +97,64 @@ def train(
     output: Path | None = None,
     force: bool = False,
     reports: Reports | None = None,
-    voice: Voice | None = None,
+    listener: Listener | None = None,
 ) -> Session:
     """Begin a run and train to its end.
 
-    sources: where each setting came from, as resolve_settings says. output: the run folder, by default the
-    next free one under runs/. force: replace the run that is there, and a log at settings.ppo_log.
-    Raises InputError, MissingError, DiskError or BusyError before anything is touched, or with everything
-    taken back that was begun; RunFailed and Interrupted once there is something to resume.
+    sources: where each setting came from, as resolve_settings returns it. output: the run directory, by
+    default the next free one under runs/. force: replace the run in it, and a log at settings.ppo_log.
+    Raises InputError, MissingError, DiskError or BusyError before anything is written, or after the new run
+    was removed again; RunFailed and Interrupted once there is something to resume.
     """
-    settings, reports, voice = with_absolute_paths(settings), reports or Reports(), voice or Voice()
-    with stop_on_signals() as stop:
-        with stop.at_once():
-            plan = _scenario_of(settings)
-            folder = choose_folder(output, plan.name if plan else "replay", settings.seed, force)
-            dataset = _check_input(settings, plan, folder, force)
-        text = read_text(settings.scenario) if plan else None
+    settings, reports, listener = with_absolute_paths(settings), reports or Reports(), listener or Listener()
+    with stop_on_signals() as stop_request:
+        with stop_request.at_once():
+            scenario = _scenario_of(settings)
+            folder = choose_folder(output, scenario.name if scenario else "replay", settings.seed, force)
+            dataset = _check_input(settings, scenario, folder, force)
+        text = read_text(settings.scenario) if scenario else None
         made = first_missing(folder)
         with lock_folder(folder):
             finish_removal(folder)
             old_log = log_files(settings.ppo_log) if force and settings.ppo_log else []
             if force and is_run(folder):
-                voice.removed(folder, without(remove_run(folder), folder, old_log))
+                listener.removed(folder, without(remove_run(folder), folder, old_log))
                 old_log = [file for file in old_log if io.kind_of(file)]
             refuse_run(folder)
             with (
                 begin_log(settings.ppo_log, force) if settings.ppo_log else nullcontext() as log_lock,
                 _taken_back(folder, made),
             ):
-                begin_run(folder, settings, sources or {}, plan, text)
+                begin_run(folder, settings, sources or {}, scenario, text)
                 end_removal(folder)
                 if old_log:
-                    voice.note(f"replaced the log {settings.ppo_log}: {', '.join(f.name for f in old_log)}")
-                voice.note(f"writing to {folder}")
+                    listener.note(
+                        f"replaced the log {settings.ppo_log}: {', '.join(f.name for f in old_log)}"
+                    )
+                listener.note(f"writing to {folder}")
                 with note_status_of(folder):
-                    with stop.at_once():
-                        dataset = dataset or _open_recordings(settings, folder, plan, voice)
-                        trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
-                        trainer.log_lock = log_lock
-                    return _run(trainer, plan, voice)
+                    with stop_request.at_once():
+                        dataset = dataset or _open_recordings(settings, folder, scenario, listener)
+                        trainer = _make_trainer(
+                            settings, folder, scenario, dataset, stop_request, reports, listener, log_lock
+                        )
+                    return _run(trainer, scenario, listener)
 
 
 def resume(
-    folder: Path, cycles: int | None = None, reports: Reports | None = None, voice: Voice | None = None
+    folder: Path, cycles: int | None = None, reports: Reports | None = None, listener: Listener | None = None
 ) -> Session:
     """Continue a run, bit for bit, to as many cycles as it was last asked for, or to `cycles`.
 
-    Raises InputError, MissingError, DiskError or BusyError where it cannot go on; the run is then as it was.
+    Raises InputError, MissingError, DiskError or BusyError if it cannot be resumed, and leaves it unchanged.
     """
-    reports, voice = reports or Reports(), voice or Voice()
-    with stop_on_signals() as stop:
+    reports, listener = reports or Reports(), listener or Listener()
+    with stop_on_signals() as stop_request:
         settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
         with lock_folder(folder):
             end_removal(folder)
             run_file = read_run(folder)
-            plan = _own_scenario(folder, run_file, reports)
+            scenario = _own_scenario(folder, run_file, reports)
             refuse_other_recordings_than(folder, run_file, settings)
             checkpoint = _last_checkpoint(folder)
             for warning in checkpoint.warnings if checkpoint else ():
@@ -161,24 +164,25 @@ def resume(
             is_done = done >= settings.cycles
             place = f"after cycle {done} of {max(done, settings.cycles)}"
             if is_done:
-                voice.note(f"{folder} stands {place}: nothing is left to do; --cycles N goes on")
+                listener.note(f"{folder} stands {place}: nothing is left to do; --cycles N goes on")
             else:
-                voice.note(f"resuming {folder} {place}")
+                listener.note(f"resuming {folder} {place}")
                 _warn_of_schedule(settings, done, before, reports)
             if is_done and checkpoint and run_file.status == "finished":
                 result = Trained(stands, checkpoint.metadata.weights_sha256, [])
-                return Session(folder, log, plan, settings, result)
+                return Session(folder, log, scenario, settings, result)
             with take_up_log(log, run_file.run_id, stands.log_offset) as log_lock:
-                with note_status_of(folder, goes_on=True), stop.at_once():
-                    dataset = _open_recordings(settings, folder, plan, voice)
-                    trainer = _make_trainer(settings, folder, plan, dataset, stop, reports, voice)
-                    trainer.log_lock = log_lock
+                with note_status_of(folder, goes_on=True), stop_request.at_once():
+                    dataset = _open_recordings(settings, folder, scenario, listener)
+                    trainer = _make_trainer(
+                        settings, folder, scenario, dataset, stop_request, reports, listener, log_lock
+                    )
                     if checkpoint:
                         trainer.resume(checkpoint)
                 if not is_done:
                     note_resumed(folder, settings, done)
                 with note_status_of(folder):
-                    return _run(trainer, plan, voice)
+                    return _run(trainer, scenario, listener)
 
 
 def _own_scenario(folder: Path, run_file: RunFile, reports: Reports) -> Scenario | None:
@@ -197,7 +201,7 @@ def _own_scenario(folder: Path, run_file: RunFile, reports: Reports) -> Scenario
 
 
 def _warn_of_schedule(settings: TrainingSettings, done: int, before: int, reports: Reports) -> None:
-    """Say that another number of cycles moves the learning rate of a schedule that ends with the last."""
+    """Warn that another number of cycles changes the learning rate of a schedule."""
     then = learning_rate_at(settings, done / before)
     now = learning_rate_at(settings, done / settings.cycles)
     if now != then:
@@ -208,25 +212,25 @@ def _warn_of_schedule(settings: TrainingSettings, done: int, before: int, report
 
 
 def _scenario_of(settings: TrainingSettings) -> Scenario | None:
-    """Load the scenario; None where recordings say everything. Raises InputError if nobody lives there."""
+    """Load the scenario; None for training on recordings alone. Raises InputError if it has no agents."""
     recordings = settings.replay_manifest or settings.replay_sample
     if not settings.uses_recordings and recordings:
         raise InputError(
             "--mode rollout learns from live towns only, and recordings were given",
-            "use mixed, or --warm-start bc",
+            "use --mode mixed, or --warm-start bc",
         )
     if settings.source == "replay" and recordings:
         return None
-    plan = load_scenario(settings.scenario)
-    if not plan.agents:
-        raise InputError(f"{plan.name}: has no agents to train", "add some under agents:")
-    return plan
+    scenario = load_scenario(settings.scenario)
+    if not scenario.agents:
+        raise InputError(f"{scenario.name}: has no agents to train", "add some under agents:")
+    return scenario
 
 
 def _check_input(
-    settings: TrainingSettings, plan: Scenario | None, folder: Path, force: bool
+    settings: TrainingSettings, scenario: Scenario | None, folder: Path, force: bool
 ) -> ReplayDataset | None:
-    """Refuse what can be refused before a run begins; return the recordings that were given, opened."""
+    """Check all input before a run begins; return the given recordings, opened."""
     refuse_taken_places(folder, settings.ppo_log, settings.capture_dir)
     if settings.ppo_log:
         _check_writable(settings.ppo_log)
@@ -239,10 +243,10 @@ def _check_input(
         read_run(folder)  # other programs write files of that name, too
         check_removable(folder, given)
     dataset = open_dataset(settings, settings.replay_manifest) if given else None
-    if dataset and plan:
-        check_agreement(dataset, plan)
-    if plan and settings.uses_recordings and not given:
-        check_own_recordings(plan, settings)
+    if dataset and scenario:
+        check_agreement(dataset, scenario)
+    if scenario and settings.uses_recordings and not given:
+        check_own_recordings(scenario, settings)
     resolve_device(settings.device)
     return dataset
 
@@ -258,7 +262,7 @@ def _check_writable(path: Path) -> None:
 
 @contextmanager
 def _taken_back(folder: Path, made: Path | None) -> Iterator[None]:
-    """Take a run back if it is refused before its first checkpoint: bad input leaves nothing behind."""
+    """Remove a run that is refused before its first checkpoint, so that bad input leaves nothing behind."""
     try:
         yield
     except (InputError, MissingError, DiskError):
@@ -275,22 +279,22 @@ def _last_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def _open_recordings(
-    settings: TrainingSettings, folder: Path, plan: Scenario | None, voice: Voice
+    settings: TrainingSettings, folder: Path, scenario: Scenario | None, listener: Listener
 ) -> ReplayDataset | None:
-    """Open the recordings, made by the scripted policy now if none were given; None for live towns only."""
+    """Open the recordings; if none were given, the scripted policy records some. None for live towns only."""
     if not settings.uses_recordings:
         return None
     manifests = settings.replay_manifest
     if not manifests and not settings.replay_sample:
-        assert plan is not None  # without recordings there is a scenario
+        assert scenario is not None  # without recordings there is a scenario
         where = settings.capture_dir or folder / SAMPLES
         manifest = where / f"{PREFIX}_manifest.json"
         if io.kind_of(manifest):
-            refuse_other_recordings(where, plan, settings)
+            refuse_other_recordings(where, scenario, settings)
         else:
-            voice.note("no recordings given: the scripted policy makes some first")
-            voice.compiling(1)
-            record_script(plan, settings, where)
+            listener.note("no recordings given: the scripted policy makes some first")
+            listener.compiling(1)
+            record_script(scenario, settings, where)
         manifests = (manifest,)
     return open_dataset(settings, manifests)
 
@@ -298,31 +302,33 @@ def _open_recordings(
 def _make_trainer(
     settings: TrainingSettings,
     folder: Path,
-    plan: Scenario | None,
+    scenario: Scenario | None,
     dataset: ReplayDataset | None,
-    stop: StopRequest,
+    stop_request: StopRequest,
     reports: Reports,
-    voice: Voice,
+    listener: Listener,
+    log_lock: FileLock | None,
 ) -> Trainer:
-    """Build the trainer; how well a warm start imitates is written into run.json, too."""
+    """Build the trainer; the accuracy of a warm start is written into run.json as well."""
     for warning in dataset.warnings if dataset else ():
         reports.warning(warning)
 
     def note_cloned(cloned: Cloned) -> None:
         reports.cloned(cloned)
-        voice.cloned(cloned, settings.warm_start_epochs)
+        listener.cloned(cloned, settings.warm_start_epochs)
         if cloned.epoch >= settings.warm_start_epochs:
             note_warm_start(folder, cloned._asdict())
 
-    return Trainer(settings, folder, plan, dataset, stop, reports._replace(cloned=note_cloned))
+    noted = reports._replace(cloned=note_cloned)
+    return Trainer(settings, folder, scenario, dataset, stop_request, noted, log_lock)
 
 
-def _run(trainer: Trainer, plan: Scenario | None, voice: Voice) -> Session:
+def _run(trainer: Trainer, scenario: Scenario | None, listener: Listener) -> Session:
     """Train to the end, with the folder locked."""
     settings, folder = trainer.settings, trainer.folder
-    if plan:
-        voice.compiling(settings.num_towns)
-    with voice.cycles(settings.cycles - trainer.progress.cycle) as advance:
+    if scenario:
+        listener.compiling(settings.num_towns)
+    with listener.cycles(settings.cycles - trainer.progress.cycle) as advance:
         tell = trainer.reports.cycle
 
         def count_cycle() -> None:
@@ -331,4 +337,4 @@ def _run(trainer: Trainer, plan: Scenario | None, voice: Voice) -> Session:
 
         trainer.reports = trainer.reports._replace(cycle=count_cycle)
         result = trainer.run()
-    return Session(folder, settings.ppo_log or folder / LOG, plan, settings, result)
+    return Session(folder, settings.ppo_log or folder / LOG, scenario, settings, result)

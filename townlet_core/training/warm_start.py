@@ -19,23 +19,23 @@ from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
 
 HELD_OUT = 0.1  # share of the samples, at least one
-SPLIT, PASS = 0xC10E, 0xC10F  # coordinates of chance: who is held out, how an epoch is shuffled
+SPLIT, PASS = 0xC10E, 0xC10F  # random coordinates: the held-out split, the shuffle of an epoch
 
 
 class Cloned(NamedTuple):
-    """How well the network imitates after an epoch."""
+    """Losses and accuracy of an epoch of behaviour cloning."""
 
     epoch: int  # from 1
     loss_policy: float  # −log π of the recorded actions, nats, mean over the samples trained on
     loss_value: float
-    held_out_accuracy: float  # share of held-out actions that are the network's likeliest one
-    majority_accuracy: float  # the same for whoever always says what is commonest where it was trained
+    held_out_accuracy: float  # of the network's most probable action
+    majority_accuracy: float  # of the most frequent action of the training samples
     samples: int  # trained on
     held_out_samples: int
 
 
 def held_out_samples(count: int, seed: int) -> set[int]:
-    """Choose the samples, by their numbers, that are never trained on."""
+    """Choose the numbers of the samples that are held out."""
     return set(generator(seed, SPLIT).permutation(count)[: max(1, int(count * HELD_OUT))].tolist())
 
 
@@ -45,9 +45,9 @@ def clone_epoch(
     dataset: ReplayDataset,
     settings: TrainingSettings,
     epoch: int,
-    stop: StopRequest,
+    stop_request: StopRequest,
 ) -> Cloned:
-    """Imitate all samples once but those held out, and say how well those are then foretold.
+    """Train one epoch on all samples but those held out, and measure the accuracy on those.
 
     Equal arguments give equal weights. Raises Interrupted between two batches of samples.
     """
@@ -58,33 +58,33 @@ def clone_epoch(
     for number, members in enumerate(order):
         if kept := [member for member in members if member not in held_out]:
             batch = dataset.stack(kept)
-            judged, _ = replay_batch([batch], network, config, "none")
+            targets, _ = replay_batch([batch], network, config, "none")
             losses.append(
-                clone_batch(network, optimizer, judged, config, (settings.seed, PASS, epoch, number))
+                clone_batch(network, optimizer, targets, config, (settings.seed, PASS, epoch, number))
             )
-            sizes.append(len(judged.actions))
+            sizes.append(len(targets.actions))
             counts += np.bincount(batch.actions.reshape(-1), minlength=len(counts))
-        stop.check()
+        stop_request.check()
     mean = CloneLoss(*np.average(np.array(losses), axis=0, weights=sizes).tolist())
-    shown = ([member for member in members if member in held_out] for members in order)
-    batches = (dataset.stack(members) for members in shown if members)
-    right, commonest = foretold(network, batches, int(counts.argmax()), config.precision)
+    held_out_batches = ([member for member in members if member in held_out] for members in order)
+    batches = (dataset.stack(members) for members in held_out_batches if members)
+    accuracy, majority = measure_accuracy(network, batches, int(counts.argmax()), config.precision)
     left_out = len(held_out)
-    return Cloned(epoch + 1, *mean, right, commonest, dataset.sample_count - left_out, left_out)
+    return Cloned(epoch + 1, *mean, accuracy, majority, dataset.sample_count - left_out, left_out)
 
 
-def foretold(
-    network: ActorCritic, batches: Iterable[ReplayBatch], commonest: int, precision: Precision
+def measure_accuracy(
+    network: ActorCritic, batches: Iterable[ReplayBatch], majority: int, precision: Precision
 ) -> tuple[float, float]:
-    """Share of recorded actions that are the network's likeliest, and share that are `commonest`."""
-    right = common = total = 0
+    """Return the accuracy of the network's most probable action, and that of always choosing `majority`."""
+    correct = common = total = 0
     for batch in batches:
         actions = batch.actions.reshape(-1)
         maps, features, masks = (
             column.reshape(-1, *column.shape[2:]) for column in (batch.map, batch.features, batch.action_mask)
         )
         likeliest, _, _ = act(network, maps, features, masks, None, precision)
-        right += int((likeliest == actions).sum())
-        common += int((actions == commonest).sum())
+        correct += int((likeliest == actions).sum())
+        common += int((actions == majority).sum())
         total += len(actions)
-    return right / total, common / total
+    return correct / total, common / total

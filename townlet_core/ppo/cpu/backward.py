@@ -1,6 +1,6 @@
-"""The gradient of the PPO loss written out by hand: what autograd finds, without its copies and its graph.
+"""The gradient of the PPO loss, written out: equal to autograd's, without its copies and its graph.
 
-`update.backpropagate` says the same in few lines, and is what this is tested against.
+`update.backpropagate` is the readable reference that this is tested against.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import numpy as np
 
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.cpu.forward import Weights, pass_forward, read_weights
-from townlet_core.ppo.cpu.fused_loss import fused_loss_and_gradient
-from townlet_core.ppo.cpu.sparse_maps import SparseMaps, add_rows, find_one_positions, pick
+from townlet_core.ppo.cpu.fused_loss import add_loss_and_gradient
+from townlet_core.ppo.cpu.sparse_maps import SparseMaps, add_rows, find_one_positions, select_maps
 from townlet_core.ppo.device import torch
 from townlet_core.ppo.losses import PPOLoss
 from townlet_core.ppo.network import ActorCritic
 
-PIECE = 2048  # rows that pass the network together: what they need stays near the processor
+PIECE = 2048  # rows per forward and backward pass; their activations stay in the cache
 
 
 class ManualBackward:
-    """Gradients for one update on the CPU; what does not change in it is made once.
+    """Gradients of one update on the CPU. Buffers are allocated once per update.
 
-    The map layer adds up rows of its weights where maps are zeros and ones, and multiplies otherwise.
+    For binary maps the map layer is a sum of weight rows (sparse_maps.py), otherwise a matrix product.
     With `imitate`, the policy's loss is −mean log π · advantage.
     """
 
@@ -39,10 +39,10 @@ class ManualBackward:
         self.kind = torch.bfloat16 if config.precision == "bf16" else torch.float32
         self.features = features.to(self.kind)
         self.value_shift = 0.0
-        if network.returns is not None:  # then the critic's numbers count in standard deviations
+        if network.returns is not None:  # then values and returns are in standard deviations
             std, mean = network.returns.std.float(), network.returns.mean.float()
             old_values, returns, self.value_shift = old_values / std, returns / std, (mean / std).item()
-        self.judged = (mask, actions, old_log_probs, old_values, returns)
+        self.loss_inputs = (mask, actions, old_log_probs, old_values, returns)
         self.size = min(config.micro_batch or PIECE, PIECE, len(map))
         self.buffers = torch.empty(4, self.size, network.config.hidden_size, dtype=self.kind)
         self.gradients = Weights(*(torch.empty_like(part) for part in read_weights(network)))
@@ -67,34 +67,34 @@ class ManualBackward:
     def _add_piece(
         self, weights: Weights, rows: torch.Tensor, advantages: torch.Tensor, count: int, sums: np.ndarray
     ) -> None:
-        """Add what some rows of a minibatch of `count` have of its gradient, and of its losses to `sums`."""
+        """Add the gradient and the losses of some rows of a minibatch of `count`; losses go to `sums`."""
         gradients, width = self.gradients, self.network.config.hidden_size
         of_map, of_features = slice(width), slice(width, None)  # halves of what enters the trunk
         features, maps = self.features.index_select(0, rows), self._maps(rows)
-        seen, felt, hidden, hidden_grad = self.buffers[:, : len(rows)]
-        outputs = pass_forward(weights, maps, features, seen, felt, hidden)
+        map_hidden, feature_hidden, hidden, hidden_grad = self.buffers[:, : len(rows)]
+        outputs = pass_forward(weights, maps, features, map_hidden, feature_hidden, hidden)
 
-        grad = self._judge(outputs, rows, advantages, count, sums).to(self.kind)
+        grad = self._loss_gradient(outputs, rows, advantages, count, sums).to(self.kind)
         add_products(gradients.heads, gradients.heads_bias, grad, hidden)
         grad = grad_at_inputs(weights.heads.to(self.kind), grad, hidden, hidden_grad)
-        add_products(gradients.trunk[:, of_features], gradients.trunk_bias, grad, felt)
-        add_products(gradients.trunk[:, of_map], None, grad, seen)
-        # The buffer `hidden` is free now, and takes the gradients at felt and then at seen.
-        felt_grad = grad_at_inputs(weights.trunk[:, of_features], grad, felt, hidden)
-        add_products(gradients.feature, gradients.feature_bias, felt_grad, features)
-        seen_grad = grad_at_inputs(weights.trunk[:, of_map], grad, seen, hidden)
+        add_products(gradients.trunk[:, of_features], gradients.trunk_bias, grad, feature_hidden)
+        add_products(gradients.trunk[:, of_map], None, grad, map_hidden)
+        # The buffer `hidden` is free now; it holds the gradient at feature_hidden, then at map_hidden.
+        feature_grad = grad_at_inputs(weights.trunk[:, of_features], grad, feature_hidden, hidden)
+        add_products(gradients.feature, gradients.feature_bias, feature_grad, features)
+        map_grad = grad_at_inputs(weights.trunk[:, of_map], grad, map_hidden, hidden)
         if isinstance(maps, SparseMaps):
-            gradients.map.add_(add_rows(seen_grad, maps.maps, maps.tile_starts))
-            gradients.map_bias.add_(seen_grad.sum(0, dtype=torch.float32))
+            gradients.map.add_(add_rows(map_grad, maps.maps, maps.tile_starts))
+            gradients.map_bias.add_(map_grad.sum(0, dtype=torch.float32))
         else:
-            add_products(gradients.map.t(), gradients.map_bias, seen_grad, maps)
+            add_products(gradients.map.t(), gradients.map_bias, map_grad, maps)
 
     def _maps(self, rows: torch.Tensor) -> SparseMaps | torch.Tensor:
         if self.ones is not None:
-            return pick(self.ones, rows.numpy(), self.maps.shape[1])
+            return select_maps(self.ones, rows.numpy(), self.maps.shape[1])
         return self.maps.index_select(0, rows).to(self.kind)
 
-    def _judge(
+    def _loss_gradient(
         self,
         outputs: torch.Tensor,
         rows: torch.Tensor,
@@ -105,9 +105,9 @@ class ManualBackward:
         """Add the losses to `sums` and return the gradient at the outputs, (n, A + 1) float32."""
         config, gradient = self.config, torch.empty_like(outputs)
         mask, actions, old_log_probs, old_values, returns = (
-            column.index_select(0, rows).numpy() for column in self.judged
+            column.index_select(0, rows).numpy() for column in self.loss_inputs
         )
-        fused_loss_and_gradient(
+        add_loss_and_gradient(
             outputs.numpy(),
             mask,
             actions,
@@ -134,7 +134,7 @@ def add_products(
     grad: torch.Tensor,
     inputs: torch.Tensor,
 ) -> None:
-    """Add a layer's gradient, given the one at its outputs: gradᵀ · inputs, and the sum over the rows."""
+    """Add the gradients of a linear layer: gradᵀ · inputs for the weight, the sum over rows for the bias."""
     if grad.dtype == weight_gradient.dtype:
         weight_gradient.addmm_(grad.t(), inputs)
     else:
@@ -146,13 +146,13 @@ def add_products(
 def grad_at_inputs(
     weight: torch.Tensor, grad: torch.Tensor, inputs: torch.Tensor, out: torch.Tensor
 ) -> torch.Tensor:
-    """Return the gradient at a layer's inputs, which are outputs of a ReLU: none where that is at 0."""
+    """Return the gradient at a layer's inputs, through the ReLU that they come from."""
     torch.mm(grad, weight, out=out)
     return torch.ops.aten.threshold_backward.grad_input(out, inputs, 0, grad_input=out)
 
 
 def share_gradients(network: ActorCritic, gradients: Weights) -> None:
-    """Make the parameters' gradients parts of these; that of the map layer is copied when it is whole."""
+    """Make the parameters' .grad views of these; the map layer's is copied at the end, transposed."""
     heads = (network.config.action_count, 1)
     network.feature_layer.weight.grad, network.feature_layer.bias.grad = (
         gradients.feature,

@@ -12,12 +12,12 @@ from townlet_core.ppo.network import ActorCritic
 class Weights(NamedTuple):
     """Weights and biases as a pass needs them, or their gradients.
 
-    Those of the heads, and all gradients, are float32; the others are what the pass computes in.
+    The heads and all gradients are float32; the others have the precision of the pass.
     """
 
-    map: torch.Tensor  # (M, W), the other way round than in the network
+    map: torch.Tensor  # (M, W), transposed
     feature: torch.Tensor  # (W, F)
-    trunk: torch.Tensor  # (W, 2 W), what it makes of the map first
+    trunk: torch.Tensor  # (W, 2 W), columns of the map layer first
     heads: torch.Tensor  # (A + 1, W), the policy's and then the critic's
     map_bias: torch.Tensor
     feature_bias: torch.Tensor
@@ -43,21 +43,21 @@ def pass_forward(
     weights: Weights,
     maps: SparseMaps | torch.Tensor,
     features: torch.Tensor,
-    seen: torch.Tensor,
-    felt: torch.Tensor,
+    map_hidden: torch.Tensor,
+    feature_hidden: torch.Tensor,
     hidden: torch.Tensor,
 ) -> torch.Tensor:
     """Return logits and, in the last column, the critic's raw output, (n, A + 1) float32.
 
-    maps: their ones, or all their numbers (n, M). features: (n, F). Written are (n, W): seen, what the map
-    layer makes of the maps, felt, what the feature layer does, and hidden. All have the weights' dtype.
+    maps: their ones, or dense (n, M). features: (n, F). Written are the activations of the map layer, the
+    feature layer and the trunk, each (n, W). All have the weights' dtype.
     """
-    width = seen.shape[1]
+    width = map_hidden.shape[1]
     if isinstance(maps, SparseMaps):
-        torch.add(add_rows(weights.map, maps.tiles, maps.map_starts), weights.map_bias, out=seen)
+        torch.add(add_rows(weights.map, maps.tiles, maps.map_starts), weights.map_bias, out=map_hidden)
     else:
-        torch.addmm(weights.map_bias, maps, weights.map, out=seen)
-    torch.addmm(weights.feature_bias, features, weights.feature.t(), out=felt)
-    torch.addmm(weights.trunk_bias, seen.relu_(), weights.trunk[:, :width].t(), out=hidden)
-    hidden.addmm_(felt.relu_(), weights.trunk[:, width:].t()).relu_()
+        torch.addmm(weights.map_bias, maps, weights.map, out=map_hidden)
+    torch.addmm(weights.feature_bias, features, weights.feature.t(), out=feature_hidden)
+    torch.addmm(weights.trunk_bias, map_hidden.relu_(), weights.trunk[:, :width].t(), out=hidden)
+    hidden.addmm_(feature_hidden.relu_(), weights.trunk[:, width:].t()).relu_()
     return torch.addmm(weights.heads_bias, hidden.float(), weights.heads.t())

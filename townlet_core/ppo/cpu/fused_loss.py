@@ -1,4 +1,4 @@
-"""The PPO loss and its gradient at the network's outputs in one compiled pass; `losses.py` says the same."""
+"""The PPO loss and its gradient at the network's outputs in one compiled pass; reference: `losses.py`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def masked_softmax(outputs: np.ndarray, mask: np.ndarray, probs: np.ndarray, log
 
 
 @kept(folder_of([Path(__file__)]), error_model="numpy")
-def fused_loss_and_gradient(
+def add_loss_and_gradient(
     outputs: np.ndarray,
     action_mask: np.ndarray,
     actions: np.ndarray,
@@ -48,12 +48,12 @@ def fused_loss_and_gradient(
     gradient: np.ndarray,
     sums: np.ndarray,
 ) -> None:
-    """Add what these rows have of the losses to `sums`, and write the gradient of the mean loss.
+    """Add the losses of these rows to `sums`, and write the gradient of the mean loss to `gradient`.
 
     outputs, gradient: (n, A + 1) float32, logits and then the value, which counts with `value_shift` added.
     value_clip: infinite for none. imitate: the policy's loss is −log π · advantage, whatever the actions' old
-    probabilities. count: rows of the whole minibatch, which the loss is a mean over. sums:
-    one for each field of PPOLoss, float64; what is not finite makes them so.
+    probabilities. count: rows of the minibatch, over which the loss is a mean. sums: one for each field
+    of PPOLoss, float64; NaN and infinity propagate.
     """
     probs, log_probs = np.empty((2, outputs.shape[1] - 1))
     lowest, highest = 1 - clip_param, 1 + clip_param
@@ -64,23 +64,23 @@ def fused_loss_and_gradient(
         log_ratio = 0.0 if imitate else log_prob - old_log_probs[i]
         ratio = math.exp(log_ratio)
         clipped_ratio = min(max(ratio, lowest), highest) if ratio == ratio else ratio
-        gain, clipped_gain = ratio * advantages[i], clipped_ratio * advantages[i]
-        is_cut = clipped_gain < gain
-        surrogate = log_prob * advantages[i] if imitate else clipped_gain if is_cut else gain
+        objective, clipped_objective = ratio * advantages[i], clipped_ratio * advantages[i]
+        is_clipped = clipped_objective < objective
+        surrogate = log_prob * advantages[i] if imitate else clipped_objective if is_clipped else objective
 
         value = outputs[i, -1] + value_shift
         error = value - returns[i]
         moved = value - old_values[i]
         clipped_error = old_values[i] + min(max(moved, -value_clip), value_clip) - returns[i]
-        # Put so that what is not a number is cut, and found in the sums.
-        is_value_cut = not (abs(moved) <= value_clip or clipped_error**2 <= error**2)
-        square = clipped_error**2 if is_value_cut else error**2
+        # Written so that NaN counts as clipped, and shows in the sums.
+        is_value_clipped = not (abs(moved) <= value_clip or clipped_error**2 <= error**2)
+        square = clipped_error**2 if is_value_clipped else error**2
 
-        log_prob_slope = 0.0 if is_cut else -gain
+        log_prob_slope = 0.0 if is_clipped else -objective
         for j in range(len(log_probs)):
             slope = probs[j] * (entropy_coef * (log_probs[j] + entropy) - log_prob_slope)
             gradient[i, j] = ((slope + log_prob_slope) if j == actions[i] else slope) / count
-        gradient[i, -1] = 0.0 if is_value_cut else value_loss_coef * error / count
+        gradient[i, -1] = 0.0 if is_value_clipped else value_loss_coef * error / count
 
         sums[0] += -surrogate + value_loss_coef * 0.5 * square - entropy_coef * entropy
         sums[1] -= surrogate

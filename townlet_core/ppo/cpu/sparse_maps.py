@@ -1,7 +1,7 @@
-"""Where binary maps are 1: their first layer is then a sum of few rows of weights, exactly.
+"""Binary maps as lists of ones: a linear layer on them is an exact sum of few weight rows.
 
-A map of zeros and ones picks rows of the transposed weight matrix, and a row of its gradient is a sum over
-the maps that picked it. Both are sums over lists of numbers, which `embedding_bag` adds in a fixed order.
+A map selects rows of the transposed weight matrix, and a row of the gradient is the sum over the maps that
+select it. `embedding_bag` adds both in a fixed order.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def find_one_positions(maps: np.ndarray) -> OnePositions | None:
     return OnePositions(starts, tiles[:-1])
 
 
-def pick(ones: OnePositions, rows: np.ndarray, tile_count: int) -> SparseMaps:
+def select_maps(ones: OnePositions, rows: np.ndarray, tile_count: int) -> SparseMaps:
     """List the ones of the maps at `rows` (n,), in the order of `rows`."""
     map_starts = np.zeros(len(rows) + 1, np.uint32)
     np.cumsum(ones.starts[rows + 1] - ones.starts[rows], out=map_starts[1:])
