@@ -2,6 +2,7 @@
 
 import io as memory
 import json
+import re
 from collections import OrderedDict
 
 import pytest
@@ -176,12 +177,12 @@ def altered_state(generation, change):
             "checkpoint_version is '2.0', this Townlet reads",
         ),
         (lambda state: state.update(checkpoint_version=[1]), "checkpoint_version is"),
-        (lambda state: state.pop("network"), "network: Field required"),
+        (lambda state: state.pop("network"), "network: missing"),
         (lambda state: state["network"].update(hidden_size=10**9), "network.hidden_size"),
         (lambda state: state["network"].update(hidden_size=4096), "does not fit state.json beside it"),
-        (lambda state: state.update(versions=[]), "versions"),
+        (lambda state: state.update(versions=[]), "versions: found .*, expected an object"),
         (lambda state: state.update(state=[]), "state: "),
-        (lambda state: state.update(weights_sha256=7), "weights_sha256"),
+        (lambda state: state.update(weights_sha256=7), "weights_sha256: found 7, expected text"),
     ],
 )
 def test_a_field_of_state_json_that_does_not_fit_is_named(generation, change, message):
@@ -193,3 +194,23 @@ def test_a_field_of_state_json_that_does_not_fit_is_named(generation, change, me
 def test_what_a_newer_version_adds_to_state_json_is_no_obstacle(generation):
     altered_state(generation, lambda state: state.update(mood="good"))
     resume(generation)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "said"),
+    [
+        ({"files": {}}, "generation: missing"),
+        ({"generation": 7, "files": {}}, "generation: found 7, expected text"),
+        ({"generation": "../x", "files": {}}, r"generation: found '\.\./x', expected text of the form"),
+        ({"generation": "g000001", "files": []}, r"files: found \[\], expected an object"),
+        (
+            {"generation": "g000001", "files": {"model.pt": {"sha256": "a", "bytes": -1}}},
+            r"files\.model\.pt\.bytes: found -1, expected at least 0",
+        ),
+        ([1], r"top level: found \[1\], expected an object"),
+    ],
+)
+def test_a_pointer_that_does_not_fit_is_told_in_our_words(generation, pointer, said):
+    (generation.parent / "latest.json").write_text(json.dumps(pointer))
+    [warning, *_] = load_checkpoint(generation.parent).warnings
+    assert re.search(f"latest.json: {said}", warning), warning

@@ -77,9 +77,15 @@ def put_towns(generation, change):
             lambda state: state["state"].pop("log_offset"),
             "state.log_offset: missing",
         ),  # 0 would empty the log
-        (lambda state: state["state"].update(cycle="many"), "state.cycle: Input should be a valid integer"),
-        (lambda state: state["state"].update(epoch=-1), "state.epoch: .*greater than or equal to 0"),
-        (lambda state: state["state"].update(replay_position=[1]), "state.replay_position"),
+        (
+            lambda state: state["state"].update(cycle="many"),
+            "state.cycle: found 'many', expected a whole number",
+        ),
+        (lambda state: state["state"].update(epoch=-1), "state.epoch: found -1, expected at least 0"),
+        (
+            lambda state: state["state"].update(replay_position=[1]),
+            "position: found .*, expected at least 2",
+        ),
         (lambda state: state["state"].update(cloned={"loss": 1}), "state.cloned: .*has no epoch"),
         (lambda state: state["network"].update(feature_names=["a"]), "network.feature_names is"),
     ],

@@ -21,6 +21,7 @@ from townlet_core.ppo.config import MAX_PARAMETERS, NetworkConfig
 from townlet_core.ppo.device import torch, versions
 from townlet_core.ppo.network import ActorCritic, tensor_shapes
 from townlet_core.ppo.serialization import check_tensors, decode, encode, tensors_sha256, weights_sha256
+from townlet_core.ppo.wrong_field import wrong_field
 
 CHECKPOINT_VERSION: Literal["1.0"] = "1.0"
 MAX_FILE_BYTES = 8 * MAX_PARAMETERS + (16 << 20)  # Adam's two moments of the largest network, and their names
@@ -214,9 +215,7 @@ def parse_model(data: bytes, path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(io.parse_json(data, str(path)))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "top level"
-        raise InputError(f"{path}: {place}: {first['msg']}") from error
+        raise InputError(f"{path}: {wrong_field(error)}") from error
 
 
 def read_files(generation: Path, pointer: Pointer, max_bytes: int) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from townlet_core.errors import InputError
 from townlet_core.ppo.options import HiddenSize, PPOOptions
+from townlet_core.ppo.wrong_field import wrong_field
 
 MAX_PARAMETERS = 1 << 28  # 1 GiB of float32, twice a width of 8192; a damaged state.json can't ask for more
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -56,9 +57,8 @@ def network_config(**shape: Any) -> NetworkConfig:
     try:
         return NetworkConfig(**shape)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or f"hidden_size {shape['hidden_size']}"
-        raise InputError(f"network: {place}: {first['msg']}", "choose a smaller --hidden-size") from error
+        wrong = wrong_field(error, f"hidden_size {shape['hidden_size']}")
+        raise InputError(f"network: {wrong}", "choose a smaller --hidden-size") from error
 
 
 def learning_rate_at(config: PPOOptions, progress: float) -> float:

@@ -1,4 +1,4 @@
-"""Where a run stands, and how it is read back from a checkpoint."""
+"""The progress of a run: its counters, and how they are read back from a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from townlet_core.errors import InputError, shown
+from townlet_core.errors import InputError
 from townlet_core.ppo.checkpoint import STATE, Checkpoint
 from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.wrong_field import wrong_field
 from townlet_core.training.warm_start import Cloned
 
 RESTORE = "restore the checkpoint from a copy, or start a new run"
@@ -24,7 +25,7 @@ def _of_warm_start(values: dict[str, float]) -> dict[str, float]:
 
 
 class Progress(NamedTuple):
-    """Where a run stands; everything but the weights, the optimiser and the towns."""
+    """Everything a checkpoint holds besides weights, optimiser and towns."""
 
     cycle: Count = 0  # cycles done
     epoch: Count = 0  # telemetry records made
@@ -62,11 +63,7 @@ def read_progress(checkpoint: Checkpoint, warn: Callable[[str], Any] = lambda me
     try:
         return _PROGRESS.validate_python(known)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(
-            f"{place}.{where}: {first['msg']}, found {shown(first['input'], 40)}", RESTORE
-        ) from error
+        raise InputError(f"{place}.{wrong_field(error)}", RESTORE) from error
 
 
 def refuse_other_network(checkpoint: Checkpoint, own: ActorCritic) -> None:
