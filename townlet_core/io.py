@@ -77,7 +77,7 @@ def _create_folder(folder: Path) -> None:
 
 
 def refuse_address(path: Path | str) -> None:
-    """Raise InputError for what names a place elsewhere, such as s3://bucket/x or https://host/x."""
+    """Raise InputError for a URL, such as s3://bucket/x or https://host/x."""
     if _ADDRESS.search(str(path)):
         raise InputError(
             f"{str(path).rstrip('/')}: is an address, expected a path on this machine",
@@ -95,7 +95,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def kind_of(path: Path) -> Literal["file", "folder", "other"] | None:
-    """Say what stands at a path, links followed; None for nothing. Raises DiskError if it is a secret."""
+    """Return the kind of a path, links followed; None if there is none. Raises DiskError if denied."""
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name with a null byte
@@ -151,7 +151,7 @@ def decode_text(data: bytes, name: str) -> str:
 
 
 def explain_bad_byte(error: UnicodeDecodeError) -> tuple[int, int, str]:
-    """Return line and column, both from 1, of a byte that is not UTF-8, and what to say of it."""
+    """Return line and column, both from 1, of a byte that is not UTF-8, and the message."""
     before = error.object[: error.start]
     column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
     return before.count(b"\n") + 1, column, f"byte 0x{error.object[error.start]:02x} is not UTF-8 text"
@@ -185,7 +185,7 @@ def file_digest(path: Path) -> dict[str, str | int]:
 def refuse_existing(path: Path, force: bool) -> None:
     """Raise InputError if `path` is there already and `force` is not given. An empty folder is free.
 
-    A link to a file, or to nothing, is never replaced: it would be lost, and what it leads to left behind.
+    A link to a file, or a dangling one, is never replaced: the link would be lost, its target left behind.
     """
     kind = kind_of(path)
     if kind != "folder" and os.path.islink(path):
@@ -203,7 +203,7 @@ def make_folder(path: Path) -> None:
     try:
         if not Path(path).is_dir():
             _create_folder(Path(path))
-            Path(path).mkdir(exist_ok=True)  # says so if a file is in the way
+            Path(path).mkdir(exist_ok=True)  # raises if a file is in the way
     except FileExistsError as error:
         if os.path.islink(path) and kind_of(path) is None:
             where = os.readlink(path)
@@ -226,7 +226,7 @@ def list_folder(path: Path) -> list[str]:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder with all that is in it; what is not there is no error."""
+    """Delete a file, or a folder with its content; a missing one is no error."""
     try:
         if Path(path).is_dir() and not Path(path).is_symlink():
             shutil.rmtree(path)
@@ -301,7 +301,7 @@ def flush(descriptor: int, path: Path) -> None:
 
 
 def close(descriptor: int, path: Path) -> None:
-    """Close what open_append returned; some file systems say only here that they kept nothing."""
+    """Close a descriptor of open_append; some file systems report a failed write only here."""
     try:
         os.close(descriptor)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Locks: a folder or a file has one writer, and who is refused learns who it is."""
+"""Locks: a folder or a file has one writer; a refusal names the holder."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def lock_folder(folder: Path) -> Iterator[None]:
             io.remove(folder / name)
         yield
     finally:
-        with contextlib.suppress(OSError):  # who held it is of no use any more, and nothing else is lost
+        with contextlib.suppress(OSError):  # the holder's record is obsolete, nothing else is lost
             os.ftruncate(descriptor, 0)
         with contextlib.suppress(OSError):
             os.close(descriptor)
 
 
 def _open_lock(path: Path, busy: str, goes_with_holder: bool = False) -> int:
-    """Open and lock a lock file, and write into it who holds it; returns its descriptor.
+    """Open and lock a lock file, and write the holder into it; return its descriptor.
 
     goes_with_holder: the file is removed when the lock is released, and is not left where the disk refuses.
     Raises BusyError, which begins with `busy` and names the holder, or DiskError.
@@ -92,7 +92,7 @@ class FileLock:
             if os.getpid() == self._owner:
                 with contextlib.suppress(OSError):
                     self._file.unlink()
-            with contextlib.suppress(OSError):  # nothing is lost with it, and who held it may have failed
+            with contextlib.suppress(OSError):  # nothing is lost with it, and the holder may have failed
                 os.close(descriptor)
 
     def __enter__(self) -> FileLock:

@@ -1,4 +1,4 @@
-"""How much memory is free, asked before much is taken: without any left, processes end without a word."""
+"""Free memory, checked before large allocations: the system kills a process that exceeds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GROUP = Path("/sys/fs/cgroup")  # of a container, whose limit may be far below t
 
 
 def require_memory(wanted: int, what: str) -> None:
-    """Raise MemoryError if `wanted` bytes are not free; where nobody knows what is, they are."""
+    """Raise MemoryError if `wanted` bytes are not free; if that is unknown, assume they are."""
     free = free_memory()
     if free is not None and wanted > free:
         raise MemoryError(f"{what}: needs about {wanted / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")

@@ -35,7 +35,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class FileEntry(BaseModel):
-    """What one file must be to be believed."""
+    """Digest and size of a file."""
 
     sha256: str
     bytes: int = Field(ge=0)
@@ -66,11 +66,11 @@ class Checkpoint(NamedTuple):
     weights: dict[str, torch.Tensor]
     optimizer: dict[str, Any] | None  # None where a folder holds the model alone
     extra: dict[str, bytes]  # the caller's files
-    warnings: list[str]  # what was damaged and passed over, or could not be verified
+    warnings: list[str]  # damaged generations that were skipped, files that could not be verified
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the caller of save_checkpoint gave."""
+        """The `state` given to save_checkpoint."""
         return self.metadata.state
 
 
@@ -88,7 +88,7 @@ def save_checkpoint(
     state: counters and configuration, plain JSON values. extra: further files by name. best: folder of an
     older generation, to be named in best.json from now on. Of the older generations the newest whole ones
     stay, `keep` with the new one, and any that latest or best names.
-    Raises DiskError where the disk refuses; what was there before is then still there and still named.
+    Raises DiskError where the disk refuses; the previous checkpoints and pointers are then intact.
     """
     metadata = StateFile(
         versions=versions(),
@@ -104,7 +104,7 @@ def save_checkpoint(
     }
     checkpoints = Path(checkpoints)
     pointer = write_generation(checkpoints, contents)
-    # The latest last: what is begun again after a crash here names the best once more.
+    # The latest last: after a crash in between, the resumed run writes the best again.
     if best:
         io.write_file(checkpoints / BEST, io.read_file(best / FILES))
     io.write_json(checkpoints / LATEST, pointer.model_dump())
@@ -113,7 +113,7 @@ def save_checkpoint(
 
 
 def write_generation(checkpoints: Path, contents: dict[str, bytes]) -> Pointer:
-    """Write a folder of files under the next generation number and return what names it."""
+    """Write a folder of files under the next generation number and return its pointer."""
     newest = max((int(name[1:]) for name in generations(checkpoints)), default=0)
     final = checkpoints / f"g{newest + 1:06d}"
     entries = {name: FileEntry(sha256=io.sha256(data), bytes=len(data)) for name, data in contents.items()}
@@ -134,7 +134,7 @@ def generations(checkpoints: Path) -> list[str]:
 
 
 def prune(checkpoints: Path, keep: int) -> None:
-    """Remove what a crash left half-written, and generations beyond the newest `keep` whole ones."""
+    """Remove half-written folders, and all but the newest `keep` intact generations."""
     for name in io.list_folder(checkpoints):
         if name.startswith(".") and name.endswith(".tmp"):
             io.remove(checkpoints / name)
@@ -237,7 +237,7 @@ def read_generation(generation: Path, pointer: Pointer, max_bytes: int) -> Check
 
 
 def read_unverified(folder: Path, max_bytes: int) -> Checkpoint:
-    """Read a folder that somebody assembled by hand: model.pt and state.json, perhaps optimizer.pt."""
+    """Read a folder assembled by hand: model.pt and state.json, perhaps optimizer.pt."""
     present = [name for name in (MODEL, OPTIMIZER, STATE) if io.kind_of(folder / name)]
     contents = {name: io.read_file(folder / name, max_bytes) for name in present}
     return decode_contents(folder, contents, [f"{folder}: has no {FILES}, so its files were not verified"])
@@ -260,7 +260,7 @@ def decode_contents(folder: Path, contents: dict[str, bytes], warnings: list[str
 
 
 def parse_state(data: bytes, path: Path) -> StateFile:
-    """Read state.json. Raises InputError for what is no state, or a later version's."""
+    """Read state.json. Raises InputError if it does not fit, or is of a later version."""
     raw = io.parse_json(data, str(path))
     version = (
         raw.get("checkpoint_version", CHECKPOINT_VERSION) if isinstance(raw, dict) else CHECKPOINT_VERSION
@@ -274,7 +274,7 @@ def parse_state(data: bytes, path: Path) -> StateFile:
 
 
 def decode_weights(data: bytes, name: str, metadata: StateFile) -> dict[str, torch.Tensor]:
-    """Read model.pt. Raises InputError unless it holds the very weights that state.json tells of."""
+    """Read model.pt. Raises InputError unless it holds the weights that state.json describes."""
     found = decode(data, name)
     statistics = {str(key).partition(".")[0] for key in found}
     shapes = tensor_shapes(metadata.network, "observations" in statistics, "returns" in statistics)

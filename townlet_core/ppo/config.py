@@ -23,7 +23,7 @@ class PPOConfig(PPOOptions):
 
 
 class NetworkConfig(BaseModel):
-    """The shape of the network: what it sees, how wide it is, what it can do."""
+    """The shape of the network: inputs, hidden size, actions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class NetworkConfig(BaseModel):
     feature_count: Annotated[int, Field(ge=1, le=65536)]  # F
     action_count: Annotated[int, Field(ge=1, le=4096)]
     hidden_size: HiddenSize = 256  # of the map, feature and trunk layers
-    feature_names: tuple[str, ...] = ()  # what the features mean, where that is known
+    feature_names: tuple[str, ...] = ()  # empty where they are not known
 
     @property
     def map_size(self) -> int:
@@ -53,7 +53,7 @@ class NetworkConfig(BaseModel):
 
 
 def network_config(**shape: Any) -> NetworkConfig:
-    """Describe the network that data and settings ask for. Raises InputError for one that is too large."""
+    """Return the network's shape. Raises InputError if it is too large."""
     try:
         return NetworkConfig(**shape)
     except ValidationError as error:

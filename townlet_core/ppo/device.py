@@ -1,4 +1,4 @@
-"""The one place that imports torch: what to say without it, the device, the threads, arrays to tensors."""
+"""The only import of torch; devices, threads, precision, arrays to tensors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 def resolve_device(name: str) -> torch.device:
     """Turn `auto`, `cpu` or `cuda` into a device; `auto` takes a GPU where there is one.
 
-    Raises MissingError where `cuda` is asked for and no GPU answers.
+    Raises MissingError for `cuda` without a GPU.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -36,7 +36,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def versions() -> dict[str, str]:
-    """Whose change may change bits: ours, the libraries that compute, the processor and its use by torch."""
+    """Versions that may change bits: Townlet, numerical libraries, the processor and torch's use of it."""
     return {
         "townlet": __version__,
         "torch": torch.__version__,
@@ -73,7 +73,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def arithmetic(precision: Precision, device: torch.device) -> torch.autocast:
-    """Let a block compute in bf16 what torch holds to be safe in it, or everything in fp32."""
+    """Autocast a block to bf16, or compute everything in fp32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 

@@ -38,7 +38,7 @@ def ppo_loss(
     """Compute the clipped surrogate loss of Schulman et al. 2017, arXiv:1707.06347, eq. 7 and 9.
 
     logits, action_mask: (N, A). actions: (N,) int64. The rest: (N,) float32; advantages are used as given.
-    With `imitate`, the policy's loss is −mean log π · advantage, whatever the actions' old probabilities.
+    With `imitate`, the policy's loss is −mean log π · advantage, without an importance ratio.
     """
     log_probs = masked_log_probs(logits, action_mask)
     log_prob = log_probs.gather(1, actions[:, None])[:, 0]
@@ -58,7 +58,7 @@ def ppo_loss(
             total=total,
             policy=policy.detach(),
             value=value.detach(),
-            entropy=entropies.double().mean(),  # in double, for the deviation that is taken from both
+            entropy=entropies.double().mean(),  # float64, for the standard deviation of both
             entropy_square=entropies.double().square().mean(),
             approx_kl=(log_ratio.expm1() - log_ratio).mean(),
             clip_fraction=(ratio != clipped_ratio).float().mean(),

@@ -13,19 +13,19 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class Option:
-    """What stands beside the type of an option: help, range, and how the command line shows it."""
+    """Metadata of an option: help, range, and its place on the command line."""
 
     help: str
     _: KW_ONLY
-    panel: str | None = None  # of `townlet train --help`
-    flags: tuple[str, ...] = ()  # where they are not --NAME
+    panel: str | None = None  # in `townlet train --help`
+    flags: tuple[str, ...] = ()  # if not --NAME
     gt: float | None = None
     ge: float | None = None
     lt: float | None = None
     le: float | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
-        """Hold the value to the range; pydantic calls this for a type that is annotated with an Option."""
+        """Add the range to pydantic's schema; pydantic calls this for types annotated with an Option."""
         schema = handler(source)
         number = schema["schema"] if schema["type"] == "nullable" else schema
         limits = {name: getattr(self, name) for name in ("gt", "ge", "lt", "le")}

@@ -98,7 +98,9 @@ def check_batch(batch: TrainBatch, network: ActorCritic) -> None:
     """Raise ShapeError or InputError if columns do not fit the network, or an action is illegal."""
     shape, count = network.config, len(batch.actions)
     if count == 0:
-        raise InputError("the batch has no transitions", "give at least one tick at which an agent lived")
+        raise InputError(
+            "the batch has no transitions", "give at least one tick at which an agent was in town"
+        )
     one_each = dict.fromkeys(TrainBatch._fields[3:], (count,))
     expected = {
         "map": (count, *shape.map_shape),

@@ -1,4 +1,4 @@
-"""The first field of a file that does not fit its model: where it is, what was found, what was expected."""
+"""Message for the first field of a file that does not fit its pydantic model."""
 
 from __future__ import annotations
 

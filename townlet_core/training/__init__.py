@@ -1,1 +1,1 @@
-"""Training runs: where batches come from, when to update, what to tell, what to keep."""
+"""Training runs: settings, data, the loop, telemetry, checkpoints and the run directory."""

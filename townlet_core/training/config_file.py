@@ -1,4 +1,4 @@
-"""A configuration file to values by name, with every mistake at once: file:line:column: path: what it is."""
+"""Read a configuration file; report every mistake as file:line:column: path: message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CALLED = {"mode": "source", "epochs": "num_epochs"}  # flags whose key has anoth
 
 
 class _Entry(NamedTuple):
-    """One key of the file and the setting that it is, or is taken for."""
+    """One key of the file and its setting; a misspelt key has the nearest one."""
 
     section: str
     key: str
@@ -50,7 +50,7 @@ def read_config(
     for section, node in root.value.items():
         mistakes += _read_section(section, node, root.keys[section], sections, entries)
     values = {entry.setting: entry.node.plain() for entry in entries}
-    # Of a value that could not be read it would be said that it is missing, too.
+    # A value that could not be read would be reported as missing, too.
     found = [
         m
         for m in _check(settings, options, values, entries)
@@ -66,7 +66,7 @@ def _read_section(
     sections: dict[str, list[str]],
     entries: list[_Entry],
 ) -> Iterator[Mistake]:
-    """Collect the entries of one section; yields what is wrong with its keys."""
+    """Collect the entries of one section; yield the mistakes in its keys."""
     home = {name: own for own, names in sections.items() for name in names}
     if section not in sections:
         message = f"unknown section {quoted(section)}{did_you_mean(section, [*sections])}"
@@ -92,7 +92,7 @@ def _read_section(
 
 
 def _wrong_key(section: str, key: str, home: dict[str, str]) -> str:
-    """Say that a section has no such key, and which one may be meant, in whichever section."""
+    """Return the message for an unknown key, with the nearest known one of any section."""
     setting = CALLED.get(key, key)
     if setting in home:
         belongs = f"belongs under {home[setting]}:" if home[setting] != section else ""
@@ -112,7 +112,7 @@ def _as_called(key: str) -> str:
 def _check(
     settings: TypeAdapter, options: dict[str, Any], values: dict[str, Any], entries: list[_Entry]
 ) -> Iterator[Mistake]:
-    """Validate every value against its setting; a setting says itself whether it may be null."""
+    """Validate every value against its setting."""
     try:
         # JSON, because strict JSON takes a list for a tuple and text for a path, and refuses '5' for 5.
         settings.validate_json(json.dumps(values), strict=True)

@@ -217,7 +217,7 @@ def _mean_of_maxima(samples: list[np.ndarray]) -> float:
 
 
 def epoch_record(place: EpochPlace, stats: EpochStats, data: RolloutData | ReplayData) -> dict[str, Any]:
-    """Join the parts into one flat record; what is None is left out.
+    """Join the parts into one flat record; fields that are None are left out.
 
     Raises ValueError if two of them give the same field.
     """

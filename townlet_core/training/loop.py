@@ -106,7 +106,7 @@ class Trainer:
         self.event_counts = count_logged_events(dataset, reports.warning) if dataset else None
         self.scenario_name = scenario.name if scenario else "recordings"
         config = self._network_config(scenario, dataset)
-        # Weights, gradients, Adam's two moments, and what a checkpoint is written from.
+        # Weights, gradients, Adam's two moments, and the buffer of a checkpoint.
         require_memory(44 * config.parameter_count, f"training {count(config.parameter_count, 'parameter')}")
         network = ActorCritic(
             config,
@@ -174,7 +174,7 @@ class Trainer:
         if there was one, is saved in the run directory.
         """
         settings, rewards = self.settings, []
-        prune(self.folder / "checkpoints", settings.keep_checkpoints)  # what a crash left
+        prune(self.folder / "checkpoints", settings.keep_checkpoints)  # remnants of a crash
         lock = self.log_lock or take_up_log(self.log, self.run_id, self.progress.log_offset)
         with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes, lock=lock) as log:
             gap = log.resume(self.progress.log_offset)
@@ -230,7 +230,7 @@ class Trainer:
                     f"{self.folder}: in epoch {epoch + 1} of the warm start, {error}"
                 ) from error
             self.progress = self.progress._replace(cloned=cloned._asdict())
-            self.reports.cloned(cloned)  # before it is saved: a crash in between tells it again
+            self.reports.cloned(cloned)  # before saving: after a crash in between it is reported again
             self._save(log)
 
     def _play_cycle(self, log: TelemetryWriter) -> RolloutData | ReplayData:
@@ -251,7 +251,7 @@ class Trainer:
         began = time.perf_counter()
         settings = self.settings
         batch, off_policy = replay_batch(recorded, self.network, settings.ppo, settings.replay_correction)
-        # An event log is of all recordings, and says nothing of a part of them.
+        # An event log covers all recordings, and cannot be split.
         is_all = self.dataset and sum(len(b.names) for b in recorded) == self.dataset.sample_count
         data = describe_replay(recorded, self.event_counts if is_all else None)
         self._learn(batch, data, off_policy, began, log)
@@ -319,7 +319,7 @@ class Trainer:
             raise self._rolled_back(
                 f"{saved}: holds the minibatch whose loss or gradient was not finite "
                 f"{SKIPS_THAT_END_A_RUN} times in a row in cycle {progress.cycle + 1}",
-                f"{self.folder / REPORT} says what in it was not; ",
+                f"{self.folder / REPORT} names the columns and weights; ",
             )
 
     def _rolled_back(self, what: str, hint: str = "") -> RunFailed:

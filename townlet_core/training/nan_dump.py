@@ -1,4 +1,4 @@
-"""What is kept of a minibatch that could not be learned from: its arrays, and what in them was not finite."""
+"""Dump of a non-finite minibatch: its arrays, and a report of the NaN and infinite numbers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Report(NamedTuple):
 def save_minibatch(
     folder: Path, cycle: int, data_mode: str, batch: TrainBatch, skipped: SkippedUpdate, network: ActorCritic
 ) -> Path:
-    """Write the rows of a skipped minibatch, and a report of what was not finite; returns the arrays' path.
+    """Write the arrays of a skipped minibatch and a report of its bad numbers; return the arrays' path.
 
     The arrays are the columns of TrainBatch, and `rows`, their places in it.
     """
@@ -74,7 +74,7 @@ def as_array(tensor: Any) -> np.ndarray:
 
 
 def count_bad(arrays: dict[str, np.ndarray]) -> dict[str, int]:
-    """How many numbers of each array are NaN or infinite; arrays without any are left out."""
+    """Count the NaN and infinite numbers of each array; arrays without any are left out."""
     counts = {name: int((~np.isfinite(array)).sum()) for name, array in arrays.items()}
     return {name: count for name, count in counts.items() if count}
 
@@ -85,11 +85,11 @@ def largest(array: np.ndarray) -> float:
 
 
 def numbers_of(skipped: SkippedUpdate) -> dict[str, float]:
-    """The losses and the gradient by name, in the order in which they are computed."""
+    """Losses and norms by name, in the order in which they are computed."""
     losses = dict(zip(PPOLoss._fields, skipped.stats.losses, strict=True))
     return {**losses, "grad_norm": skipped.stats.grad_norm, "advantage_std": skipped.stats.advantage_std}
 
 
 def writable(number: float) -> float | str:
-    """JSON has no NaN: what is not finite is written as a word."""
+    """JSON has no NaN: non-finite numbers are written as text."""
     return number if np.isfinite(number) else str(number)

@@ -1,4 +1,4 @@
-"""The scenario of a run: its own copy, and whether the file that it was copied from still says the same."""
+"""The scenario of a run: its own copy, and whether the original file has changed since."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from townlet_core.training.run_file import RunFile
 
 
 class Origin(NamedTuple):
-    """What a run was trained in."""
+    """The scenario that a run was trained in."""
 
     scenario: Scenario
-    name: (
-        str  # what loads it: the bundled name or file it came from, or the run's copy where that has changed
-    )
-    warning: str  # how the file has changed since; empty if it has not
+    name: str  # bundled name or file to load it from; the run's copy if the original has changed
+    warning: str  # how the original file has changed; empty if it has not
 
 
 def read_text(name_or_path: str) -> bytes:
@@ -30,10 +28,10 @@ def read_text(name_or_path: str) -> bytes:
 
 
 def origin_of(folder: Path, run_file: RunFile) -> Origin | None:
-    """Load what a run was trained in; None for a run from recordings alone.
+    """Load the scenario that a run was trained in; None for a run on recordings alone.
 
-    A run of an older version has no copy; what it was trained in is then the file, wherever it is.
-    Raises InputError if the copy is not what the run began with, ScenarioError or MissingError.
+    A run of an older version has no copy; its scenario is then the original file.
+    Raises InputError if the copy has changed since the run began, ScenarioError or MissingError.
     """
     source, digest = run_file.scenario_source, run_file.scenario_sha256
     if source is None:
@@ -59,7 +57,7 @@ def origin_of(folder: Path, run_file: RunFile) -> Origin | None:
 
 
 def _change_of(source: str, own: Path, digest: str | None) -> str | None:
-    """Say how a file has changed its meaning; empty if it is gone, None if it means the same."""
+    """Describe how the original file has changed; empty if it is gone, None if it is equivalent."""
     try:
         if read_text(source) == io.read_file(own, MAX_SCENARIO_BYTES):
             return None

@@ -22,30 +22,30 @@ from townlet_core.training.settings import TrainingSettings
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 PREFIX = "rollout_sample"
-ENOUGH_TRANSITIONS = 4096  # what the scripted policy records if nobody says how many towns
+ENOUGH_TRANSITIONS = 4096  # recorded by the scripted policy, unless the number of towns is given
 
 
 def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) -> Capture:
-    """Let the scripted policy make the recordings that nobody gave."""
+    """Record samples with the scripted policy."""
     return capture(scenario, ScriptedPolicy(scenario), _settings_of(scenario, settings), folder)
 
 
 def check_own_recordings(scenario: Scenario, settings: TrainingSettings) -> None:
-    """Raise InputError if what record_script is going to make could not be learned from, before it does."""
+    """Raise InputError if the samples of record_script would not be trainable."""
     _check_length(scenario.name, _settings_of(scenario, settings).ticks, settings)
     if settings.capture_dir:
         refuse_other_recordings(settings.capture_dir, scenario, settings)
 
 
 def refuse_other_recordings(folder: Path, scenario: Scenario, settings: TrainingSettings) -> None:
-    """Raise InputError if recordings that are in a folder already are not what record_script would make."""
+    """Raise InputError if the recordings in a folder differ from those of record_script."""
     path = folder / f"{PREFIX}_manifest.json"
     if io.kind_of(path) is None:
         return
     manifest, wanted = load_manifest(path), _settings_of(scenario, settings)
-    said = manifest.metadata.get("capture")
+    recorded = manifest.metadata.get("capture")
     found = {
-        **(said if isinstance(said, dict) else {}),
+        **(recorded if isinstance(recorded, dict) else {}),
         "behaviour": manifest.metadata.get("behaviour"),
         "agents": sorted({entry.agent_id or "" for entry in manifest.entries}),
     }
@@ -90,9 +90,9 @@ def recordings_sha256(settings: TrainingSettings) -> str | None:
 
 
 def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> ReplayDataset:
-    """Open all recordings, with the event logs beside their manifests, and check that they teach conflict.
+    """Open all recordings and their event logs, and check that they are trainable.
 
-    Raises InputError also for an episode that is longer than a cycle may learn from.
+    Raises InputError also for an episode longer than --replay-transitions.
     """
     dataset = ReplayDataset(
         ReplayDatasetConfig(
@@ -115,7 +115,7 @@ def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> Rep
 
 
 def _event_logs(dataset: ReplayDataset, manifests: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Find the event logs if they tell of the dataset: of all of it, and of nothing else."""
+    """Find the event logs if they cover exactly the samples of the dataset."""
     logs = [path.with_name(path.name.replace("_manifest.json", "_events.jsonl")) for path in manifests]
     limits = dataset.config.limits
     listed = [entry.sample for path in manifests for entry in load_manifest(path, limits).entries]
@@ -134,7 +134,7 @@ def _check_length(name: str, ticks: int, settings: TrainingSettings) -> None:
 
 
 def count_logged_events(dataset: ReplayDataset, warn: Callable[[str], Any]) -> dict[str, int] | None:
-    """Count the events of the recordings by type; None if there is no log, or none that is sound."""
+    """Count the events of the recordings by type; None without an intact log."""
     if not dataset.config.events:
         return None
     try:
@@ -145,7 +145,7 @@ def count_logged_events(dataset: ReplayDataset, warn: Callable[[str], Any]) -> d
 
 
 def check_cloneable(dataset: ReplayDataset) -> None:
-    """Raise InputError if the recordings are too few to imitate some and hold others out."""
+    """Raise InputError if there are too few recordings to hold some out."""
     if dataset.sample_count < 2:
         raise InputError(
             "--warm-start bc: found 1 recorded sample, expected at least 2: one to imitate, one to hold out",
@@ -171,7 +171,7 @@ def check_agreement(dataset: ReplayDataset, scenario: Scenario) -> None:
 
 
 def warn_of_scenarios(dataset: ReplayDataset, scenario: Scenario) -> list[str]:
-    """Say where a recording comes from that is learned from beside live towns of another scenario."""
+    """Warn of a recording whose scenario is not that of the live towns."""
     own = scenario_sha256(scenario)
     others = [(digest, *found) for digest, found in dataset.scenarios.items() if digest != own]
     if not others:

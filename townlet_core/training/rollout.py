@@ -1,4 +1,4 @@
-"""Live towns that the learning policy acts in, and everything about them that a resumed run needs."""
+"""Live towns in which the learning policy acts, and their state for a resumed run."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ LONGEST_DEFAULT = 256  # ticks; a whole short episode, so that every rollout see
 
 
 class Rollout:
-    """Towns that are never restarted but at their episodes' ends, and returns that run on across cycles."""
+    """Towns that restart only at the ends of episodes, and returns that continue across cycles."""
 
     def __init__(self, scenario: Scenario, settings: TrainingSettings) -> None:
         self.towns = Towns(scenario, settings.num_towns, settings.seed)
         ticks = settings.rollout_ticks or min(scenario.ticks, LONGEST_DEFAULT)
         self.frames = allocate_frames(self.towns, ticks)
-        self.returns = np.zeros(self.towns.state.agents.shape)  # (B, A) so far, of the lives that go on
+        self.returns = np.zeros(self.towns.state.agents.shape)  # (B, A) so far, of running episodes
 
     def play(self, policy: Policy, stop_request: StopRequest) -> RolloutData:
         """Fill `frames` with the next ticks and sum them up for the telemetry.
@@ -41,7 +41,7 @@ class Rollout:
         before = Counters(self.towns.state)
         with (
             stop_request.at_once()
-        ):  # the first tick may compile for a minute; towns cut in the middle are not kept
+        ):  # the first tick may compile for a minute; interrupted towns are not saved
             collect(self.towns, policy, self.frames, stop_request.check)
         if not self.frames.alive.any():
             raise InputError(
@@ -54,7 +54,7 @@ class Rollout:
         return data._replace(episode_return_mean=float(np.mean(ended))) if ended else data
 
     def _count_returns(self, frames: Frames) -> list[float]:
-        """Add the rewards to the running returns; list those of the lives that ended, and start them at 0."""
+        """Add rewards to the running returns; return those of episodes that ended, and reset them."""
         ended: list[float] = []
         for t in range(len(frames.actions)):
             self.returns += np.where(frames.alive[t], frames.rewards[t], 0)
@@ -64,7 +64,7 @@ class Rollout:
         return ended
 
     def count_steps(self, cycles: int) -> tuple[int, int]:
-        """Work out environment steps and town ticks of a run's first cycles from the towns themselves."""
+        """Count environment steps and town ticks of the first `cycles` from the state of the towns."""
         ticks, towns, _ = self.frames.actions.shape
         return int(self.towns.state.towns["actions"].sum()), cycles * ticks * towns
 
@@ -76,7 +76,7 @@ class Rollout:
         return buffer.getvalue()
 
     def restore(self, data: bytes, name: str) -> None:
-        """Take up the towns where `dump` left them. Raises InputError if they are not of this run."""
+        """Restore the towns from `dump`. Raises InputError if they are not of this run."""
         own = {"returns": self.returns, **self.towns.state._asdict()}
         known = {key: plain(array) for key, array in own.items()}
         try:
@@ -94,5 +94,5 @@ class Rollout:
 
 
 def plain(array: np.ndarray) -> np.ndarray:
-    """View a record array as a structured array, which is what NPZ files hold."""
+    """View a record array as a structured array, the type in NPZ files."""
     return array if array.dtype.names is None else array.view(np.dtype((np.void, array.dtype)))

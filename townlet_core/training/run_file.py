@@ -1,4 +1,4 @@
-"""run.json: what a run is, where it began, how it was resumed, and how it ended."""
+"""run.json: identity, inputs, status, resumptions and end of a run."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class RunFile(BaseModel):
     reason: str | None = None  # why it ended, if it did not finish
     scenario: str | None = None
     scenario_source: str | None = None  # a bundled name, or a path
-    scenario_sha256: str | None = None  # of what the scenario says, not of its text
+    scenario_sha256: str | None = None  # of the parsed scenario, not of its text
     recordings_sha256: str | None = None
     settings: dict[str, dict[str, Any]] | None = None  # as in config.yaml when the run began
-    cycles: Annotated[int | None, Field(ge=1, le=1_000_000)] = None  # last asked for
+    cycles: Annotated[int | None, Field(ge=1, le=1_000_000)] = None  # last requested
     command: list[str] = []
     versions: dict[str, str] = {}
     torch_threads: int | None = None
@@ -69,7 +69,7 @@ FIELDS = get_type_hints(RunFile, include_extras=True)
 
 
 def read_run(folder: Path) -> RunFile:
-    """Read what run.json says. Raises InputError naming every field that is not what it should be."""
+    """Read run.json. Raises InputError naming every field that does not fit."""
     path = folder / RUN
     found = io.read_json(path)
     if not isinstance(found, dict):
@@ -102,7 +102,7 @@ def begin_run(
     scenario: Scenario | None,
     text: bytes | None,
 ) -> None:
-    """Write what was asked for, the scenario's own text, and that the run has begun."""
+    """Write config.yaml, config.sources.json, the scenario's text, and run.json."""
     own = config_yaml(within(settings, folder))
     buffer = memory.BytesIO()
     writer = YAML(typ="safe", pure=True)
@@ -130,7 +130,7 @@ def begin_run(
 
 
 def reopen_run(folder: Path, cycles: int | None = None) -> TrainingSettings:
-    """Read back the settings of a run to resume, with as many cycles as it was last asked for, or more now.
+    """Read the settings of a run to resume, with the cycles last requested, or `cycles`.
 
     Raises MissingError or InputError if the folder is not a run, or its settings have been changed.
     """
@@ -149,7 +149,7 @@ def reopen_run(folder: Path, cycles: int | None = None) -> TrainingSettings:
 
 
 def _refuse_changed_settings(folder: Path, run_file: RunFile, settings: TrainingSettings) -> None:
-    """Raise InputError naming each setting of config.yaml that is not what the run began with."""
+    """Raise InputError naming each setting of config.yaml that was changed since the run began."""
     here = config_yaml(settings)
     changes = [
         f"{section}.{name} is {show(here[section][name])}, was {show(value)}"
@@ -165,18 +165,18 @@ def _refuse_changed_settings(folder: Path, run_file: RunFile, settings: Training
 
 
 def run_id_of(folder: Path) -> str | None:
-    """Return the id that tells a run from every other; None for one that began before there were ids."""
+    """Return the unique id of a run; None for runs of 0.1.0, which had none."""
     return read_run(folder).run_id if is_run(folder) else None
 
 
 def _new_id(folder: Path) -> str:
-    """Make an id that no other run has, with the name of the folder for those who read it."""
+    """Make a unique id that begins with the folder's name."""
     name = os.fsencode(name_of(folder)).decode(errors="backslashreplace")
     return f"{name}-{secrets.token_hex(4)}"
 
 
 def refuse_other_recordings_than(folder: Path, run_file: RunFile, settings: TrainingSettings) -> None:
-    """Raise InputError if the recordings that a run was given are not those it began with."""
+    """Raise InputError if the given recordings have changed since the run began."""
     if run_file.recordings_sha256 not in (None, recordings_sha256(settings)):
         raise InputError(
             f"{folder}: the recordings have changed since the run began",
@@ -185,7 +185,7 @@ def refuse_other_recordings_than(folder: Path, run_file: RunFile, settings: Trai
 
 
 def note_resumed(folder: Path, settings: TrainingSettings, cycle: int) -> None:
-    """Write that the run goes on after a cycle."""
+    """Write that the run was resumed after a cycle."""
     run_file = read_run(folder)
     resumption = {"at": now(), "after_cycle": cycle, "cycles": settings.cycles, **_machine()}
     changed = {
@@ -200,9 +200,9 @@ def note_resumed(folder: Path, settings: TrainingSettings, cycle: int) -> None:
 
 @contextmanager
 def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
-    """Write into run.json how the block ended; an interruption says how to go on.
+    """Write the status of the block into run.json; an interruption gets a hint to resume.
 
-    goes_on: the block only prepares for training; then nothing but an interruption is noted.
+    goes_on: the block only prepares training; then only an interruption is written.
     """
     try:
         yield
@@ -210,7 +210,7 @@ def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
         interrupted = isinstance(error, Interrupted) or not isinstance(error, Exception)
         reason = f"{type(error).__name__}: {error}"
         if interrupted or not goes_on:
-            with suppress(TownletError):  # what ended the run is told, not that this could not be noted
+            with suppress(TownletError):  # report the original error, not that it could not be written
                 _note_end(folder, "interrupted" if interrupted else "failed", reason)
         again = f"townlet train --resume {shlex.quote(str(folder))}"
         if isinstance(error, Interrupted):
@@ -223,7 +223,7 @@ def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
 
 
 def note_warm_start(folder: Path, cloned: dict[str, float]) -> None:
-    """Write how well the warm start imitates."""
+    """Write the accuracy of the warm start."""
     write_run(folder, read_run(folder).model_copy(update={"warm_start": cloned}))
 
 
@@ -240,7 +240,7 @@ def _note_end(folder: Path, status: str, reason: str | None) -> None:
 
 
 def _machine() -> dict[str, Any]:
-    """What decides, besides settings and seed, whether bits are equal."""
+    """Versions and threads; with settings and seed they determine the bits."""
     return {
         "versions": {"python": platform.python_version(), **versions()},
         "torch_threads": torch.get_num_threads(),
@@ -253,7 +253,7 @@ def now() -> str:
 
 
 def _git_commit() -> str | None:
-    """The commit checked out where the command was given, if it is a repository."""
+    """The commit checked out in the working directory, if it is a repository."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False

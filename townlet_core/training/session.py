@@ -144,7 +144,7 @@ def train(
 def resume(
     folder: Path, cycles: int | None = None, reports: Reports | None = None, listener: Listener | None = None
 ) -> Session:
-    """Continue a run, bit for bit, to as many cycles as it was last asked for, or to `cycles`.
+    """Resume a run, bit for bit, to the cycles last requested, or to `cycles`.
 
     Raises InputError, MissingError, DiskError or BusyError if it cannot be resumed, and leaves it unchanged.
     """
@@ -186,7 +186,7 @@ def resume(
 
 
 def _own_scenario(folder: Path, run_file: RunFile, reports: Reports) -> Scenario | None:
-    """Load what a run was trained in: its own copy, or, for a run of an older version, the file itself."""
+    """Load the scenario of a run: its copy, or the original file for a run of 0.1.0."""
     origin = origin_of(folder, run_file)
     if origin is None:
         return None

@@ -1,4 +1,4 @@
-"""Everything that can be chosen about a training run, and where each choice came from.
+"""The settings of a training run, and the source of each.
 
 A value comes from the first of: a flag, a TOWNLET_* environment variable, the configuration file, the
 default. In the file, the keys stand under `training:` and `ppo:`.
@@ -57,8 +57,8 @@ def resolve_settings(
 ) -> tuple[TrainingSettings, dict[str, str]]:
     """Merge flags, environment, file and defaults. Returns the settings and each value's source by name.
 
-    Raises SettingsError with every flag, variable and key that does not fit, and InputError for a flag that
-    would change nothing.
+    Raises SettingsError with every flag, variable and key that does not fit, and InputError for a flag
+    without effect.
     """
     variables, mistakes = _environment() if environment else ({}, [])
     mistakes = [*_wrong(flags, _flag), *mistakes, *_wrong(variables, _variable)]
@@ -78,9 +78,9 @@ def resolve_settings(
 
 
 def with_absolute_paths(settings: TrainingSettings, folder: Path | None = None) -> TrainingSettings:
-    """Make every path absolute, so that the run can be resumed from anywhere; relative ones are in `folder`.
+    """Make every path absolute, to resume the run from any folder; relative ones are in `folder`.
 
-    folder: by default the one the command was given in.
+    folder: by default the working directory.
     """
     base = (folder or Path()).absolute()
     changes: dict[str, Any] = _each_path(settings, lambda path: base / path)
@@ -90,7 +90,7 @@ def with_absolute_paths(settings: TrainingSettings, folder: Path | None = None) 
 
 
 def within(settings: TrainingSettings, folder: Path) -> TrainingSettings:
-    """Make the paths that lie in a folder relative to it, so that it can be moved; others stay absolute."""
+    """Make paths inside a folder relative to it, so that it can be moved; others stay absolute."""
     root = os.path.realpath(folder)
 
     def inside(path: Path) -> Path:
@@ -107,7 +107,7 @@ def _each_path(settings: TrainingSettings, change: Callable[[Path], Path]) -> di
 
 
 def _refuse_idle(settings: TrainingSettings, flags: dict[str, Any]) -> None:
-    """Raise InputError for a flag that would change nothing beside the others."""
+    """Raise InputError for a flag that has no effect with these settings."""
     records = settings.uses_recordings and not (settings.replay_manifest or settings.replay_sample)
     idle = {
         "warm_start_epochs": ""
@@ -122,7 +122,7 @@ def _refuse_idle(settings: TrainingSettings, flags: dict[str, Any]) -> None:
 
 
 def _wrong(values: dict[str, Any], spell: Callable[[str], str]) -> list[str]:
-    """Say what is wrong with the values of flags or variables, which are text or what the flag made of it."""
+    """Return the mistakes in the values of flags or variables."""
     try:
         TrainingSettings(**values)
         return []
@@ -140,7 +140,7 @@ def _variable(name: str) -> str:
 
 
 def _environment() -> tuple[dict[str, Any], list[str]]:
-    """Read the variables that are settings; also says which begin like one and are none."""
+    """Read the TOWNLET_* variables; also return a mistake for each that is no setting."""
     names = {_variable(name): name for name in OPTIONS}
     found, mistakes = {}, []
     for variable in sorted(name for name in os.environ if name.startswith(PREFIX)):
@@ -161,6 +161,6 @@ def _parse_variable(name: str, text: str) -> Any:
 
 
 def config_yaml(settings: TrainingSettings) -> dict[str, Any]:
-    """Lay the settings out as a configuration file has them."""
+    """Return the settings in the layout of a configuration file."""
     values = SETTINGS.dump_python(settings, mode="json")
     return {section: {name: values[name] for name in names} for section, names in SECTIONS.items()}

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: finish what must not be cut, keep what is on disk, say how to go on."""
+"""Ctrl-C, SIGTERM and SIGHUP: a request to stop, honoured between updates or at once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Stop(BaseException):
-    """Leaves a block that a signal may cut anywhere; no `except Exception` on the way swallows it."""
+    """Leaves the block of at_once; a BaseException, so that no `except Exception` swallows it."""
 
 
 class StopRequest:
-    """Whether somebody asked the run to stop, and by which signal."""
+    """Whether a signal requested a stop, and which."""
 
     def __init__(self) -> None:
         self.signal_number = 0
-        self.cuts = False  # whether a signal ends the work at once instead of waiting to be asked for
+        self.cuts = False  # whether a signal interrupts at once instead of waiting for check()
 
     def is_set(self) -> bool:
-        """Whether to stop; asked between minibatches."""
+        """Whether a stop is requested; called between minibatches."""
         return self.signal_number != 0
 
     def check(self) -> None:
@@ -39,9 +39,9 @@ class StopRequest:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let a signal cut the block wherever it arrives: for long work that leaves nothing half done.
+        """Let a signal interrupt the block anywhere: for long work without side effects.
 
-        Raises Interrupted. Compiled code is not cut: the signal waits until it returns to Python.
+        Raises Interrupted. Compiled code is not interrupted: the signal waits until it returns to Python.
         """
         before = self.cuts
         try:
@@ -56,7 +56,7 @@ class StopRequest:
         self._raise_if_asked()
 
     def remember(self, number: int) -> None:
-        """Take note of a signal, and cut the work if it may be cut."""
+        """Record a signal, and interrupt the block of at_once."""
         self.signal_number = number
         if self.cuts:
             raise _Stop
@@ -84,7 +84,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
             signal.signal(name, remember)
     try:
         yield request
-    except _Stop:  # at the very end of what it could cut
+    except _Stop:  # a signal at the very end of at_once
         request.check()
     finally:
         for name, handler in before.items():

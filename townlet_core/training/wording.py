@@ -1,4 +1,4 @@
-"""What is wrong with a value that a model refuses, in the words in which scenarios are corrected."""
+"""Messages for values that a model refuses, in the words of scenario mistakes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from townlet_core.yaml.tree import Path
 
 
 def explain(fields: Mapping[str, Any], item: Any) -> tuple[Path, str]:
-    """Return where pydantic found something wrong, as a path, and what: found and expected.
+    """Return the path and the message, found and expected, of an error of pydantic.
 
     fields: the annotation of each field of the model, by name.
     """
@@ -31,7 +31,7 @@ def explain(fields: Mapping[str, Any], item: Any) -> tuple[Path, str]:
 
 
 def wrong_value(name: str, value: Any, annotation: Any, shown: bool = True) -> str:
-    """Say that a value is not what its annotation takes, and which choice may be meant."""
+    """Return the message for a value that does not fit its annotation, with the nearest choice."""
     choices = [choice for choice in choices_of(annotation) if isinstance(choice, str)]
     if isinstance(value, str) and choices:
         return f"unknown {name} {show(value)}{did_you_mean(value, choices)}, expected {wanted(annotation)}"
@@ -41,7 +41,7 @@ def wrong_value(name: str, value: Any, annotation: Any, shown: bool = True) -> s
 
 
 def wanted(annotation: Any) -> str:
-    """Say what values a setting takes, null among them where it may be off."""
+    """Describe the values of an annotation, including null."""
     text = expected(annotation)
     return f"{text} or null" if types.NoneType in get_args(_bare(annotation)) else text
 

@@ -1,4 +1,4 @@
-"""What the YAML parser finds wrong, in the words of somebody who wrote the file."""
+"""Errors of the YAML parser, in plain words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BLOCKS = {"while parsing a block collection": "list", "while parsing a block ma
 
 
 def explain(error: MarkedYAMLError) -> tuple[int, int, str]:
-    """Return line and column, both from 1, and what is wrong there; line 0 if the parser names no place."""
+    """Return line and column, both from 1, and the message; line 0 if the parser names no place."""
     problem, context = error.problem or "cannot be read", error.context or ""
     began = error.context_mark
     mark = error.problem_mark or began

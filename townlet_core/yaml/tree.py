@@ -73,7 +73,7 @@ class Mistake(NamedTuple):
 
 @dataclass
 class Node:
-    """A value and where it stands. `value` is a scalar, a list of Nodes, or a dict of Nodes."""
+    """A value and its place. `value` is a scalar, a list of Nodes, or a dict of Nodes."""
 
     value: Any
     line: int
@@ -118,7 +118,7 @@ def parse_document(text: str, max_entries: int = MAX_ENTRIES) -> tuple[Node | No
     """Parse one YAML document; returns its tree and the mistakes found on the way.
 
     max_entries: of one list or block.
-    The tree is None where the text cannot be understood to the end; the last mistake then says why.
+    The tree is None if the text cannot be parsed to the end; the last mistake is the reason.
     """
     if long := _LONG_LINE.search(text):
         return None, [_mistake_at(text, long.start(), f"a line of more than {MAX_LINE:,} characters")]
@@ -151,7 +151,7 @@ def path_text(path: Path) -> str:
 
 
 def quoted(text: str) -> str:
-    """Put text of the file into quotes: shortened, on one line, with what cannot be printed escaped."""
+    """Quote text of the file: shortened, on one line, control characters escaped."""
     shown = text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
     return f"'{printable(shown)}'"
 
@@ -163,7 +163,7 @@ def _mistake_at(text: str, index: int, message: str) -> Mistake:
 
 
 class _GivenUp(Exception):
-    """The rest of the text cannot be made sense of."""
+    """The rest of the text cannot be parsed."""
 
 
 class _Reader:
@@ -223,7 +223,7 @@ class _Reader:
         return len(first) - len(first.lstrip(" ")) + 1 if first else 0
 
     def alias(self, event: Any, path: Path) -> Node:
-        """Return the branch an alias stands for; one that is not finished yet would contain itself."""
+        """Return the branch of an alias; an unfinished one would contain itself."""
         if event.anchor not in self.anchors:
             self.give_up(event, path, f"alias {quoted(event.anchor)} has no anchor before it")
         return self.anchors[event.anchor]

@@ -1,1 +1,1 @@
-"""The fast CPU path of an update: what autograd computes in update.py, written out and tested against it."""
+"""The fast CPU path of an update, tested against the autograd path in update.py."""

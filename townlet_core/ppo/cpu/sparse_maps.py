@@ -46,7 +46,7 @@ def find_one_positions(maps: np.ndarray) -> OnePositions | None:
     flat = np.ascontiguousarray(flat)
     starts = np.empty(len(flat) + 1, np.uint32)
     count_one_positions(flat, starts)
-    tiles = np.empty(starts[-1] + 1, np.uint32)  # one more, for what is written last and not kept
+    tiles = np.empty(starts[-1] + 1, np.uint32)  # one more: the last write is a dummy
     list_one_positions(flat, tiles)
     return OnePositions(starts, tiles[:-1])
 
