@@ -75,7 +75,7 @@ def capture(
     force: Annotated[bool, typer.Option("--force", help="Replace the capture in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Play a scenario and write replay samples, metrics, events and a manifest."""
+    """Simulate a scenario and write replay samples, metrics, events and a manifest."""
     from townlet_core.capture.capture import (
         CaptureSettings,
         check_settings,
@@ -131,7 +131,7 @@ def capture(
 
 
 def _name_what_goes(standing: Standing, folder: Path) -> None:
-    """Say which files of an older capture are removed, and what else stays."""
+    """List the files of an older capture that are removed, and those that stay."""
     files = [*standing.parts, *(f"{stem}.npz" for stem in standing.samples)]
     if files:
         note(f"{safe(folder)}: replacing the capture that is there: {_some(files)}")
@@ -145,7 +145,7 @@ def _some(names: list[str]) -> str:
 
 
 def note_first_compilation(num_towns: int = 1) -> None:
-    """Say why the first tick after an installation takes a while; many towns have code of their own."""
+    """Explain why the first tick after an installation takes a while; many towns have their own kernels."""
     from townlet_core.kernels import warn_if_unwritable
     from townlet_core.simulation.towns import is_compiled_for
 

@@ -1,4 +1,4 @@
-"""How the command line talks: data to stdout, everything else to stderr, outside text escaped."""
+"""Output of the command line: data on stdout, everything else on stderr, outside text escaped."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from townlet_core.errors import count as count  # for the commands, which talk t
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console that leaves text as it is: a path may hold :100:, which is no emoji."""
+    """Make a console without emoji codes: a path may contain :100:."""
     return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
 
 
 out, err = make_console(), make_console(stderr=True)
 
-# C0 and C1 controls, line separators, bidi overrides, half surrogates (bytes of a file name that are no
-# text): what could move the cursor, break a line, lie, or not be printed at all.
+# C0 and C1 controls, line separators, bidi overrides, lone surrogates (undecodable bytes of file names):
+# they could move the cursor, break a line, reorder text, or fail to print.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-# What drawings, curves and tables are made of, for streams that can write ASCII only.
+# ASCII for the characters of drawings, curves and tables.
 _STAND_INS = {**dict(zip("·×–−░▁▂▃▄▅▆▇█", ".x---_.-:=+*#", strict=True)), "…": "..."}
 
 
 class Verbosity:
-    """What -q and -v asked for: 0 quiet, 1 normal, 2 verbose. Set once, in the app's callback."""
+    """Level of -q and -v: 0 quiet, 1 normal, 2 verbose. Set once, in the app's callback."""
 
     level = 1
 
@@ -55,7 +55,7 @@ def prepare_streams() -> None:
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
-    """Show what a stream's encoding lacks: a stand-in for what we draw with, escapes for other letters."""
+    """Replace characters that a stream cannot encode: ours by ASCII, others by escapes."""
     assert isinstance(error, UnicodeEncodeError)
     letters = error.object[error.start : error.end]
     shown = (_STAND_INS.get(c) or c.encode("ascii", "backslashreplace").decode() for c in letters)
@@ -63,33 +63,33 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
 
 
 def safe(text: object) -> str:
-    """Make outside text harmless on a terminal and keep it on one line; markup is shown as text."""
+    """Escape control characters and markup of outside text, and keep it on one line."""
     return escape(plain(text))
 
 
 def safe_lines(text: object) -> str:
-    """Do the same for text that has lines of its own."""
+    """Escape text of several lines."""
     return escape(plain_lines(text))
 
 
 def plain(text: object) -> str:
-    """Show control characters as escapes, line ends among them, for text that is printed without markup."""
+    """Escape control characters, including line ends, of text that is printed without markup."""
     return _CONTROLS.sub(lambda match: match.group().encode("unicode_escape").decode(), str(text))
 
 
 def plain_lines(text: object) -> str:
-    """Do the same, line by line."""
+    """Escape line by line."""
     return "\n".join(map(plain, str(text).split("\n")))
 
 
 def note(message: str) -> None:
-    """Say what is happening, on stderr, unless -q was given. `message` may hold markup; escape data first."""
+    """Print progress on stderr, unless -q was given. `message` may contain markup; escape data first."""
     if Verbosity.level >= 1:
         err.print(message)
 
 
 def detail(message: str) -> None:
-    """Say more, on stderr, with -v only."""
+    """Print details on stderr, with -v only."""
     if Verbosity.level >= 2:
         err.print(message)
 
@@ -100,12 +100,12 @@ def warn(message: str) -> None:
 
 
 def command(*words: object) -> str:
-    """Write `townlet` and these words as they can be pasted into a shell."""
+    """Quote a townlet command for the shell."""
     return shlex.join(("townlet", *map(str, words)))
 
 
 def next_step(step: str) -> None:
-    """Suggest what people usually want next."""
+    """Suggest the next command."""
     note(f"[dim]next:[/dim] {safe(step)}")
 
 

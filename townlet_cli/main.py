@@ -75,7 +75,7 @@ def options(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print more on stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Set what every command shares."""
+    """Set the options that every command shares."""
     Verbosity.level = 0 if quiet else 2 if verbose else 1
 
 
@@ -105,7 +105,7 @@ def run() -> None:
 def _show_warning(
     otherwise: Callable[..., Any], message: Warning | str, category: type[Warning], *place: Any
 ) -> None:
-    """Tell a warning of ours as commands tell theirs, and leave those of libraries to Python."""
+    """Print our own warnings like those of commands; leave those of libraries to Python."""
     if issubclass(category, TownletWarning):
         warn(str(message))
     else:
@@ -142,21 +142,21 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
 
 
 def _was_met_here(error: OSError) -> bool:
-    """Whether an error was met by the command line, which writes to streams only, and not by the core."""
+    """Whether an error was raised by the command line, which only writes to streams, and not by the core."""
     rooms = [Path(frame.filename).parent for frame in traceback.extract_tb(error.__traceback__)]
     ours = [room for room in rooms if HERE in (room, *room.parents) or CORE in (room, *room.parents)]
     return ours[-1] == HERE
 
 
 def _globals_first(arguments: list[str]) -> list[str]:
-    """Let -q, -v and --debug stand anywhere on the line, not only before the subcommand."""
+    """Move -q, -v and --debug to the front, so that they may stand anywhere on the line."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = [a for a in arguments[:end] if a in GLOBAL_FLAGS]
     return moved + [a for a in arguments[:end] if a not in GLOBAL_FLAGS] + arguments[end:]
 
 
 def _refuse_addresses(arguments: list[str]) -> None:
-    """Refuse s3://bucket/x and the like in every option, argument and variable: none of them takes one."""
+    """Refuse URLs, such as s3://bucket/x, in every option, argument and variable."""
     variables = [text for name, text in os.environ.items() if name.startswith("TOWNLET_")]
     for word in (*arguments, *variables):
         value = word.partition("=")[2] if word.startswith("--") else word
@@ -173,7 +173,7 @@ def _fail(message: str, hint: str, code: int, shown: Callable[[object], str] = s
 
 
 def _try_to_print(markup: str) -> None:
-    """Print on stderr; the exit code is right also where nobody can read why."""
+    """Print on stderr; the exit code stays correct if stderr is closed."""
     try:
         # A new console: one that a signal interrupted in the middle of a line may print it again, or nothing.
         make_console(stderr=True).print(markup)
@@ -182,7 +182,7 @@ def _try_to_print(markup: str) -> None:
 
 
 def _silence(stream: TextIO) -> None:
-    """Point a stream that cannot be written any more at nothing, so that the flush at exit stays quiet."""
+    """Redirect a broken stream to the null device, so that the flush at exit is silent."""
     with suppress(io.UnsupportedOperation):  # one that writes into memory is left alone
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

@@ -20,7 +20,7 @@ SCRIPTS = ("scripted", "random")  # policies that no checkpoint decides
 def open_policy(
     name: str, scenario: Scenario, epsilon: float | None, source: str, deterministic: bool = False
 ) -> tuple[Policy, str]:
-    """Return the policy and how its data is marked: `scripted`, `random`, or the weights' sha256.
+    """Return the policy and the label of its data: `scripted`, `random`, or the weights' sha256.
 
     epsilon is for the script, `deterministic` for checkpoints: the most probable action instead of sampling.
     source: the name or file of the scenario, for the hint where the policy does not fit it.
@@ -58,14 +58,14 @@ def scenario_of_run(name: str) -> str | None:
 
 
 def is_same_scenario(name: str, scenario: Scenario) -> bool:
-    """Whether a scenario's name or file says the same as a scenario that is loaded."""
+    """Whether a name or file is the same scenario as a loaded one."""
     from townlet_core.scenario.load import load_scenario, scenario_sha256
 
     return scenario_sha256(load_scenario(name)) == scenario_sha256(scenario)
 
 
 def open_network(name: str, scenario: Scenario, source: str, seed: int = 0) -> tuple[ActorCritic, str]:
-    """Load a checkpoint's network, or make a `fresh` one; return it and how it is marked."""
+    """Load a checkpoint's network, or make a `fresh` one; return it and its label."""
     if name != "fresh" and io.kind_of(Path(name)) is None:
         raise MissingError(
             f"{name}: no such checkpoint", "give `scripted`, `random`, or a run directory of `townlet train`"

@@ -20,7 +20,7 @@ SHEET = 6  # moments of a picture, unless told
 
 
 class Format(enum.StrEnum):
-    """What becomes of a recording."""
+    """Output format of a recording."""
 
     html = "html"
     png = "png"
@@ -68,7 +68,7 @@ def render(
         bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
     ] = False,
 ) -> None:
-    """Play a recording again and show it; what cannot be played again is shown as its agent saw it."""
+    """Simulate a recording again and show it; without its scenario, show what the agent observed."""
     from townlet_core.io import refuse_existing
     from townlet_core.render.animation import Part
     from townlet_core.render.recording import load_recording
@@ -97,7 +97,7 @@ def render(
 
 
 def _refuse_idle_options(form: Format, output: Path | None, tick: int | None, every: int | None) -> None:
-    """Raise InputError for an option that this format has no use for."""
+    """Raise InputError for an option that does not apply to this format."""
     from townlet_core.errors import InputError
 
     if tick is not None and form not in (Format.png, Format.ansi):

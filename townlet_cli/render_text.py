@@ -33,7 +33,7 @@ def show_text(film: Film, tick: int | None, every: int | None, fps: int) -> None
 
 
 def _moments(film: Film, every: int | None) -> list[int]:
-    """List what a pipe gets: the first moment, those in which something happened, the last."""
+    """List the moments for a pipe: the first, those with events, the last."""
     last = len(film.scenes) - 1
     if every is not None:
         return sorted({*range(0, last + 1, every), last})
@@ -48,7 +48,7 @@ def _play(film: Film, every: int, fps: int) -> None:
 
 
 def _frame(film: Film, moment: int) -> Text:
-    """Draw one moment: the time, the town, everybody, what happened. Outside text goes through `plain`."""
+    """Draw one moment: time, town, agents, events. Outside text goes through `plain`."""
     scene = film.scenes[moment]
     time_said = f"{scene.clock}  tick {scene.tick}".strip()
     lines = [Text.assemble((plain(film.title), "bold"), "  ", time_said)]

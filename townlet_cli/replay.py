@@ -29,7 +29,7 @@ def validate(
     follow_links: FollowLinks = False,
     json: Json = False,
 ) -> None:
-    """Report every problem and every weakness; exit 1 if there is a problem."""
+    """Report every problem and warning; exit 1 if there is a problem."""
     from townlet_core.replay.limits import ReadLimits
     from townlet_core.replay.validate import validate_path
 
@@ -50,7 +50,7 @@ replay_app.command()(render)
 
 
 def _print_findings(findings: list[Any]) -> None:
-    """Print the findings; what many files have in common is printed once."""
+    """Print the findings; one that many files share is printed once."""
     groups: dict[tuple[str, str, str], list[Any]] = {}
     for finding in findings:
         groups.setdefault((finding.severity, finding.place, finding.message), []).append(finding)
@@ -80,7 +80,7 @@ def inspect(
     follow_links: FollowLinks = False,
     json: Json = False,
 ) -> None:
-    """Show what is inside: shapes, agents, metrics, actions, rewards."""
+    """Show shapes, agents, metrics, actions and rewards."""
     from townlet_core.replay.inspect import describe_path
     from townlet_core.replay.limits import ReadLimits
 

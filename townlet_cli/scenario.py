@@ -47,7 +47,7 @@ def show_scenario(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A bundled scenario, or a YAML file.")],
     json: Json = False,
 ) -> None:
-    """Draw the town of a scenario and list who lives there."""
+    """Draw the town of a scenario and list its agents."""
     from townlet_core.render.scene import opening_scene
     from townlet_core.render.text import agent_marks, draw_text, object_marks
     from townlet_core.scenario.load import load_scenario, scenario_sha256
@@ -144,9 +144,9 @@ def _print_perturbations(scenario: Scenario) -> None:
     if not rows:
         return
     perturbations = table("\nPerturbations", "what", "of", "from tick", "for ticks", "probability")
-    for what, about, row in rows:
+    for kind, target, row in rows:
         start = " to ".join(str(end) for end in dict.fromkeys(row.start_range))
-        perturbations.add_row(what, safe(about), start, str(row.duration_ticks), f"{row.probability:g}")
+        perturbations.add_row(kind, safe(target), start, str(row.duration_ticks), f"{row.probability:g}")
     out.print(perturbations)
 
 
@@ -165,7 +165,7 @@ def _print_expectations(scenario: Scenario) -> None:
 
 
 def _validate(file: str) -> dict[str, Any]:
-    """Check one file and report what is in it, or what is wrong with it."""
+    """Check one file and report its content, or its mistakes."""
     from townlet_core.scenario.catalogue import find_scenario
     from townlet_core.scenario.load import read_scenario, scenario_sha256
 
@@ -178,7 +178,7 @@ def _validate(file: str) -> dict[str, Any]:
 
 
 def _whole_file(error: TownletError) -> dict[str, Any]:
-    """Report a file that cannot be opened as one mistake without a place."""
+    """Report a file that cannot be opened as one mistake without a line."""
     return {"line": 0, "column": 0, "path": "", "message": str(error), "text": str(error)}
 
 

@@ -28,7 +28,7 @@ def new(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Write a scenario to start from, and a schema that lets editors check it while you type."""
+    """Write a scenario to start from, and a JSON Schema for editors."""
     from townlet_core import io
     from townlet_core.scenario.catalogue import SUFFIXES, find_scenario
     from townlet_core.scenario.json_schema import SCHEMA_FILE, scenario_schema

@@ -43,7 +43,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 
 
 class Format(enum.StrEnum):
-    """How `summary` prints."""
+    """Output format of `summary`."""
 
     text = "text"
     markdown = "markdown"
@@ -108,7 +108,7 @@ def _find_log(path: Path) -> Path:
 
 
 def _wait_for_log(path: Path) -> Path:
-    """Do the same as soon as the log is there; until then, say on stderr what is waited for."""
+    """Wait for the log, with a note on stderr, and return it."""
     from townlet_core.telemetry.segments import find_log, is_there
 
     told = ""
@@ -132,7 +132,7 @@ def summary(
         int | None, typer.Option(min=1, max=1_000_000_000, help="Only the last N records.")
     ] = None,
 ) -> None:
-    """Sum a log up: latest values, extremes with their epochs, events by data mode, drift."""
+    """Summarise a log: latest values, extremes with their epochs, events by data mode, drift."""
     from townlet_core.telemetry.page import summary_page
     from townlet_core.telemetry.segments import is_stream
     from townlet_core.telemetry.summary import summarise, summary_json, summary_markdown, summary_text
@@ -169,7 +169,7 @@ def validate(
     relative: Annotated[bool, typer.Option("--relative", help="Drift is relative to the baseline.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Report every problem of every line; exit 1 if there is any."""
+    """Report every problem of every line; exit 1 if there is one."""
     from townlet_core.telemetry.drift import load_baseline
     from townlet_core.telemetry.segments import is_stream
     from townlet_core.telemetry.validate import LogCheck

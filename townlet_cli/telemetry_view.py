@@ -59,7 +59,7 @@ def _warn_of_damage(line: Line, problem: str) -> None:
 
 
 class Dashboard:
-    """What has been seen of a log, drawn anew whenever it is asked for."""
+    """Dashboard of the records seen so far, redrawn on request."""
 
     def __init__(self, name: str) -> None:
         self.name = name

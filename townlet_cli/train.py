@@ -1,4 +1,4 @@
-"""`townlet train`: learn from recordings, from live towns, or from both, in a run folder."""
+"""`townlet train`: train on recordings, in live towns, or both, in a run directory."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ def _show_batch(batch: ReplayBatch) -> None:
 
 
 def _show_cloned(cloned: Cloned, epochs: int) -> None:
-    """Tell every epoch of a warm start with -v, and the last one always."""
+    """Print every epoch of a warm start with -v, the last one always."""
     text = (
         f"warm start, epoch {cloned.epoch} of {epochs}: action accuracy {cloned.held_out_accuracy:.1%} on "
-        f"{count(cloned.held_out_samples, 'held-out sample')}; the commonest action alone reaches "
+        f"{count(cloned.held_out_samples, 'held-out sample')}; the most frequent action reaches "
         f"{cloned.majority_accuracy:.1%}"
     )
     (detail if cloned.epoch < epochs else note)(text)

@@ -1,4 +1,4 @@
-"""What is wrong with a value on the command line, in the words in which scenarios are corrected."""
+"""Messages for wrong values on the command line, in the words of scenario mistakes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from townlet_core.training.options import TrainingOptions
 
 
 def explain_usage(error: Any) -> str:
-    """Say what an option or argument takes and what was given; other mistakes are told as Typer has them."""
+    """Return the message for a wrong option or argument; other messages are Typer's."""
     parameter, value = getattr(error, "param", None), _given(error)
     if parameter is None or value is None or error.ctx is None:
         return str(error.format_message())
@@ -26,14 +26,14 @@ def explain_usage(error: Any) -> str:
 
 
 def _given(error: Any) -> Any:
-    """Return the value that was refused, where it is known."""
+    """Return the refused value, if it is known."""
     find = getattr(error.__cause__, "errors", None)  # pydantic's, if it is the cause
     found = find() if find else []
     return found[0]["input"] if found else None
 
 
 def _annotation_of(parameter: Any, context: Any) -> Any:
-    """Return what a parameter takes, with its limits; those of a setting of training stand beside it."""
+    """Return the type of a parameter with its limits."""
     kind: Any = typing.get_type_hints(inspect.unwrap(context.command.callback))[parameter.name]
     while typing.get_origin(kind) in (Annotated, typing.Union, types.UnionType, list):
         kind = typing.get_args(kind)[0]

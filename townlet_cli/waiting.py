@@ -10,7 +10,7 @@ POLL_SECONDS = 0.2
 
 
 def wait_for_more() -> bool:
-    """Let what was printed be seen, and wait a moment. Raises BrokenPipeError once stdout's reader has left.
+    """Flush stdout and wait a moment. Raises BrokenPipeError once stdout's reader has left.
 
     A write would tell that too, but a quiet log gives nothing to write.
     """
