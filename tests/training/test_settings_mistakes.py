@@ -6,7 +6,7 @@ import pytest
 
 from townlet_core.errors import SettingsError
 from townlet_core.training.config_file import MAX_CONFIG_BYTES
-from townlet_core.training.settings import SECTIONS, TrainingSettings, resolve_settings
+from townlet_core.training.settings import MAX_MISTAKES, SECTIONS, TrainingSettings, resolve_settings
 
 # setting, what was given: as text of a variable, as a value in YAML; what is said of it.
 WRONG_VALUES = [
@@ -146,3 +146,21 @@ def test_a_message_stays_short_whatever_aliases_stand_for(tmp_path):
         text += f"  {name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
     (tmp_path / "c.yaml").write_text(text + "  cycles: *g\n")
     assert len("\n".join(mistakes_of(config=tmp_path / "c.yaml"))) < 5000
+
+
+def test_a_mistake_in_an_alias_is_told_once(tmp_path):
+    text = "training:\n  replay_manifest: &a [1, 2]\n  replay_sample: [*a, *a, *a]\n  capture_dir: *a\n"
+    (tmp_path / "c.yaml").write_text(text)
+    places = [line.replace(str(tmp_path), "") for line in mistakes_of(config=tmp_path / "c.yaml")]
+    assert places == [
+        "/c.yaml:2:20: training.capture_dir: found [1, 2], expected a path or null",
+        "/c.yaml:2:20: training.replay_sample[0]: found [1, 2], expected a path",
+        "/c.yaml:2:24: training.replay_manifest[0]: found 1, expected a path",
+        "/c.yaml:2:27: training.replay_manifest[1]: found 2, expected a path",
+    ]
+
+
+def test_of_many_mistakes_the_first_are_shown_and_the_others_counted(tmp_path):
+    (tmp_path / "c.yaml").write_text("".join(f"k{number}: 1\n" for number in range(1000)))
+    lines = mistakes_of(config=tmp_path / "c.yaml")
+    assert (len(lines), lines[-1]) == (MAX_MISTAKES + 1, "and 980 more mistakes")

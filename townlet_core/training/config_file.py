@@ -56,7 +56,9 @@ def read_config(
         for m in _check(settings, options, values, entries)
         if m.path not in unread or "nothing" not in m.message
     ]
-    return values, sorted({*mistakes, *found})
+    # An alias has one place, however often it is used.
+    by_place = {(m.line, m.column, m.message): m for m in sorted({*mistakes, *found}, reverse=True)}
+    return values, sorted(by_place.values())
 
 
 def _read_section(

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from townlet_core import io
-from townlet_core.errors import InputError, SettingsError, did_you_mean
+from townlet_core.errors import InputError, SettingsError, count, did_you_mean
 from townlet_core.ppo.config import STRICT, PPOConfig
 from townlet_core.ppo.options import PPOOptions, options_of
 from townlet_core.training.config_file import CALLED, read_config
@@ -24,7 +24,7 @@ from townlet_core.training.options import TrainingOptions
 from townlet_core.training.wording import explain
 
 PREFIX = "TOWNLET_"
-MAX_MISTAKES = 50
+MAX_MISTAKES = 20  # shown
 FILES = ("replay_manifest", "replay_sample")  # lists of paths
 PLACES = ("capture_dir", "ppo_log")  # paths
 
@@ -66,6 +66,8 @@ def resolve_settings(
     mistakes += [mistake.text(str(config)) for mistake in found]
     if mistakes:
         shown = mistakes[:MAX_MISTAKES]
+        if len(mistakes) > MAX_MISTAKES:
+            shown.append(f"and {count(len(mistakes) - MAX_MISTAKES, 'more mistake')}")
         raise SettingsError("\n".join(shown), "docs/cli.md lists every setting with its range")
     merged: dict[str, Any] = {}
     sources = dict.fromkeys(OPTIONS, "default")
