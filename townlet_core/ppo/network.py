@@ -88,9 +88,13 @@ class ActorCritic(torch.nn.Module):
         """
         if self.observations is None:
             return
-        fresh, mean, std = not self.observations.count, self.observations.mean.clone(), self.observations.std
+        is_first, mean, std = (
+            not self.observations.count,
+            self.observations.mean.clone(),
+            self.observations.std,
+        )
         self.observations.update(features)
-        if fresh:
+        if is_first:
             return
         layer, new = self.feature_layer, self.observations
         weight = layer.weight.double() * (new.std / std)
@@ -110,9 +114,9 @@ class ActorCritic(torch.nn.Module):
         """
         if self.returns is None:
             return
-        fresh, mean, std = not self.returns.count, self.returns.mean.clone(), self.returns.std
+        is_first, mean, std = not self.returns.count, self.returns.mean.clone(), self.returns.std
         self.returns.update(returns[:, None])
-        if fresh:
+        if is_first:
             return
         head, new = self.value_head, self.returns
         head.weight.copy_(head.weight.double() * (std / new.std))

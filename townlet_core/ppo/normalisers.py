@@ -50,7 +50,7 @@ class RunningStatistics(torch.nn.Module):
         new = torch.from_numpy(rows.mean(0)).to(self.mean.device)
         squares = torch.from_numpy(np.square(rows - rows.mean(0)).sum(0)).to(self.mean.device)
         total = self.count + len(rows)
-        gap = new - self.mean
-        self.squares += squares + gap.square() * self.count * len(rows) / total
-        self.mean += gap * len(rows) / total
+        delta = new - self.mean
+        self.squares += squares + delta.square() * self.count * len(rows) / total
+        self.mean += delta * len(rows) / total
         self.count.copy_(total)

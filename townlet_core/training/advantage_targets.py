@@ -92,13 +92,13 @@ def replay_batch(
         )
     ratios = np.exp(np.minimum(np.concatenate(log_rhos).astype(np.float64), 20.0))
     mean, square = float(ratios.mean()), float((ratios**2).mean())
-    whole = TrainBatch(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    joined = TrainBatch(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     if config.advantage_normalization:
         finite = np.concatenate(errors)
         finite = finite[np.isfinite(finite)].astype(np.float64)
         scale = max(float(np.sqrt(np.square(finite).mean())) if len(finite) else 0.0, SMALLEST_STD)
-        whole = whole._replace(advantages=whole.advantages / np.float32(scale))
-    return whole, OffPolicy(mean, ess_fraction(mean, square))
+        joined = joined._replace(advantages=joined.advantages / np.float32(scale))
+    return joined, OffPolicy(mean, ess_fraction(mean, square))
 
 
 def first_statistics(
@@ -141,13 +141,13 @@ def _correct(
     log_probs, values = (column.reshape(len(learned), -1) for column in scored)
     log_rhos = log_probs - batch.old_log_probs[:, lanes]
     dones, truncation_values = _cut_lanes(batch.dones[:, lanes], learned[:, lanes], values)
-    followed = np.concatenate([values, np.zeros_like(values[:1])])
-    outcome = (batch.rewards[:, lanes], followed, dones, config.gamma)
+    value_preds = np.concatenate([values, np.zeros_like(values[:1])])
+    trajectory = (batch.rewards[:, lanes], value_preds, dones, config.gamma)
     if correction == "vtrace":
-        corrected = vtrace(log_rhos, *outcome, config.gae_lambda, truncation_values=truncation_values)
+        corrected = vtrace(log_rhos, *trajectory, config.gae_lambda, truncation_values=truncation_values)
         critic_errors = corrected.advantages
     else:
-        critic_errors = advantages(*outcome, gae_lambda=1.0, truncation_values=truncation_values)
+        critic_errors = advantages(*trajectory, gae_lambda=1.0, truncation_values=truncation_values)
         kept = critic_errors if correction == "none" else np.maximum(critic_errors, 0)
         corrected = VTrace(kept, values + kept)
     part = TrainBatch(

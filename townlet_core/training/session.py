@@ -123,7 +123,7 @@ def train(
             refuse_run(folder)
             with (
                 begin_log(settings.ppo_log, force) if settings.ppo_log else nullcontext() as log_lock,
-                _taken_back(folder, made),
+                _discarded_if_refused(folder, made),
             ):
                 begin_run(folder, settings, sources or {}, scenario, text)
                 end_removal(folder)
@@ -159,8 +159,8 @@ def resume(
             checkpoint = _last_checkpoint(folder)
             for warning in checkpoint.warnings if checkpoint else ():
                 reports.warning(warning)
-            stands = read_progress(checkpoint) if checkpoint else Progress()
-            done, log = stands.cycle, settings.ppo_log or folder / LOG
+            progress = read_progress(checkpoint) if checkpoint else Progress()
+            done, log = progress.cycle, settings.ppo_log or folder / LOG
             is_done = done >= settings.cycles
             place = f"after cycle {done} of {max(done, settings.cycles)}"
             if is_done:
@@ -169,9 +169,9 @@ def resume(
                 listener.note(f"resuming {folder} {place}")
                 _warn_of_schedule(settings, done, before, reports)
             if is_done and checkpoint and run_file.status == "finished":
-                result = Trained(stands, checkpoint.metadata.weights_sha256, [])
+                result = Trained(progress, checkpoint.metadata.weights_sha256, [])
                 return Session(folder, log, scenario, settings, result)
-            with take_up_log(log, run_file.run_id, stands.log_offset) as log_lock:
+            with take_up_log(log, run_file.run_id, progress.log_offset) as log_lock:
                 with note_status_of(folder, goes_on=True), stop_request.at_once():
                     dataset = _open_recordings(settings, folder, scenario, listener)
                     trainer = _make_trainer(
@@ -261,7 +261,7 @@ def _check_writable(path: Path) -> None:
 
 
 @contextmanager
-def _taken_back(folder: Path, made: Path | None) -> Iterator[None]:
+def _discarded_if_refused(folder: Path, made: Path | None) -> Iterator[None]:
     """Remove a run that is refused before its first checkpoint, so that bad input leaves nothing behind."""
     try:
         yield
