@@ -34,7 +34,13 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udf
 
 
 # ASCII for the characters of drawings, curves and tables.
-_STAND_INS = {**dict(zip("·×–−░▁▂▃▄▅▆▇█", ".x---_.-:=+*#", strict=True)), "…": "..."}
+_STAND_INS = {
+    **dict(zip("·×–−░▁▂▃▄▅▆▇█", ".x---_.-:=+*#", strict=True)),
+    "…": "...",
+    "γ": "gamma",
+    "ε": "epsilon",
+    "λ": "lambda",
+}
 
 
 class Verbosity:
