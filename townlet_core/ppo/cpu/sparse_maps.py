@@ -73,7 +73,7 @@ def count_one_positions(maps: np.ndarray, starts: np.ndarray) -> None:
     for i in range(len(maps)):
         count = 0
         for tile in range(maps.shape[1]):
-            count += maps[i, tile]
+            count += int(maps[i, tile])  # int: plain Python would add within eight bits
         starts[i + 1] = starts[i] + count
 
 
@@ -83,7 +83,7 @@ def list_one_positions(maps: np.ndarray, tiles: np.ndarray) -> None:
     for i in range(len(maps)):
         for tile in range(maps.shape[1]):
             tiles[count] = tile  # without a branch: the next one overwrites a zero's
-            count += maps[i, tile]
+            count += int(maps[i, tile])  # int: plain Python would add within eight bits
 
 
 @kept(folder_of([Path(__file__)]))
