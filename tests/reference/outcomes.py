@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.people import USING, Agent, Gathering, within
+from reference.people import NEEDS, USING, Agent, Gathering, within
 
 from townlet_core.vocab import CHAT
 
@@ -137,10 +137,8 @@ def reward(town: ReferenceTown, agent: Agent) -> None:
     if agent.late_now:
         terms["punctuality"] = -(pay.lateness * agent.job.lateness_penalty)
     terms["satisfaction"] = pay.satisfaction * agent.gained
-    terms["deficit"] = (
-        -pay.hunger_deficit * square(1 - needs["hunger"])
-        - pay.hygiene_deficit * square(1 - needs["hygiene"])
-        - pay.energy_deficit * square(1 - needs["energy"])
+    terms["deficit"] = -sum_in_order(
+        [getattr(pay, f"{need}_deficit") * square(1 - needs[need]) for need in NEEDS]
     )
     quarrels = [
         e["intensity"]

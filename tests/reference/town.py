@@ -8,6 +8,7 @@ from reference.people import (
     FREE,
     HOLDING,
     MOVES,
+    NEEDS,
     USING,
     WAITING,
     Agent,
@@ -19,7 +20,7 @@ from reference.people import (
 )
 
 from townlet_core.scenario.model import Meeting, Outage, Scenario
-from townlet_core.vocab import NEEDS, RELEASE, REQUEST, REWARD_TERMS, START, WAIT
+from townlet_core.vocab import RELEASE, REQUEST, REWARD_TERMS, START, WAIT
 
 DRAW_ORDER, DRAW_HAPPENS, DRAW_START = 0, 6, 7
 

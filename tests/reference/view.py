@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 
 from reference.outcomes import bond
-from reference.people import HOLDING, MOVES, USING, WAITING, Agent, Thing, nearest, within
+from reference.people import HOLDING, MOVES, NEEDS, USING, WAITING, Agent, Thing, nearest, within
 from reference.town import ReferenceTown
 
 from townlet_core.vocab import (
@@ -15,7 +15,6 @@ from townlet_core.vocab import (
     MAP_CHANNELS,
     MAP_SIZE,
     MEETING_FEATURES,
-    NEEDS,
     NEIGHBOUR_FEATURES,
     NEIGHBOURS,
     SHIFT_STATES,

@@ -113,7 +113,7 @@ def test_a_checkpoint_of_another_network_is_not_resumed(run, tmp_path):
         (lambda arrays: arrays.update(agents=np.zeros((3, 3))), "agents is not"),
         (lambda arrays: arrays["agents"]["x"].fill(30_000), "agents.x is 30000, expected 0 to"),
         (lambda arrays: arrays["agents"]["y"].fill(-1), "agents.y is -1, expected 0 to"),
-        (lambda arrays: arrays["agents"]["hunger"].fill(np.nan), "agents.hunger is nan, expected a finite"),
+        (lambda arrays: arrays["agents"]["needs"].fill(np.nan), "agents.needs is nan, expected a finite"),
         (lambda arrays: arrays["agents"]["role"].fill(1), "agents.role is 1, expected"),
         (lambda arrays: arrays["objects"]["user"].fill(5), "objects.user is 5, expected -1 to 2"),
         (

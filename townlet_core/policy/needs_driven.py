@@ -10,12 +10,14 @@ from townlet_core.simulation.pathfinding import NOWHERE
 from townlet_core.simulation.rules.employment import MAY_NOT, may_work, own_shift_is_on
 from townlet_core.simulation.rules.meetings import is_at_meeting, next_meeting, ticks_to_meeting
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState
-from townlet_core.vocab import CHAT, EAST, NORTH, RELEASE, SOUTH, START, WAIT, WEST
+from townlet_core.vocab import CHAT, EAST, NEEDS, NORTH, RELEASE, SOUTH, START, WAIT, WEST
 
 URGENT = 0.3  # a need below this comes before work and before avoiding rivals
 WORTH_IT = 0.1  # least benefit minus effort for which an agent sets out
 EFFORT_PER_TICK = 0.001  # what a tick of walking, waiting or using costs in benefit
-HUNGER_RESERVE = 0.15  # hunger above the faint threshold that must be left after doing anything but eating
+VITAL_RESERVE = (
+    0.15  # of a vital need, above the faint threshold, that using anything but its remedy must leave
+)
 EMPTY_LARDER = 3  # meals left at which cooking is worth more
 COOKING_BONUS = 0.3
 LEAVE_EARLY_TICKS = 10  # slack on the way to work
@@ -171,12 +173,12 @@ def _has_time(
     """Whether the agent can do this without starving, and, unless it is urgent, before its duties."""
     constants = params.constants[0]
     agent = state.agents[b, i]
-    left = agent.hunger - constants.hunger_decay * ticks
-    if (
-        params.kinds[params.objects[o].kind].hunger <= 0.0
-        and left < constants.faint_threshold + HUNGER_RESERVE
-    ):
-        return False
+    kind = params.kinds[params.objects[o].kind]
+    for need in range(len(NEEDS)):
+        threshold = constants.faint_threshold[need]
+        left = agent.needs[need] - constants.need_decay[need] * ticks
+        if threshold >= 0.0 and kind.effects[need] <= 0.0 and left < threshold + VITAL_RESERVE:
+            return False
     if is_urgent:
         return True
     if params.agents[i].job != NOBODY and ticks >= _ticks_to_shift(state, params, b, i):
@@ -220,12 +222,10 @@ def _relief(state: TownState, params: TownParams, b: int, i: int, o: int, below:
     agent = state.agents[b, i]
     kind = params.kinds[params.objects[o].kind]
     relief = 0.0
-    if agent.hunger < below:
-        relief += min(kind.hunger, 1.0 - agent.hunger) * (1.0 - agent.hunger)
-    if agent.hygiene < below:
-        relief += min(kind.hygiene, 1.0 - agent.hygiene) * (1.0 - agent.hygiene)
-    if agent.energy < below:
-        relief += min(kind.energy, 1.0 - agent.energy) * (1.0 - agent.energy)
+    for need in range(len(NEEDS)):
+        if agent.needs[need] < below:
+            lack = 1.0 - agent.needs[need]
+            relief += min(kind.effects[need], lack) * lack
     return relief
 
 

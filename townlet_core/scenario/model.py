@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from townlet_core.scenario.once_per_need import once_per_need
 from townlet_core.scenario.rules import Rewards, Rules
 from townlet_core.scenario.values import (
     MAX_AGENTS,
@@ -31,20 +32,23 @@ from townlet_core.scenario.values import (
 from townlet_core.vocab import feature_names
 
 
+@once_per_need
 class Needs(Words):
     """How satisfied an agent is: 1 satisfied, 0 desperate."""
 
-    hunger: Annotated[Unit, means("how well fed")] = 0.7
-    hygiene: Annotated[Unit, means("how clean")] = 0.7
-    energy: Annotated[Unit, means("how rested")] = 0.7
+    NEED: Annotated[Unit, means("{meaning}")] = 0.7
 
 
+@once_per_need
 class Effects(Words):
     """What finishing an affordance adds to each need."""
 
-    hunger: Annotated[Change, means("change of hunger")] = 0.0
-    hygiene: Annotated[Change, means("change of hygiene")] = 0.0
-    energy: Annotated[Change, means("change of energy")] = 0.0
+    NEED: Annotated[Change, means("change of {name}")] = 0.0
+
+
+def effects(**changes: float) -> Effects:
+    """Make the effects with these changes, by need; 0 for the others."""
+    return Effects.model_validate(changes)
 
 
 class Kind(Words):
@@ -73,7 +77,7 @@ BUILT_IN_KINDS: dict[str, Kind] = {
     "shower": Kind(
         affordance="use_shower",
         duration_ticks=30,
-        effects=Effects(hygiene=0.45, energy=-0.03),
+        effects=effects(hygiene=0.45, energy=-0.03),
         cost=0.2,
         utility="water",
         completion_event="shower_complete",
@@ -81,7 +85,7 @@ BUILT_IN_KINDS: dict[str, Kind] = {
     "fridge": Kind(
         affordance="eat_meal",
         duration_ticks=15,
-        effects=Effects(hunger=0.4, energy=0.05),
+        effects=effects(hunger=0.4, energy=0.05),
         cost=0.4,
         stock=5,
         is_meal=True,
@@ -89,7 +93,7 @@ BUILT_IN_KINDS: dict[str, Kind] = {
     "stove": Kind(
         affordance="cook_meal",
         duration_ticks=40,
-        effects=Effects(hunger=0.1, energy=-0.05),
+        effects=effects(hunger=0.1, energy=-0.05),
         stock=5,
         supplies="fridge",
         utility="power",
@@ -97,10 +101,10 @@ BUILT_IN_KINDS: dict[str, Kind] = {
     "bed": Kind(
         affordance="rest_sleep",
         duration_ticks=60,
-        effects=Effects(energy=0.8),
+        effects=effects(energy=0.8),
         completion_event="sleep_complete",
     ),
-    "bench": Kind(affordance="rest", duration_ticks=20, effects=Effects(energy=0.2)),
+    "bench": Kind(affordance="rest", duration_ticks=20, effects=effects(energy=0.2)),
     "checkout": Kind(affordance="work_shift", duration_ticks=MAX_TICKS, is_work=True),
 }
 

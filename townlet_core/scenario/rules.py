@@ -6,16 +6,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from townlet_core.scenario.once_per_need import FROM_TABLE, once_per_need
 from townlet_core.scenario.values import MAX_AGENTS, Amount, Share, Side, SomeTicks, Ticks, Unit, Words, means
+from townlet_core.vocab import VITAL_NEEDS
 
 
+@once_per_need
 class NeedRules(Words):
     """Needs and fainting."""
 
-    hunger_decay: Annotated[Unit, means("hunger lost per tick")] = 0.01
-    hygiene_decay: Annotated[Unit, means("hygiene lost per tick")] = 0.005
-    energy_decay: Annotated[Unit, means("energy lost per tick")] = 0.008
-    faint_threshold: Annotated[Unit, means("hunger at or below this faints")] = 0.03
+    NEED_decay: Annotated[Unit, means("{name} lost per tick")] = FROM_TABLE
+    faint_threshold: Annotated[Unit, means(f"{' or '.join(VITAL_NEEDS)} at or below this faints")] = 0.03
     respawn_delay_ticks: Annotated[Ticks | None, means("when a newcomer takes the place; `null`: never")] = (
         None
     )
@@ -106,6 +107,7 @@ class Rules(Words):
     employment: Annotated[EmploymentRules, means("punctuality")] = EmploymentRules()
 
 
+@once_per_need
 class Rewards(Words):
     """Every coefficient of the reward; all zero makes a town that pays nothing."""
 
@@ -114,11 +116,7 @@ class Rewards(Words):
     punctuality_bonus: Annotated[Amount, means("paid once per shift, for arriving in time")] = 0.2
     lateness: Annotated[Amount, means("taken per late tick, times the job's `lateness_penalty`")] = 1.0
     satisfaction: Annotated[Amount, means("paid per unit of need gained on completion")] = 1.0
-    hunger_deficit: Annotated[Amount, means("taken per tick, times the square of what hunger lacks to 1")] = (
-        0.03
-    )
-    hygiene_deficit: Annotated[Amount, means("the same for what hygiene lacks")] = 0.02
-    energy_deficit: Annotated[Amount, means("the same for what energy lacks")] = 0.02
+    NEED_deficit: Annotated[Amount, means("taken per tick, times (1 − {name})²")] = FROM_TABLE
     conflict_penalty: Annotated[Amount, means("taken from both parties, times intensity")] = 0.1
     faint_penalty: Annotated[Amount, means("taken for fainting")] = 1.0
     clip_per_tick: Annotated[

@@ -18,6 +18,7 @@ from townlet_core.vocab import (
     KIND_FEATURES,
     MAP_SIZE,
     MEETING_FEATURES,
+    NEEDS,
     NEIGHBOUR_FEATURES,
     NEIGHBOURS,
     SHIFT_STATES,
@@ -221,16 +222,16 @@ def _feel_neighbour(
 def _feel_base(state: TownState, params: TownParams, b: int, i: int, out: np.ndarray) -> None:
     constants = params.constants[0]
     agent = state.agents[b, i]
-    out[0] = agent.hunger
-    out[1] = agent.hygiene
-    out[2] = agent.energy
-    out[3] = agent.wallet / (agent.wallet + 10.0)
+    for need in range(len(NEEDS)):
+        out[need] = agent.needs[need]
+    at = len(NEEDS)
+    out[at] = agent.wallet / (agent.wallet + 10.0)
     if agent.late_ticks > 0:
-        out[4] = min(agent.late_ticks / constants.absent_cutoff, 1.0)
-    out[5] = own_shift_is_on(state, params, b, i)
-    out[8] = _attendance_ratio(state, b, i)
+        out[at + 1] = min(agent.late_ticks / constants.absent_cutoff, 1.0)
+    out[at + 2] = own_shift_is_on(state, params, b, i)
+    out[at + 5] = _attendance_ratio(state, b, i)
     if agent.wages_withheld > 0.0:
-        out[9] = agent.wages_withheld / (agent.wages_withheld + 1.0)
+        out[at + 6] = agent.wages_withheld / (agent.wages_withheld + 1.0)
     if params.agents[i].job != NOBODY:
         out[SHIFT_AT + agent.shift_state] = 1.0
     at = SHIFT_AT + len(SHIFT_STATES)

@@ -9,13 +9,18 @@ import numpy as np
 from pydantic import BaseModel
 
 from townlet_core.scenario.model import Meeting, Perturbation, Scenario
+from townlet_core.scenario.once_per_need import per_need
 from townlet_core.scenario.rules import Rewards, Rules
 from townlet_core.simulation.pathfinding import NOWHERE, distances_to, ways_along, ways_to_kinds
 from townlet_core.simulation.state import BORDER, EMPTY, NOBODY, OBJECT_CELL, WALL, record
-from townlet_core.vocab import EVENTS, MAP_SIZE, UTILITIES
+from townlet_core.vocab import EVENTS, MAP_SIZE, NEEDS, UTILITIES, VITAL_NEEDS
 
 WINDOW_BYTES = 128  # a window's 121 tiles, and zeros up to whole cache lines: copied without a remainder
 assert WINDOW_BYTES >= MAP_SIZE * MAP_SIZE
+
+
+# Keys of which each need has its own, and the one that concerns only some needs.
+_OF_A_NEED = {"faint_threshold", *(f"{need}_{word}" for need in NEEDS for word in ("decay", "deficit"))}
 
 
 def _numbers(block: type[BaseModel]) -> list[tuple]:
@@ -24,20 +29,27 @@ def _numbers(block: type[BaseModel]) -> list[tuple]:
     for name, field in block.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             fields += _numbers(field.annotation)
-        else:
+        elif name not in _OF_A_NEED:
             fields.append((name, np.float64 if field.annotation is float else np.int64))
     return fields
 
 
-# One record with every number of `rules` and `rewards`, by its name in the file; null is -1.
-CONSTANTS = record([("ticks", np.int64), *_numbers(Rules), *_numbers(Rewards)])
+# Every number of `rules` and `rewards` by its name in the file, null is -1; but those of needs in arrays.
+CONSTANTS = record(
+    [
+        ("ticks", np.int64),
+        *_numbers(Rules),
+        *_numbers(Rewards),
+        ("need_decay", np.float64, (len(NEEDS),)),
+        ("need_deficit", np.float64, (len(NEEDS),)),  # weights
+        ("faint_threshold", np.float64, (len(NEEDS),)),  # -1, out of reach, for a need that is not vital
+    ]
+)
 
 KIND = record(
     [
         ("duration_ticks", np.int32),
-        ("hunger", np.float64),  # effects on completion
-        ("hygiene", np.float64),
-        ("energy", np.float64),
+        ("effects", np.float64, (len(NEEDS),)),  # on completion
         ("cost", np.float64),
         ("is_meal", np.bool_),
         ("is_work", np.bool_),
@@ -58,9 +70,7 @@ AGENT_SPEC = record(
     [
         ("x", np.int16),
         ("y", np.int16),
-        ("hunger", np.float64),
-        ("hygiene", np.float64),
-        ("energy", np.float64),
+        ("needs", np.float64, (len(NEEDS),)),
         ("wallet", np.float64),
         ("job", np.int16),  # or -1
     ]
@@ -124,9 +134,8 @@ def compile_params(scenario: Scenario) -> TownParams:
 
     kinds = np.zeros(len(kind_ids), KIND)
     for row, kind in zip(kinds, scenario.all_kinds.values(), strict=True):
-        effects = kind.effects
         row.duration_ticks, row.cost = kind.duration_ticks, kind.cost
-        row.hunger, row.hygiene, row.energy = effects.hunger, effects.hygiene, effects.energy
+        row.effects = per_need(kind.effects)
         row.is_meal, row.is_work = kind.is_meal, kind.is_work
         row.completion_event = EVENTS.index(kind.completion_event)
         row.utility = UTILITIES.index(kind.utility) if kind.utility else NOBODY
@@ -142,7 +151,7 @@ def compile_params(scenario: Scenario) -> TownParams:
     agents = np.zeros(len(scenario.agents), AGENT_SPEC)
     for row, agent in zip(agents, scenario.agents, strict=True):
         row.x, row.y = agent.position
-        row.hunger, row.hygiene, row.energy = agent.needs.hunger, agent.needs.hygiene, agent.needs.energy
+        row.needs = per_need(agent.needs)
         row.wallet, row.job = agent.wallet, job_ids.get(agent.job or "", NOBODY)
 
     jobs = np.zeros(len(job_ids), JOB)
@@ -238,7 +247,13 @@ def _constants(scenario: Scenario) -> np.ndarray:
         numbers.update(value if isinstance(value, dict) else {name: value})
     constants = np.zeros(1, CONSTANTS)
     for name, value in numbers.items():
-        constants[name] = -1 if value is None else value
+        if name not in _OF_A_NEED:
+            constants[name] = -1 if value is None else value
+    constants["need_decay"] = per_need(scenario.rules.needs, "NEED_decay")
+    constants["need_deficit"] = per_need(scenario.rewards, "NEED_deficit")
+    constants["faint_threshold"] = -1
+    for need in VITAL_NEEDS:
+        constants["faint_threshold"][0, NEEDS.index(need)] = scenario.rules.needs.faint_threshold
     return constants
 
 

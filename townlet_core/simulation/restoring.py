@@ -7,20 +7,46 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.simulation.state import BORDER, FREE, HOLDING, NOBODY, USING, WAITING, TownState
+from townlet_core.simulation.state import (
+    AGENT,
+    BORDER,
+    FREE,
+    HOLDING,
+    NOBODY,
+    USING,
+    WAITING,
+    TownState,
+    record,
+)
 from townlet_core.simulation.towns import Towns
-from townlet_core.vocab import ACTION_COUNT, CONFLICT_REASONS, EVENTS, SHIFT_STATES
+from townlet_core.vocab import ACTION_COUNT, CONFLICT_REASONS, EVENTS, NEEDS, SHIFT_STATES
 
+# Version 0.1.0 saved every need of an agent as a field of its own.
+AGENT_0_1 = record(
+    [
+        field
+        for name in AGENT.names or ()
+        for field in ([(need, np.float64) for need in NEEDS] if name == "needs" else [(name, AGENT[name])])
+    ]
+)
 ANY = 2**62  # no bound of its own
 UNIT, BIPOLAR, NATURAL = (0, 1), (-1, 1), (0, ANY)
 
 
 class Odd(NamedTuple):
-    """Something that no town can hold, and where."""
+    """A value that no town can hold."""
 
     field: str
     found: object
     expected: str
+
+
+def agents_from_0_1(saved: np.ndarray) -> np.ndarray:
+    """Convert agents from the layout AGENT_0_1, field by field."""
+    agents = np.zeros(saved.shape, AGENT)
+    for name in AGENT.names or ():
+        agents[name] = np.stack([saved[need] for need in NEEDS], -1) if name == "needs" else saved[name]
+    return agents
 
 
 def find_impossible(state: TownState, towns: Towns) -> Odd | None:
@@ -67,7 +93,7 @@ def _ranges(towns: Towns) -> dict[str, tuple[int, int]]:
         **{f"towns.{name}": NATURAL for name in ("invalid_actions", "actions", "tally", "intensity_sum")},
         "agents.x": (0, floor.shape[1] - 2 * BORDER - 1),
         "agents.y": (0, floor.shape[0] - 2 * BORDER - 1),
-        **{f"agents.{need}": UNIT for need in ("hunger", "hygiene", "energy")},
+        "agents.needs": UNIT,
         "agents.wallet": NATURAL,
         "agents.role": (FREE, USING),
         "agents.object": thing,

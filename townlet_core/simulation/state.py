@@ -1,4 +1,4 @@
-"""What a batch of towns remembers: fixed record layouts, one array per kind of thing.
+"""The state of a batch of towns: fixed record layouts, one array per kind of entity.
 
 Axes: B towns, A agents, O objects, E events of one tick. Agents and objects are named by their index in the
 scenario; -1 is nobody or nothing. Layouts never depend on the scenario, so compiled kernels fit all of them.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from townlet_core.scenario.values import MAX_AGENTS, MAX_OBJECTS
-from townlet_core.vocab import EVENTS, REWARD_TERMS
+from townlet_core.vocab import EVENTS, NEEDS, REWARD_TERMS
 
 NOBODY = -1
 NEVER = -1_000_000_000  # a tick too far in the past to matter
@@ -57,9 +57,7 @@ AGENT = record(
         ("alive", np.bool_),  # in town
         ("x", np.int16),
         ("y", np.int16),
-        ("hunger", np.float64),  # 0 = desperate, 1 = satisfied
-        ("hygiene", np.float64),
-        ("energy", np.float64),
+        ("needs", np.float64, (len(NEEDS),)),  # vocab.NEEDS; 0 = desperate, 1 = satisfied
         ("wallet", np.float64),  # money, never negative
         ("role", np.int8),  # FREE, WAITING, HOLDING, USING
         ("object", np.int16),  # what the role is about, or -1
