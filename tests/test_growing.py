@@ -121,7 +121,7 @@ def test_a_need_is_a_row_of_the_table(grown: GrownCopy) -> None:
 
 def test_the_slow_town_knows_a_need_by_its_name(grown: GrownCopy) -> None:
     grown.insert("townlet_core/vocab.py", '    Need("energy"', THIRST)
-    people = grown.folder / "tests" / "reference" / "people.py"
-    text = people.read_text().replace('"energy")', '"energy", "thirst")')
-    people.write_text(text.replace('VITAL = ("hunger",)', 'VITAL = ("hunger", "thirst")'))
+    entities = grown.folder / "tests" / "reference" / "entities.py"
+    text = entities.read_text().replace('"energy")', '"energy", "thirst")')
+    entities.write_text(text.replace('VITAL = ("hunger",)', 'VITAL = ("hunger", "thirst")'))
     grown.run(COMPARE)

@@ -70,12 +70,12 @@ def open_network(name: str, scenario: Scenario, source: str, seed: int = 0) -> t
         raise MissingError(
             f"{name}: no such checkpoint", "give `scripted`, `random`, or a run directory of `townlet train`"
         )
-    from townlet_core.policy.learned import check_fits, hold_on, network_for
+    from townlet_core.policy.learned import check_fits, discourage_release, network_for
     from townlet_core.ppo.checkpoint import load_checkpoint, restore_network
     from townlet_core.ppo.network import ActorCritic
 
     if name == "fresh":
-        return hold_on(ActorCritic(network_for(scenario), seed)), name
+        return discourage_release(ActorCritic(network_for(scenario), seed)), name
     checkpoint = load_checkpoint(Path(name))
     for warning in checkpoint.warnings:
         warn(warning)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 import numpy as np
+from reference.entities import FREE, HOLDING, NEEDS, USING, WAITING, Agent, Thing
 from reference.invariants import Watch
-from reference.people import FREE, HOLDING, NEEDS, USING, WAITING, Agent, Thing
 from reference.play import check_invariants, random_actions
 from reference.scenarios import random_scenario
 from reference.town import ReferenceTown

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from reference.doings import affordances, employment, movement, needs, queues
-from reference.outcomes import ends, meetings, relationships, rewards
-from reference.people import (
+from reference.entities import (
     FREE,
     HOLDING,
     MOVES,
@@ -18,6 +16,17 @@ from reference.people import (
     walking_distances,
     within,
 )
+from reference.meetings_to_episodes import (
+    chats,
+    episodes,
+    fainting,
+    meetings,
+    newcomers,
+    relationships,
+    rewards,
+    rivalry_decay,
+)
+from reference.movement_to_employment import affordances, employment, movement, needs, queues
 
 from townlet_core.scenario.model import Meeting, Outage, Scenario
 from townlet_core.vocab import RELEASE, REQUEST, REWARD_TERMS, START, WAIT
@@ -84,9 +93,13 @@ class ReferenceTown:
         needs(self)
         employment(self)
         meetings(self)
-        relationships(self, chosen, in_order)
+        relationships(self)
+        chats(self, chosen, in_order)
+        rivalry_decay(self)
         rewards(self)
-        ends(self)
+        fainting(self)
+        newcomers(self)
+        episodes(self)
         self.decide_what_is_possible()
 
     # Small questions

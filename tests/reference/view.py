@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from reference.outcomes import bond
-from reference.people import HOLDING, MOVES, NEEDS, USING, WAITING, Agent, Thing, nearest, within
+from reference.entities import HOLDING, MOVES, NEEDS, USING, WAITING, Agent, Thing, nearest, within
+from reference.meetings_to_episodes import bond
 from reference.town import ReferenceTown
 
 from townlet_core.vocab import (

@@ -15,7 +15,7 @@ from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.scenario.load import load_scenario
-from townlet_core.simulation.restoring import find_impossible
+from townlet_core.simulation.restoring import find_misfit
 from townlet_core.simulation.towns import Towns
 from townlet_core.training.signals import StopRequest
 
@@ -149,7 +149,7 @@ def test_no_town_that_was_played_is_called_impossible(name):
     for _ in range(150):
         mask = towns.observe().action_mask
         towns.step(np.argmax(mask * chance.random(mask.shape), axis=2))
-        assert find_impossible(towns.state, towns) is None
+        assert find_misfit(towns.state, towns) is None
         towns.restart(towns.state.towns["over"].copy())
 
 

@@ -1,4 +1,4 @@
-"""A scenario as arrays: every constant a rule reads, found once and shared by all towns of a batch."""
+"""A scenario as arrays: every constant that a rule reads, shared by all towns of a batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WINDOW_BYTES = 128  # a window's 121 tiles, and zeros up to whole cache lines: c
 assert WINDOW_BYTES >= MAP_SIZE * MAP_SIZE
 
 
-# Keys of which each need has its own, and the one that concerns only some needs.
+# Keys that each need has, and the threshold of vital needs: arrays over the needs in CONSTANTS.
 _OF_A_NEED = {"faint_threshold", *(f"{need}_{word}" for need in NEEDS for word in ("decay", "deficit"))}
 
 
@@ -34,7 +34,7 @@ def _numbers(block: type[BaseModel]) -> list[tuple]:
     return fields
 
 
-# Every number of `rules` and `rewards` by its name in the file, null is -1; but those of needs in arrays.
+# Every number of `rules` and `rewards` by its name in the file; null is -1.
 CONSTANTS = record(
     [
         ("ticks", np.int64),
@@ -90,11 +90,11 @@ PERTURBATION = record(
         ("last_start", np.int32),
         ("duration_ticks", np.int32),
         ("probability", np.float64),
-        ("object", np.int16),  # what the event of its start names, or -1
-        ("kind", np.int16),  # what is out of order or dearer, or -1
-        ("utility", np.int8),  # what is cut off, or -1
+        ("object", np.int16),  # of the event at its start, or -1
+        ("kind", np.int16),  # of the affected objects, or -1
+        ("utility", np.int8),  # that fails, or -1
         ("factor", np.float64),  # of the price
-        ("x", np.int16),  # where to meet
+        ("x", np.int16),  # tile of a meeting
         ("y", np.int16),
         ("radius", np.int16),
     ]
@@ -102,7 +102,7 @@ PERTURBATION = record(
 
 
 class TownParams(NamedTuple):
-    """A scenario for the kernels. K object kinds, J jobs, M meetings; nothing here changes."""
+    """A scenario for the kernels. K object kinds, J jobs, M meetings. Read-only."""
 
     constants: np.ndarray  # (1,) CONSTANTS
     kinds: np.ndarray  # (K,) KIND
@@ -174,7 +174,7 @@ def compile_params(scenario: Scenario) -> TownParams:
         objects,
         agents,
         jobs,
-        *perturb(scenario),
+        *_perturbations(scenario),
         floor,
         _windows(inside),
         distance,
@@ -184,7 +184,7 @@ def compile_params(scenario: Scenario) -> TownParams:
 
 
 def _windows(inside: np.ndarray) -> np.ndarray:
-    """Cut the egocentric window of what never moves around each tile; off the grid, all is wall."""
+    """Cut the window of static cells around each tile; everything off the grid is wall."""
     blocked = np.pad(inside != EMPTY, MAP_SIZE // 2, constant_values=True).astype(np.uint8)
     windows = np.lib.stride_tricks.sliding_window_view(blocked, (MAP_SIZE, MAP_SIZE))
     rows = np.zeros((*inside.shape, WINDOW_BYTES), np.uint8)
@@ -195,8 +195,8 @@ def _windows(inside: np.ndarray) -> np.ndarray:
 _SixArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def perturb(scenario: Scenario) -> _SixArrays:
-    """Lay out what befalls the town: the six arrays of TownParams from `outages` to `ways_to_meetings`."""
+def _perturbations(scenario: Scenario) -> _SixArrays:
+    """Lay out the perturbations: the six arrays of TownParams from `outages` to `ways_to_meetings`."""
     kind_ids = {name: k for k, name in enumerate(scenario.all_kinds)}
     outages, spikes = _timed(scenario.outages), _timed(scenario.price_spikes)
     meetings = _timed(scenario.meetings)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from townlet_core.errors import NotFiniteError, RunFailed, count
 from townlet_core.locks import FileLock
 from townlet_core.memory import require_memory
-from townlet_core.policy.learned import LearnedPolicy, hold_on, network_for
+from townlet_core.policy.learned import LearnedPolicy, discourage_release, network_for
 from townlet_core.ppo.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -106,7 +106,7 @@ class Trainer:
             settings.normalise_returns,
         )
         if self.rollout:
-            hold_on(network)
+            discourage_release(network)
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG

@@ -11,7 +11,7 @@ from townlet_core.errors import InputError, SampleError, count
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.npz import read_known_arrays
 from townlet_core.scenario.model import Scenario
-from townlet_core.simulation.restoring import AGENT_0_1, agents_from_0_1, find_impossible
+from townlet_core.simulation.restoring import AGENT_0_1, agents_from_0_1, find_misfit
 from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Towns
 from townlet_core.training.epoch_record import Counters, describe_rollout
@@ -84,8 +84,8 @@ class Rollout:
         except SampleError as error:
             raise InputError(str(error), FITTING) from error
         saved = TownState(*(arrays[key] for key in TownState._fields))
-        if odd := find_impossible(saved, self.towns):
-            raise InputError(f"{name}: {odd.field} is {odd.found}, expected {odd.expected}", FITTING)
+        if misfit := find_misfit(saved, self.towns):
+            raise InputError(f"{name}: {misfit.field} is {misfit.found}, expected {misfit.expected}", FITTING)
         if not np.isfinite(arrays["returns"]).all():
             raise InputError(f"{name}: returns holds numbers that are not finite", FITTING)
         for key, array in known.items():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.kernels import folder_of, kept
+from townlet_core.kernels import cached_njit, folder_of
 from townlet_core.ppo.device import torch
 
 
@@ -67,7 +67,7 @@ def add_rows(table: torch.Tensor, numbers: torch.Tensor, starts: torch.Tensor) -
     return torch.nn.functional.embedding_bag(numbers, table, starts, mode="sum", include_last_offset=True)
 
 
-@kept(folder_of([Path(__file__)]))
+@cached_njit(folder_of([Path(__file__)]))
 def count_one_positions(maps: np.ndarray, starts: np.ndarray) -> None:
     starts[0] = 0
     for i in range(len(maps)):
@@ -77,7 +77,7 @@ def count_one_positions(maps: np.ndarray, starts: np.ndarray) -> None:
         starts[i + 1] = starts[i] + count
 
 
-@kept(folder_of([Path(__file__)]))
+@cached_njit(folder_of([Path(__file__)]))
 def list_one_positions(maps: np.ndarray, tiles: np.ndarray) -> None:
     count = 0
     for i in range(len(maps)):
@@ -86,7 +86,7 @@ def list_one_positions(maps: np.ndarray, tiles: np.ndarray) -> None:
             count += int(maps[i, tile])  # int: plain Python would add within eight bits
 
 
-@kept(folder_of([Path(__file__)]))
+@cached_njit(folder_of([Path(__file__)]))
 def sort_one_positions(
     starts: np.ndarray,
     all_tiles: np.ndarray,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.people import HOLDING, MOVES, NEEDS, USING, VITAL, WAITING, Agent, Thing, within
+from reference.entities import HOLDING, MOVES, NEEDS, USING, VITAL, WAITING, Agent, Thing, within
 
 from townlet_core.scenario.model import Job
 from townlet_core.vocab import RELEASE, REQUEST, START

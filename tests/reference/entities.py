@@ -1,4 +1,4 @@
-"""Who and what is in the slow town: plain agents and things, chance, and walking distances."""
+"""Entities of the slow town: agents and objects, random numbers, walking distances."""
 
 from __future__ import annotations
 
