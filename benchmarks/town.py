@@ -11,7 +11,7 @@ from benchmarks.figures import Measure, rate
 from townlet_core.scenario.model import AgentSpec, Grid, Job, ObjectSpec, Scenario
 from townlet_core.scenario.rules import NeedRules, Rules
 from townlet_core.simulation.towns import Towns
-from townlet_core.vocab import ACTION_COUNT
+from townlet_core.vocab import ACTION_COUNT, NEEDS
 
 AGENTS = 8
 SIDE = 48  # tiles
@@ -42,7 +42,7 @@ def make_town() -> Scenario:
         for n in range(AGENTS)
     ]
     walls = [(x, y) for y in (2, 45) for x in range(4, 44) if x % 8]
-    needs = NeedRules(hunger_decay=0.0004, hygiene_decay=0.0004, energy_decay=0.0004)
+    needs = NeedRules.model_validate({f"{need}_decay": 0.0004 for need in NEEDS})
     return Scenario(
         name="benchmark",
         ticks=1440,

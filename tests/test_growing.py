@@ -26,16 +26,16 @@ class Copy:
 
     def __init__(self, folder):
         self.package, self.folder = folder / "package", folder
-        for room in ("townlet_core", "townlet_cli", "scenarios"):
+        for room in ("townlet_core", "townlet_cli", "scenarios", "tests/reference"):
             shutil.copytree(ROOT / room, self.package / room, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def insert(self, file, before, line):
-        """Insert a line before the one line that holds the text `before`, with its indentation."""
+    def insert(self, file, at, line, after=False):
+        """Insert a line before or after the one line that holds the text `at`, with its indentation."""
         path = self.package / file
         lines = path.read_text().splitlines(keepends=True)
-        (at,) = [i for i, text in enumerate(lines) if before in text]
-        indentation = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
-        lines.insert(at, f"{indentation}{line}\n")
+        (place,) = [i for i, text in enumerate(lines) if at in text]
+        indentation = lines[place][: len(lines[place]) - len(lines[place].lstrip())]
+        lines.insert(place + after, f"{indentation}{line}\n")
         path.write_text("".join(lines))
 
     def replace(self, file, old, new):
@@ -182,3 +182,71 @@ def test_a_telemetry_field_is_one_row_and_the_line_that_computes_it(copy):
         code, printed = copy.townlet("telemetry", "validate", log)
         assert code == 0, printed
     assert "reward_median" in copy.townlet("telemetry", "summary", "run", "--json")[1]
+
+
+THIRST = 'Need("thirst", "how well watered", is_vital=True, decay=0.003, deficit=0.01),'
+WELL = """
+name: well
+ticks: 12
+grid: {size: [5, 3]}
+kinds:
+  well: {affordance: drink, duration_ticks: 2, effects: {thirst: 0.5}}
+objects:
+  - {id: well, kind: well, position: [2, 0]}
+agents:
+  - {id: ann, position: [2, 1], needs: {thirst: 0.2}}
+  - {id: bo, position: [0, 2], needs: {hunger: 0.9, thirst: 0.9}}
+rules: {epsilon: 0, needs: {thirst_decay: 0.01}}
+rewards: {thirst_deficit: 0.05}
+expect: {ann.thirst_last: [0.5, 1]}
+"""
+# Runs commands one after the other in one process, which loads everything once.
+COMMANDS = """
+import sys
+from townlet_cli.main import run
+for command in sys.argv[1:]:
+    sys.argv = ["townlet", *command.split()]
+    try:
+        run()
+    except SystemExit as left:
+        if left.code:
+            sys.exit(f"{command}: exit code {left.code}")
+"""
+COMPARE = """
+import sys
+sys.path.append(sys.argv[1])
+from reference.compare import compare_over_episodes
+for seed in range(2):
+    compare_over_episodes(seed)
+"""
+
+
+def test_a_need_is_a_row_of_the_table(copy):
+    copy.insert("townlet_core/vocab.py", 'Need("energy"', THIRST, after=True)
+    (copy.folder / "well.yaml").write_text(WELL)
+    code, printed = copy.run(
+        *("-c", COMMANDS, "scenario show well.yaml", "capture well.yaml --output capture --check"),
+        "replay validate capture --for-training",
+        "replay render capture --output page.html",
+        "replay render capture --format png --output picture.png",
+        "replay render capture --format ansi --tick 12",
+        "train well.yaml --mode rollout --cycles 1 --num-towns 1 --hidden-size 4 --output run",
+        "train --resume run --cycles 2",
+        "evaluate run --episodes 2",
+    )
+    assert code == 0, printed
+    for text in ("energy  thirst", "thirst █", "need_thirst"):  # of scenario show, replay render and evaluate
+        assert text in printed
+    sample = json.loads((copy.folder / "capture" / "rollout_sample_ann_001.json").read_text())
+    needs = ["need_hunger", "need_hygiene", "need_energy", "need_thirst", "wallet"]
+    assert sample["feature_names"][:5] == needs
+    totals = json.loads((copy.folder / "capture" / "rollout_sample_metrics.json").read_text())["total"]
+    assert totals["ann.thirst_min"] == pytest.approx(0.2, abs=0.05)
+
+
+def test_the_slow_town_knows_a_need_by_its_name(copy):
+    copy.insert("townlet_core/vocab.py", 'Need("energy"', THIRST, after=True)
+    copy.replace("tests/reference/entities.py", '"energy")', '"energy", "thirst")')
+    copy.replace("tests/reference/entities.py", 'VITAL = ("hunger",)', 'VITAL = ("hunger", "thirst")')
+    code, printed = copy.run("-c", COMPARE, copy.package / "tests")
+    assert code == 0, printed

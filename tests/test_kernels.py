@@ -17,20 +17,20 @@ def double(number):
 
 def run_double(folder):
     """Call the function as a new process would; returns whether its machine code was there."""
-    compiled = kernels.kept(folder)(double)
+    compiled = kernels.cached_njit(folder)(double)
     assert compiled(21) == 42
     return bool(compiled.stats.cache_hits)
 
 
 @pytest.fixture(autouse=True)
 def nothing_was_told(monkeypatch):
-    monkeypatch.setattr(kernels, "_told", set())
+    monkeypatch.setattr(kernels, "_warned", set())
 
 
 def test_what_was_compiled_is_not_compiled_again(tmp_path):
     assert not run_double(tmp_path)
     assert run_double(tmp_path)
-    assert kernels.is_kept("double", tmp_path)
+    assert kernels.is_cached("double", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["*.nbi", "*.nbc"])

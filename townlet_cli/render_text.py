@@ -13,6 +13,7 @@ from townlet_core.render.animation import Animation
 from townlet_core.render.scene import Scene
 from townlet_core.render.text import agent_marks, doing, draw_text, event_text, object_marks
 from townlet_core.render.theme import agent_colour, kind_looks
+from townlet_core.vocab import NEEDS
 
 _BAR = 8  # characters of a need at its best
 
@@ -59,7 +60,7 @@ def _frame(animation: Animation, moment: int) -> Text:
         line = Text.assemble(
             (marks[agent.id], f"bold {agent_colour(i)}"), " ", plain(agent.id).ljust(wide), " "
         )
-        for name, need in zip(("hunger", "hygiene", "energy"), agent.needs or (), strict=False):
+        for name, need in zip(NEEDS, agent.needs or (), strict=False):
             full = round(need * _BAR)
             line.append(f" {name} ").append("█" * full, agent_colour(i)).append("░" * (_BAR - full), "dim")
         lines.append(line.append(f"  {plain(doing(scene, i))}".rstrip()))

@@ -113,12 +113,14 @@ def _summary(scenario: Scenario) -> dict[str, Any]:
 
 
 def _print_agents(scenario: Scenario, marks: dict[str, str]) -> None:
+    from townlet_core.scenario.once_per_need import per_need
+    from townlet_core.vocab import NEEDS
+
     if not scenario.agents:
         return
-    agents = table("\nAgents", "", "id", "at", "hunger", "hygiene", "energy", "wallet", "job", "lives by")
+    agents = table("\nAgents", "", "id", "at", *NEEDS, "wallet", "job", "lives by")
     for agent in scenario.agents:
-        needs = agent.needs
-        figures = (f"{n:g}" for n in (needs.hunger, needs.hygiene, needs.energy, agent.wallet))
+        figures = (f"{n:g}" for n in (*per_need(agent.needs), agent.wallet))
         way = f"a schedule of {len(agent.schedule)}" if agent.schedule else "its needs"
         at = "{},{}".format(*agent.position)
         agents.add_row(marks[agent.id], safe(agent.id), at, *figures, safe(agent.job or "–"), way)

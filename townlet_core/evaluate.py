@@ -18,7 +18,7 @@ from townlet_core.vocab import NEEDS
 
 TOWNS_AT_ONCE = 32
 _CONFLICT_SUMS = ("conflict_events", "conflict_intensity")
-_OUTCOMES = ("reward", "earned", "terminated", *_CONFLICT_SUMS, *NEEDS)  # per agent and tick
+_OUTCOMES = ("reward", "earned", "terminated", *_CONFLICT_SUMS)  # per agent and tick
 
 # What is measured, once per episode. Rates are per 1,000 agent steps: ticks of one agent in town.
 # An agent here is a slot of the scenario: a newcomer's rewards count with those of the agent it replaced.
@@ -28,9 +28,7 @@ MEASURES = {
     "return_range": "highest return of an agent less the lowest",
     "conflicts": "queue conflicts per 1,000 agent steps",
     "intensity": "their intensity per 1,000 agent steps",
-    "need_hunger": "mean satisfaction over agent steps, 0 to 1",
-    "need_hygiene": "mean satisfaction over agent steps, 0 to 1",
-    "need_energy": "mean satisfaction over agent steps, 0 to 1",
+    **{f"need_{need}": "mean satisfaction over agent steps, 0 to 1" for need in NEEDS},
     "late_ticks": "penalised late ticks per agent",
     "wages": "money earned per agent",
     "faints": "faints per agent",
@@ -69,7 +67,7 @@ def evaluate(
 def _play_episodes(towns: Towns, policy: Policy) -> np.ndarray:
     """Play one episode in each town. Returns (B, measures) float64, in the order of MEASURES."""
     agents, over = towns.state.agents, np.zeros(len(towns.state.towns), bool)
-    sums = {name: np.zeros(agents.shape) for name in (*_OUTCOMES, "late", "lived")}
+    sums = {name: np.zeros(agents.shape) for name in (*_OUTCOMES, *NEEDS, "late", "lived")}
     while not over.all():
         lived = agents["alive"] & ~over[:, None]
         towns.step(policy.act(towns, towns.observe()).actions)
@@ -77,6 +75,8 @@ def _play_episodes(towns: Towns, policy: Policy) -> np.ndarray:
         sums["late"] += lived & (agents["late_penalty"] > 0)
         for name in _OUTCOMES:
             sums[name] += np.where(lived, agents[name], 0)
+        for n, need in enumerate(NEEDS):
+            sums[need] += np.where(lived, agents["needs"][..., n], 0)
         # A town whose episode ended early keeps running with the others, and no longer counts.
         ended = towns.state.towns["over"].copy()
         over |= ended

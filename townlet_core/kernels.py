@@ -1,9 +1,9 @@
-"""Compiled functions, kept on the disk: in a folder per version of their sources, each file with its digest.
+"""The disk cache of compiled functions: a folder per version of the sources, a digest in every file.
 
-numba keeps machine code in files that it believes unread, and notices a change only in the file of the
-outermost function. Ours lie in a folder named after a digest of every file that can end up in the kernel, so
-that no changed rule is run from old code, and each file ends with its own digest: what is damaged is compiled
-again. A cache that cannot be written stops nothing, and is told in a TownletWarning.
+numba loads cached machine code unchecked, and notices changes only in the file of the outermost function.
+Here the cache folder is named after a digest of all sources that are compiled into the kernel, so a changed
+rule is never run from old code. Each file ends with its own digest; a damaged file is compiled again. A cache
+that cannot be written is a TownletWarning, not an error.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from townlet_core.errors import TownletWarning
 
 config: Any = numba.config
 _DIGEST_BYTES = sha256().digest_size
-_told: set[str] = set()  # warnings of this process
+_warned: set[str] = set()  # texts, in this process
 
 
-def kept(folder: Path, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function with numba's `options`, and keep the machine code in its sources' `folder`."""
+def cached_njit(folder: Path, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function with numba's `options`, and cache its machine code in `folder`."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)
@@ -43,25 +43,25 @@ def kept(folder: Path, **options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def folder_of(sources: Iterable[Path]) -> Path:
-    """Return the folder of what is compiled from these files, all that can end up in it, by this numba."""
+    """Return the cache folder of functions that are compiled from these files by this version of numba."""
     digest = sha256(b"".join(path.read_bytes() for path in sources) + numba.__version__.encode())
     return cache_home() / f"kernels-{digest.hexdigest()[:16]}"
 
 
 def cache_home() -> Path:
-    """Return the folder that all kernels are kept below: NUMBA_CACHE_DIR, or townlet/ in the user's cache."""
+    """Return the parent of all cache folders: NUMBA_CACHE_DIR, or townlet/ in the user's cache."""
     if os.environ.get("NUMBA_CACHE_DIR"):
         return Path(os.environ["NUMBA_CACHE_DIR"])
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "townlet"
     try:
         return Path.home() / ".cache" / "townlet"
-    except RuntimeError:  # a user without a home, as containers have them
-        return Path(os.devnull) / "townlet"  # where nothing can be kept, which is told
+    except RuntimeError:  # a user without a home directory, as in containers
+        return Path(os.devnull) / "townlet"  # not writable, which gives a warning
 
 
-def is_kept(function: str, folder: Path) -> bool:
-    """Whether machine code of this function is in the folder, so that nobody waits for its first call."""
+def is_cached(function: str, folder: Path) -> bool:
+    """Whether the machine code of this function is in the folder, so that its first call does not compile."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -72,7 +72,7 @@ def is_kept(function: str, folder: Path) -> bool:
 
 
 def warn_if_unwritable() -> None:
-    """Tell at once, before anybody waits for the compiler, if what it makes cannot be kept."""
+    """Warn before a long compilation if its result cannot be cached."""
     try:
         os.makedirs(cache_home(), exist_ok=True)
         with tempfile.TemporaryFile(dir=cache_home(), buffering=0) as file:
@@ -86,15 +86,13 @@ def _warn(error: OSError) -> None:
         f"{cache_home()}: compiled rules can't be kept here ({error.strerror or error}), so every command "
         "compiles them again, about a minute long; let XDG_CACHE_HOME name a folder that can be written"
     )
-    if (
-        text not in _told
-    ):  # Python forgets what it has shown whenever somebody changes a filter, as numba does
-        _told.add(text)
+    if text not in _warned:  # Python forgets shown warnings when a filter changes, which numba does
+        _warned.add(text)
         warnings.warn(text, TownletWarning, stacklevel=1)
 
 
 class _KernelCache(FunctionCache):
-    """numba's cache of one function, in our folder, with checked files, and in peace with any disk."""
+    """numba's cache of one function, in our folder, with checked files; a refusing disk is a warning."""
 
     def __init__(self, function: Callable[..., Any], folder: Path) -> None:
         serialiser: Any = partial(_Serialiser, folder=folder)
@@ -110,7 +108,7 @@ class _KernelCache(FunctionCache):
 
 
 class _Serialiser(CompileResultCacheImpl):
-    """numba's way of packing machine code; only the place is ours."""
+    """numba's serialisation of machine code, in our folder."""
 
     def __init__(self, function: Callable[..., Any], folder: Path) -> None:
         self._lineno = function.__code__.co_firstlineno
@@ -120,7 +118,7 @@ class _Serialiser(CompileResultCacheImpl):
 
 
 class _Place:
-    """Where the files of a function are; what numba asks of a locator."""
+    """The location of a function's cache files, as numba's locator interface has it."""
 
     def __init__(self, folder: Path, line: int) -> None:
         self.folder, self.line = folder, line
@@ -139,14 +137,14 @@ class _Place:
 
 
 class _CheckedFiles(IndexDataCacheFile):
-    """numba's index and data files, each followed by its digest, which unpickling does not read."""
+    """numba's index and data files, each followed by its digest, which unpickling ignores."""
 
     def _load_index(self) -> Any:
         return super()._load_index() if _is_whole(self._index_path) else {}
 
     def _load_data(self, name: str) -> Any:
         if not _is_whole(self._data_path(name)):
-            raise FileNotFoundError(name)  # which numba takes for an entry that is not there
+            raise FileNotFoundError(name)  # which numba reads as a missing entry
         return super()._load_data(name)
 
     @contextmanager
@@ -158,7 +156,7 @@ class _CheckedFiles(IndexDataCacheFile):
 
 
 def _is_whole(path: str) -> bool:
-    """Whether a file ends with the digest of what stands before it."""
+    """Whether a file ends with the digest of the bytes before it."""
     try:
         with open(path, "rb") as file:
             data = file.read()

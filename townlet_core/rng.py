@@ -1,6 +1,6 @@
-"""Chance as a function of its coordinates: (seed, town, episode, tick, agent, draw) → one number.
+"""Counter-based random numbers: a draw is a pure function of (seed, town, episode, tick, agent, purpose).
 
-No hidden state, so batch size, thread count and order of calls cannot change a draw.
+There is no hidden state, so batch size, thread count and order of calls cannot change a draw.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-# What a draw is for. Two purposes never share a number.
+# The purpose of a draw. Two purposes never share a number.
 DRAW_ORDER, DRAW_EXPLORE, DRAW_EXPLORE_ACTION, DRAW_TIE, DRAW_SOCIAL, DRAW_POLICY = range(6)
-DRAW_HAPPENS, DRAW_START = 6, 7  # of a perturbation: its number stands in the agent's place
+DRAW_HAPPENS, DRAW_START = 6, 7  # of a perturbation: its number takes the place of the agent's
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, as in splitmix64
 _MIX_A = np.uint64(0xBF58476D1CE4E5B9)
@@ -33,7 +33,7 @@ def mix(state: np.uint64, coordinate: int | np.uint64) -> np.uint64:
 
 @numba.njit
 def town_key(seed: np.uint64, town: int, episode: int) -> np.uint64:
-    """Return the key that all draws of one episode of one town start from."""
+    """Return the key of all draws of one episode of one town."""
     return mix(mix(mix(np.uint64(0), seed), town), episode)
 
 
@@ -50,5 +50,5 @@ def draw_unit(key: np.uint64, tick: int, agent: int, draw: int) -> float:
 
 
 def generator(*coordinates: int) -> np.random.Generator:
-    """Return a numpy generator that belongs to these coordinates alone (Philox, counter-based)."""
+    """Return a numpy generator (Philox, counter-based) seeded with these coordinates."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(list(coordinates))))

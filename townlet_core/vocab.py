@@ -14,7 +14,26 @@ WAIT, NORTH, EAST, SOUTH, WEST, REQUEST, START, RELEASE, CHAT = range(9)
 ACTION_COUNT = len(ACTIONS)
 ACTION_LOOKUP = {name: i for i, name in enumerate(ACTIONS)}
 
-NEEDS = ("hunger", "hygiene", "energy")
+
+class Need(NamedTuple):
+    """A row of the table of needs. A need is a number from 0, desperate, to 1, satisfied."""
+
+    name: str
+    meaning: str  # what the number says
+    is_vital: bool  # an agent faints when this need falls to `faint_threshold`
+    decay: float  # lost per tick, unless a scenario says otherwise
+    deficit: float  # weight of (1 − need)² in the reward, unless a scenario says otherwise
+
+
+# Keys of scenario files, state, features, metrics and pictures follow from this table, in its order.
+NEED_TABLE = (
+    Need("hunger", "how well fed", is_vital=True, decay=0.01, deficit=0.03),
+    Need("hygiene", "how clean", is_vital=False, decay=0.005, deficit=0.02),
+    Need("energy", "how rested", is_vital=False, decay=0.008, deficit=0.02),
+)
+NEEDS = tuple(need.name for need in NEED_TABLE)
+VITAL_NEEDS = tuple(need.name for need in NEED_TABLE if need.is_vital)
+
 OBJECT_KINDS = ("shower", "fridge", "stove", "bed", "bench", "checkout")  # built in; scenarios may add more
 UTILITIES = ("water", "power")  # what a kind may need, and an outage may cut off
 

@@ -12,7 +12,9 @@ from townlet_core.scenario.catalogue import bundled_scenarios
 from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.metrics import AGENT_METRICS, TOWN_METRICS
 from townlet_core.simulation.towns import Towns
-from townlet_core.vocab import EAST, NORTH, REQUEST, REWARD_TERMS, SOUTH, START, WAIT, WEST
+from townlet_core.vocab import EAST, NEEDS, NORTH, REQUEST, REWARD_TERMS, SOUTH, START, WAIT, WEST
+
+HYGIENE = NEEDS.index("hygiene")
 
 TOWNS = 60  # other seeds, as towns of one run: the chance of each is its own
 MOST = 0.95  # chance acts, so a demonstration may fail now and then
@@ -143,8 +145,8 @@ class TakeTurns:
         for b, agents in enumerate(towns.state.agents):
             busy = [i for i, agent in enumerate(agents) if agent.object == 0]
             ready = towns.state.cooldown[b, 0] <= towns.state.towns[b].tick + 1
-            dirty = [i for i, agent in enumerate(agents) if ready[i] and agent.hygiene < 0.75]
-            for i in busy or sorted(dirty, key=lambda i: agents[i].hygiene)[:1]:
+            dirty = [i for i, agent in enumerate(agents) if ready[i] and agent.needs[HYGIENE] < 0.75]
+            for i in busy or sorted(dirty, key=lambda i: agents[i].needs[HYGIENE])[:1]:
                 actions[b, i] = self.wash(towns, agents[i], seen.action_mask[b, i])
         return PolicyOutput(actions, np.float32(0), np.float32(0))
 

@@ -9,6 +9,9 @@ from gymnasium.vector import AutoresetMode
 from townlet_core.envs import TownVectorEnv
 from townlet_core.envs.stable_baselines3 import TownVecEnv
 from townlet_core.errors import InputError
+from townlet_core.vocab import NEEDS
+
+HUNGER = NEEDS.index("hunger")
 
 
 def begun(mode, num_towns=1, **words):
@@ -56,15 +59,15 @@ def test_a_town_that_is_over_begins_again_while_the_others_play():
     town = hungry_town(ada=0.2, delay=None)
     env = TownVectorEnv(town, 2, autoreset_mode="NEXT_STEP")
     env.reset(seed=1)
-    env.towns.state.agents["hunger"][1] = 1.0
+    env.towns.state.agents["needs"][1, :, HUNGER] = 1.0
     for _ in range(4):
         *_, terminations, _, _ = rows_wait(env)
     assert terminations.tolist() == [True, True, False, False]
     assert ticks(env) == [4, 4]
-    before = env.towns.state.agents["hunger"][1].copy()
+    before = env.towns.state.agents["needs"][1, :, HUNGER].copy()
     rows_wait(env)
     assert ticks(env) == [0, 5]
-    assert np.allclose(env.towns.state.agents["hunger"][1], before - 0.05)
+    assert np.allclose(env.towns.state.agents["needs"][1, :, HUNGER], before - 0.05)
     assert env.towns.state.towns["actions"].tolist() == [8, 10]
     rows_wait(env)
     assert ticks(env) == [1, 6]

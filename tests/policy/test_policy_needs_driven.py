@@ -5,7 +5,7 @@ import pytest
 from policy_towns import Play, plan
 
 from townlet_core.scenario.load import load_scenario
-from townlet_core.vocab import EVENTS, RELEASE, REQUEST, START
+from townlet_core.vocab import EVENTS, NEEDS, RELEASE, REQUEST, START
 
 SHOWER = {"id": "shower", "kind": "shower", "position": [4, 1]}
 FRIDGE = {"id": "fridge", "kind": "fridge", "position": [1, 6]}
@@ -134,7 +134,7 @@ def test_who_waits_leaves_the_line_for_a_more_urgent_need():
     slow = {"shower": {"affordance": "wash", "duration_ticks": 200, "effects": {"hygiene": 0.5}}}
     agents = [agent("ben", (4, 2), hygiene=0.2), agent("anna", (3, 1), hygiene=0.2, hunger=0.4)]
     play = Play(plan(agents, [SHOWER, FRIDGE], kinds=slow, rules={"needs": {"hunger_decay": 0.002}})).tick(5)
-    play.agent(1).hygiene = 0.5  # not urgent any more
+    play.agent(1).needs[NEEDS.index("hygiene")] = 0.5  # not urgent any more
     play.tick(110)
     assert ("anna", "fridge") in completed(play)
 

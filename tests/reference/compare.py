@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 import numpy as np
+from reference.entities import FREE, HOLDING, NEEDS, USING, WAITING, Agent, Thing
 from reference.invariants import Watch
-from reference.people import FREE, HOLDING, USING, WAITING, Agent, Thing
 from reference.play import check_invariants, random_actions
 from reference.scenarios import random_scenario
 from reference.town import ReferenceTown
@@ -15,7 +15,7 @@ from reference.view import view_features, view_map
 
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Observations, Towns
-from townlet_core.vocab import NEEDS, REWARD_TERMS, SHIFT_STATES
+from townlet_core.vocab import REWARD_TERMS, SHIFT_STATES
 
 ROLES = (FREE, WAITING, HOLDING, USING)
 EPISODES = 2
@@ -23,7 +23,7 @@ TOWNS = 2
 TOWN_EPISODES = EPISODES * TOWNS  # of one seed
 
 AGENT_FIELDS = (
-    *("alive", "x", "y", *NEEDS, "wallet", "role", "object", "ticks_waited", "progress", "price", "legal"),
+    *("alive", "x", "y", "needs", "wallet", "role", "object", "ticks_waited", "progress", "price", "legal"),
     *("success", "newcomer", "shift_state", "late_ticks", "wages_withheld"),
     *("reward", "terms", "terminated", "truncated"),
 )
@@ -148,7 +148,7 @@ def facts_of_agent(agent: Agent) -> dict[str, object]:
         "wallet": agent.wallet,
         "success": agent.last_success,
         "newcomer": agent.is_new,
-        **agent.needs,
+        "needs": [agent.needs[need] for need in NEEDS],
     }
     if agent.role in (WAITING, HOLDING):
         facts["ticks_waited"] = agent.ticks_waited

@@ -18,7 +18,7 @@ from townlet_core.simulation.state import (
     TownState,
 )
 from townlet_core.simulation.towns import Towns
-from townlet_core.vocab import ACTION_COUNT, EVENTS, NEEDS, REWARD_TERMS
+from townlet_core.vocab import ACTION_COUNT, EVENTS, REWARD_TERMS
 
 # Per type of event: whether it is the start of something, is between two, is about no object.
 IS_START = np.isin(EVENTS, ("utility_outage", "price_spike", "meeting"))
@@ -189,7 +189,7 @@ def numbers_in_range(towns: Towns) -> dict[str, np.ndarray]:
     counted = towns.params.objects["stock"] != -1
     order = np.sort(towns.state.order, axis=1)
     return {
-        **{f"{need} is in range": (agents[need] >= 0) & (agents[need] <= 1) for need in NEEDS},
+        "needs are in range": (agents["needs"] >= 0) & (agents["needs"] <= 1),
         "wallets are not negative": agents["wallet"] >= 0,
         "stock is not negative": np.where(counted, objects["stock"] >= 0, objects["stock"] == -1),
         "prices are not negative": objects["price"] >= 0,

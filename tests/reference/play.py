@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from reference.people import FREE, HOLDING, MOVES, USING, WAITING, Agent, Thing
+from reference.entities import FREE, HOLDING, MOVES, USING, WAITING, Agent, Thing
 from reference.town import ReferenceTown
 
 from townlet_core.vocab import CHAT, EAST, NORTH, RELEASE, REQUEST, SOUTH, START, WAIT, WEST

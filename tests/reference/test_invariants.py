@@ -16,7 +16,7 @@ ALL = slice(None)
 SPOILT = {
     "agents stand on open floor": ("agents", "x", 0, 0),
     "agents have a tile each": ("agents", "x", ALL, 5),
-    "hunger is in range": ("agents", "hunger", 0, 1.01),
+    "needs are in range": ("agents", "needs", 0, 1.01),
     "wallets are not negative": ("agents", "wallet", 2, -0.01),
     "stock is not negative": ("objects", "stock", 0, -2),
     "everybody may wait": ("agents", "legal", 1, 0b10),

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from reference.people import mix
+from reference.entities import mix
 from reference.play import check_invariants, random_actions
 from reference.scenarios import random_scenario
 from reference.town import ReferenceTown

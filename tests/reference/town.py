@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from reference.doings import affordances, employment, movement, needs, queues
-from reference.outcomes import ends, meetings, relationships, rewards
-from reference.people import (
+from reference.entities import (
     FREE,
     HOLDING,
     MOVES,
+    NEEDS,
     USING,
     WAITING,
     Agent,
@@ -17,9 +16,20 @@ from reference.people import (
     walking_distances,
     within,
 )
+from reference.meetings_to_episodes import (
+    chats,
+    episodes,
+    fainting,
+    meetings,
+    newcomers,
+    relationships,
+    rewards,
+    rivalry_decay,
+)
+from reference.movement_to_employment import affordances, employment, movement, needs, queues
 
 from townlet_core.scenario.model import Meeting, Outage, Scenario
-from townlet_core.vocab import NEEDS, RELEASE, REQUEST, REWARD_TERMS, START, WAIT
+from townlet_core.vocab import RELEASE, REQUEST, REWARD_TERMS, START, WAIT
 
 DRAW_ORDER, DRAW_HAPPENS, DRAW_START = 0, 6, 7
 
@@ -83,9 +93,13 @@ class ReferenceTown:
         needs(self)
         employment(self)
         meetings(self)
-        relationships(self, chosen, in_order)
+        relationships(self)
+        chats(self, chosen, in_order)
+        rivalry_decay(self)
         rewards(self)
-        ends(self)
+        fainting(self)
+        newcomers(self)
+        episodes(self)
         self.decide_what_is_possible()
 
     # Small questions

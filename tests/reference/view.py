@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from reference.outcomes import bond
-from reference.people import HOLDING, MOVES, USING, WAITING, Agent, Thing, nearest, within
+from reference.entities import HOLDING, MOVES, NEEDS, USING, WAITING, Agent, Thing, nearest, within
+from reference.meetings_to_episodes import bond
 from reference.town import ReferenceTown
 
 from townlet_core.vocab import (
@@ -15,7 +15,6 @@ from townlet_core.vocab import (
     MAP_CHANNELS,
     MAP_SIZE,
     MEETING_FEATURES,
-    NEEDS,
     NEIGHBOUR_FEATURES,
     NEIGHBOURS,
     SHIFT_STATES,

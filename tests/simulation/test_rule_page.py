@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from townlet_core.simulation import rules, tick
+from townlet_core.vocab import NEED_TABLE
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "rules.md").read_text()
@@ -58,6 +59,11 @@ def test_the_lines_of_the_tick_are_the_headings_in_their_order() -> None:
     played = list(dict.fromkeys(files[name] for name in called if name in files))
     lines = [heading for level, heading, _, _ in HEADING.findall(PAGE) if level == "##"]
     assert played == [stem(heading) for heading in lines if heading not in OUTSIDE]
+
+
+def test_the_page_lists_the_needs_of_the_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (how [^|]+) \| (yes|no) \|$", PAGE, re.MULTILINE)
+    assert rows == [(need.name, need.meaning, "yes" if need.is_vital else "no") for need in NEED_TABLE]
 
 
 def test_a_link_to_a_rule_leads_to_a_heading() -> None:

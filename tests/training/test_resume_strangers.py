@@ -15,7 +15,7 @@ from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.scenario.load import load_scenario
-from townlet_core.simulation.restoring import find_impossible
+from townlet_core.simulation.restoring import find_misfit
 from townlet_core.simulation.towns import Towns
 from townlet_core.training.signals import StopRequest
 
@@ -119,7 +119,7 @@ def test_a_checkpoint_of_another_network_is_not_resumed(run, tmp_path):
         (lambda arrays: arrays.update(agents=np.zeros((3, 3))), "agents is not"),
         (lambda arrays: arrays["agents"]["x"].fill(30_000), "agents.x is 30000, expected 0 to"),
         (lambda arrays: arrays["agents"]["y"].fill(-1), "agents.y is -1, expected 0 to"),
-        (lambda arrays: arrays["agents"]["hunger"].fill(np.nan), "agents.hunger is nan, expected a finite"),
+        (lambda arrays: arrays["agents"]["needs"].fill(np.nan), "agents.needs is nan, expected a finite"),
         (lambda arrays: arrays["agents"]["role"].fill(1), "agents.role is 1, expected"),
         (lambda arrays: arrays["objects"]["user"].fill(5), "objects.user is 5, expected -1 to 2"),
         (
@@ -155,7 +155,7 @@ def test_no_town_that_was_played_is_called_impossible(name):
     for _ in range(150):
         mask = towns.observe().action_mask
         towns.step(np.argmax(mask * chance.random(mask.shape), axis=2))
-        assert find_impossible(towns.state, towns) is None
+        assert find_misfit(towns.state, towns) is None
         towns.restart(towns.state.towns["over"].copy())
 
 

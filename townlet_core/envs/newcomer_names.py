@@ -10,6 +10,7 @@ from typing import Any
 
 from townlet_core.errors import InputError
 from townlet_core.scenario.model import AgentSpec, Scenario
+from townlet_core.vocab import VITAL_NEEDS
 
 MOST_NAMES = 10_000
 
@@ -52,14 +53,19 @@ def _most_lives(scenario: Scenario, agent: AgentSpec) -> int:
 
 
 def _shortest_life(scenario: Scenario, agent: AgentSpec) -> int:
-    """Bound from below after how many ticks this agent can faint, eating nothing."""
-    needs = scenario.rules.needs
-    spare = agent.needs.hunger - needs.faint_threshold
-    if spare <= 0 or any(kind.effects.hunger < 0 for kind in scenario.all_kinds.values()):
+    """Bound from below after how many ticks this agent can faint if nothing satisfies its vital needs."""
+    return min((_lasts(scenario, agent, need) for need in VITAL_NEEDS), default=scenario.ticks)
+
+
+def _lasts(scenario: Scenario, agent: AgentSpec, need: str) -> int:
+    """Bound from below after how many ticks a need reaches the faint threshold."""
+    decay = getattr(scenario.rules.needs, f"{need}_decay")
+    spare = getattr(agent.needs, need) - scenario.rules.needs.faint_threshold
+    if spare <= 0 or any(getattr(kind.effects, need) < 0 for kind in scenario.all_kinds.values()):
         return 1
-    if spare >= needs.hunger_decay * scenario.ticks:
+    if spare >= decay * scenario.ticks:
         return scenario.ticks
-    return max(int(spare / needs.hunger_decay), 1)
+    return max(int(spare / decay), 1)
 
 
 class Residents:

@@ -1,1 +1,1 @@
-"""Who decides: the scripted policy, which needs no torch, and the learned one."""
+"""Policies: the scripted policy, which needs no torch, and the learned one."""

@@ -1,4 +1,4 @@
-"""Policies that a network decides, and critics for those that have none."""
+"""Policies that act with a network, and a critic for the scripted policy."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Observations, Towns
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE, RELEASE
 
-RELEASE_ODDS = 1 / 8  # of an untrained policy, to any other action; without a mask it would be one of nine
+RELEASE_ODDS = 1 / 8  # of `release` in an untrained policy, relative to any other action
 
 
 class LearnedPolicy:
-    """Let a network act: one forward pass for all agents of all towns.
+    """Act with a network: one forward pass for all agents of all towns.
 
-    The draws belong to (seed, town, episode, tick, agent), so what an agent does depends on the weights and
-    on nothing else that happens to be in the batch.
+    Draws are keyed by (seed, town, episode, tick, agent), so an agent's action does not depend on the rest of
+    the batch.
     deterministic: take the most probable action instead of sampling; its log-probability is then 0.
     behaviour, value_source: the sha256 of the weights, which a capture writes into its samples' metadata.
     """
@@ -43,7 +43,7 @@ class LearnedPolicy:
         self.deterministic = deterministic
 
     def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
-        """Choose for the tick to come, from what every agent sees."""
+        """Choose every agent's action for the next tick from its observation."""
         batch = seen.features.shape[:2]
         uniforms = None if self.deterministic else self._draw(towns, batch)
         actions, log_probs, values = act(self.network, *flatten(seen), uniforms, self.precision)
@@ -74,7 +74,7 @@ class LearnedPolicy:
 
 
 class ScoredPolicy:
-    """Let a script act and a network estimate the value of each observation.
+    """Act by the script; take values from a network's critic.
 
     value_source: the sha256 of the network's weights, or `fresh` for one that is not trained.
     """
@@ -88,7 +88,7 @@ class ScoredPolicy:
         self.behaviour, self.epsilon = policy.behaviour, policy.epsilon
 
     def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
-        """Choose as the script does."""
+        """Choose the script's actions."""
         return self.policy.act(towns, seen)._replace(values=self.values(seen))
 
     def values(self, seen: Observations) -> np.ndarray:
@@ -97,7 +97,7 @@ class ScoredPolicy:
 
 
 def critic_values(network: ActorCritic, seen: Observations, precision: Precision = "fp32") -> np.ndarray:
-    """Value every observation, (B, A) float32, in bounded pieces."""
+    """Return the critic's value of every observation, (B, A) float32, computed in chunks."""
     batch = seen.features.shape[:2]
     flat = flatten(seen)
     nothing = np.zeros(len(flat.features), np.int64)
@@ -122,10 +122,10 @@ def network_for(scenario: Scenario, hidden_size: int = 256) -> NetworkConfig:
 
 
 def bias_against_release(network: ActorCritic) -> ActorCritic:
-    """Let an untrained policy seldom release, which it would do at every second chance otherwise.
+    """Lower the probability of `release` in an untrained policy by the bias of its logit.
 
-    Letting go by chance ends nearly every use before it is finished; so nobody would find out what that is
-    worth, and some learners never did.
+    While an agent uses an object only `wait` and `release` are legal. A uniform policy would end nearly every
+    use before it completes and never observe its reward; some learners then never learned to use an object.
     """
     with torch.no_grad():
         network.policy_head.bias[RELEASE] = math.log(RELEASE_ODDS)

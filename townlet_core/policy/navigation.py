@@ -1,4 +1,4 @@
-"""Going somewhere: down the distance field, around whoever stands in the way, and into a line."""
+"""Navigation of the script: descend a distance field, sidestep agents, and request an object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_legal(legal: int, action: int) -> bool:
 
 @rule
 def approach(state: TownState, params: TownParams, b: int, i: int, o: int) -> int:
-    """Walk to object o and ask for it; beside two objects, step to where only this one can be meant."""
+    """Walk to object o and request it; if another object takes the request, step to another tile."""
     agent = state.agents[b, i]
     if params.distance[o, agent.y, agent.x] != 1:
         return walk(state, params.distance[o], b, i)
@@ -33,7 +33,7 @@ def approach(state: TownState, params: TownParams, b: int, i: int, o: int) -> in
 
 @rule
 def walk(state: TownState, field: np.ndarray, b: int, i: int) -> int:
-    """Choose the move that shortens the way most; if somebody blocks it, at times step aside."""
+    """Choose the move to the tile of least distance; if all such moves are blocked, at times step aside."""
     agent = state.agents[b, i]
     town = state.towns[b]
     turn = int(draw_bits(town.key, town.tick, i, DRAW_TIE) % np.uint64(8))
@@ -55,7 +55,7 @@ def walk(state: TownState, field: np.ndarray, b: int, i: int) -> int:
 
 @rule
 def step_anywhere(state: TownState, b: int, i: int) -> int:
-    """Choose a possible move at random, or wait if there is none."""
+    """Choose a random legal move, or wait if there is none."""
     agent = state.agents[b, i]
     town = state.towns[b]
     turn = int(draw_bits(town.key, town.tick, i, DRAW_TIE) % np.uint64(4))

@@ -1,4 +1,4 @@
-"""Living by needs: what an agent without a schedule does next, in plain order of urgency."""
+"""The needs-driven script: what an agent without a schedule does next, in order of urgency."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from townlet_core.simulation.pathfinding import NOWHERE
 from townlet_core.simulation.rules.employment import MAY_NOT, may_work, own_shift_is_on
 from townlet_core.simulation.rules.meetings import is_at_meeting, next_meeting, ticks_to_meeting
 from townlet_core.simulation.state import FREE, HOLDING, NOBODY, USING, TownState
-from townlet_core.vocab import CHAT, EAST, NORTH, RELEASE, SOUTH, START, WAIT, WEST
+from townlet_core.vocab import CHAT, EAST, NEEDS, NORTH, RELEASE, SOUTH, START, WAIT, WEST
 
-URGENT = 0.3  # a need below this comes before work and before avoiding rivals
-WORTH_IT = 0.1  # least benefit minus effort for which an agent sets out
-EFFORT_PER_TICK = 0.001  # what a tick of walking, waiting or using costs in benefit
-HUNGER_RESERVE = 0.15  # hunger above the faint threshold that must be left after doing anything but eating
-EMPTY_LARDER = 3  # meals left at which cooking is worth more
+URGENT_BELOW = 0.3  # a need below this takes precedence over work and over avoiding rivals
+MIN_BENEFIT = 0.1  # least benefit minus effort for which an agent sets out
+EFFORT_PER_TICK = 0.001  # subtracted from the benefit for each tick of walking, waiting or using
+VITAL_RESERVE = 0.15  # a use that does not raise a vital need must leave it this far above the threshold
+LOW_STOCK = 3  # meals left at which cooking is benefit more
 COOKING_BONUS = 0.3
-LEAVE_EARLY_TICKS = 10  # slack on the way to work
-TALKATIVE = 0.1  # chance of a chat per idle tick in good company
-RESTLESS = 0.2  # chance of a step per idle tick where one might be in the way
+LEAVE_EARLY_TICKS = 10  # slack on the way to work or to a meeting
+CHAT_CHANCE = 0.1  # per idle tick in which a chat would succeed
+IDLE_STEP_CHANCE = 0.2  # per idle tick on a tile where the agent might block others
 
 
 @rule
-def live_by_needs(state: TownState, params: TownParams, b: int, i: int) -> int:
-    """Choose an action: finish, work, meet, see to the worst need, or pass the time, in this order."""
+def follow_needs(state: TownState, params: TownParams, b: int, i: int) -> int:
+    """Choose an action: finish the current use, go to work or a meeting, satisfy the worst need, or idle."""
     agent = state.agents[b, i]
-    remedy, is_urgent = _find_remedy(state, params, b, i)
+    best, is_urgent = _best_object(state, params, b, i)
     if agent.role == USING:
         at_work = params.kinds[params.objects[agent.object].kind].is_work
         return RELEASE if at_work and is_urgent else WAIT
     has_duty = is_urgent or _is_time_for_work(state, params, b, i)
-    meeting = NOBODY if has_duty else _meeting_due(state, params, b, i)
-    goal = NOBODY if meeting != NOBODY else _choose_goal(state, params, b, i, remedy, is_urgent)
+    meeting = NOBODY if has_duty else _due_meeting(state, params, b, i)
+    goal = NOBODY if meeting != NOBODY else _choose_goal(state, params, b, i, best, is_urgent)
     if agent.role != FREE:
         must_go = has_duty or meeting != NOBODY
-        return _keep_place(state, params, b, i, goal, must_go)
+        return _keep_role(state, params, b, i, goal, must_go)
     if meeting != NOBODY and not is_at_meeting(state, params, b, meeting, i):
         return walk(state, params.steps_to_meeting[meeting], b, i)
     if goal == NOBODY:
-        return _pass_time(state, params, b, i)
+        return _idle(state, params, b, i)
     return approach(state, params, b, i, goal)
 
 
 @rule
-def _keep_place(state: TownState, params: TownParams, b: int, i: int, goal: int, must_go: bool) -> int:
-    """Wait for the turn and take it; give up a place that leads nowhere, or for something that can't wait.
+def _keep_role(state: TownState, params: TownParams, b: int, i: int, goal: int, must_go: bool) -> int:
+    """Wait for the offer and take it; release an unusable object, or any object for an urgent goal.
 
-    Who has to work waits also while the workplace is out of order.
+    An agent that has to work keeps waiting while its workplace is out of order.
     """
     agent = state.agents[b, i]
     thing = state.objects[b, agent.object]
-    leads_nowhere = thing.stock == 0 or thing.out_of_order
-    if goal != agent.object and (must_go or leads_nowhere):
+    is_unusable = thing.stock == 0 or thing.out_of_order
+    if goal != agent.object and (must_go or is_unusable):
         return RELEASE
-    if leads_nowhere:
+    if is_unusable:
         return WAIT
     if agent.role != HOLDING:
         return WAIT
@@ -65,15 +65,15 @@ def _keep_place(state: TownState, params: TownParams, b: int, i: int, goal: int,
 
 
 @rule
-def _choose_goal(state: TownState, params: TownParams, b: int, i: int, remedy: int, is_urgent: bool) -> int:
-    """Return the object to go to, or -1."""
+def _choose_goal(state: TownState, params: TownParams, b: int, i: int, best: int, is_urgent: bool) -> int:
+    """Return the object to use next, or -1."""
     if is_urgent:
-        return remedy
+        return best
     if _is_time_for_work(state, params, b, i):
         return params.jobs[params.agents[i].job].workplace
-    if remedy == NOBODY and _can_cover(state, params, b, i):
+    if best == NOBODY and _can_cover(state, params, b, i):
         return params.jobs[params.agents[i].job].workplace
-    return remedy
+    return best
 
 
 @rule
@@ -86,8 +86,8 @@ def _is_time_for_work(state: TownState, params: TownParams, b: int, i: int) -> b
 
 
 @rule
-def _meeting_due(state: TownState, params: TownParams, b: int, i: int) -> int:
-    """Return the meeting that it is time to go to, or that is on, or -1."""
+def _due_meeting(state: TownState, params: TownParams, b: int, i: int) -> int:
+    """Return the meeting that is active or that it is time to leave for, or -1."""
     meeting = next_meeting(state, params, b, i)
     if meeting == NOBODY:
         return NOBODY
@@ -108,7 +108,7 @@ def _ticks_to_shift(state: TownState, params: TownParams, b: int, i: int) -> int
 
 @rule
 def _can_cover(state: TownState, params: TownParams, b: int, i: int) -> bool:
-    """Whether a colleague is missing and nobody else has taken the place."""
+    """Whether a colleague is missing and no other agent uses, holds or waits for the workplace."""
     if params.agents[i].job == NOBODY:
         return False
     o = params.jobs[params.agents[i].job].workplace
@@ -118,24 +118,24 @@ def _can_cover(state: TownState, params: TownParams, b: int, i: int) -> bool:
 
 
 @rule
-def _find_remedy(state: TownState, params: TownParams, b: int, i: int) -> tuple[int, bool]:
-    """Return the object whose use is worth most, or -1, and whether it relieves an urgent need.
+def _best_object(state: TownState, params: TownParams, b: int, i: int) -> tuple[int, bool]:
+    """Return the object with the greatest benefit, or -1, and whether using it raises an urgent need.
 
-    What relieves an urgent need comes before what does not, and is worth any effort.
+    Objects that raise an urgent need take precedence, at any effort.
     """
-    best, best_worth, best_is_urgent = NOBODY, WORTH_IT, False
+    best, best_benefit, best_is_urgent = NOBODY, MIN_BENEFIT, False
     for o in range(params.objects.shape[0]):
         if not _is_usable(state, params, b, i, o):
             continue
-        is_urgent = _relief(state, params, b, i, o, URGENT) > WORTH_IT
+        is_urgent = _relief(state, params, b, i, o, URGENT_BELOW) > MIN_BENEFIT
         ticks = _ticks_needed(state, params, b, i, o)
         if not _has_time(state, params, b, i, o, ticks, is_urgent):
             continue
         if not is_urgent and (best_is_urgent or _is_avoided(state, params, b, i, o)):
             continue
-        worth = _worth(state, params, b, i, o) - EFFORT_PER_TICK * ticks
-        if worth > best_worth or (is_urgent and not best_is_urgent):
-            best, best_worth, best_is_urgent = o, worth, is_urgent
+        benefit = _benefit(state, params, b, i, o) - EFFORT_PER_TICK * ticks
+        if benefit > best_benefit or (is_urgent and not best_is_urgent):
+            best, best_benefit, best_is_urgent = o, benefit, is_urgent
     return best, best_is_urgent
 
 
@@ -152,7 +152,7 @@ def _is_usable(state: TownState, params: TownParams, b: int, i: int, o: int) -> 
 
 @rule
 def _ticks_needed(state: TownState, params: TownParams, b: int, i: int, o: int) -> int:
-    """Return the ticks it takes to get there, let those in front finish, and use it."""
+    """Return the ticks to walk there, wait for all agents in front, and use it."""
     agent = state.agents[b, i]
     thing = state.objects[b, o]
     turns = 1
@@ -167,15 +167,15 @@ def _ticks_needed(state: TownState, params: TownParams, b: int, i: int, o: int) 
 def _has_time(
     state: TownState, params: TownParams, b: int, i: int, o: int, ticks: int, is_urgent: bool
 ) -> bool:
-    """Whether the agent can do this without starving, and, unless it is urgent, before its duties."""
+    """Whether the agent can use it without fainting and, unless it is urgent, before its shift or meeting."""
     constants = params.constants[0]
     agent = state.agents[b, i]
-    left = agent.hunger - constants.hunger_decay * ticks
-    if (
-        params.kinds[params.objects[o].kind].hunger <= 0.0
-        and left < constants.faint_threshold + HUNGER_RESERVE
-    ):
-        return False
+    kind = params.kinds[params.objects[o].kind]
+    for need in range(len(NEEDS)):
+        threshold = constants.faint_threshold[need]
+        left = agent.needs[need] - constants.need_decay[need] * ticks
+        if threshold >= 0.0 and kind.effects[need] <= 0.0 and left < threshold + VITAL_RESERVE:
+            return False
     if is_urgent:
         return True
     if params.agents[i].job != NOBODY and ticks >= _ticks_to_shift(state, params, b, i):
@@ -188,7 +188,7 @@ def _has_time(
 
 @rule
 def _is_avoided(state: TownState, params: TownParams, b: int, i: int, o: int) -> bool:
-    """Whether a rival uses, holds or waits there."""
+    """Whether an agent to be avoided uses, holds or waits for the object."""
     threshold = params.constants[0].avoid_threshold
     thing = state.objects[b, o]
     if thing.user != NOBODY and state.rivalry[b, i, thing.user] >= threshold:
@@ -202,15 +202,15 @@ def _is_avoided(state: TownState, params: TownParams, b: int, i: int, o: int) ->
 
 
 @rule
-def _worth(state: TownState, params: TownParams, b: int, i: int, o: int) -> float:
-    """Return the relief, and more for cooking when there is little left to eat and nobody else cooks."""
-    worth = _relief(state, params, b, i, o, 1.0)
+def _benefit(state: TownState, params: TownParams, b: int, i: int, o: int) -> float:
+    """Return the relief, plus a bonus for cooking while meals are low and no other agent cooks."""
+    benefit = _relief(state, params, b, i, o, 1.0)
     supplied = params.objects[o].supplies
-    if supplied == NOBODY or not 0 <= state.objects[b, supplied].stock <= EMPTY_LARDER:
-        return worth
+    if supplied == NOBODY or not 0 <= state.objects[b, supplied].stock <= LOW_STOCK:
+        return benefit
     thing = state.objects[b, o]
     is_taken = thing.user != NOBODY or thing.holder != NOBODY or thing.line_length > 0
-    return worth if is_taken and state.agents[b, i].object != o else worth + COOKING_BONUS
+    return benefit if is_taken and state.agents[b, i].object != o else benefit + COOKING_BONUS
 
 
 @rule
@@ -219,22 +219,20 @@ def _relief(state: TownState, params: TownParams, b: int, i: int, o: int, below:
     agent = state.agents[b, i]
     kind = params.kinds[params.objects[o].kind]
     relief = 0.0
-    if agent.hunger < below:
-        relief += min(kind.hunger, 1.0 - agent.hunger) * (1.0 - agent.hunger)
-    if agent.hygiene < below:
-        relief += min(kind.hygiene, 1.0 - agent.hygiene) * (1.0 - agent.hygiene)
-    if agent.energy < below:
-        relief += min(kind.energy, 1.0 - agent.energy) * (1.0 - agent.energy)
+    for need in range(len(NEEDS)):
+        if agent.needs[need] < below:
+            lack = 1.0 - agent.needs[need]
+            relief += min(kind.effects[need], lack) * lack
     return relief
 
 
 @rule
-def _pass_time(state: TownState, params: TownParams, b: int, i: int) -> int:
-    """Chat now and then; make room at objects, in doorways, and for whoever comes close."""
+def _idle(state: TownState, params: TownParams, b: int, i: int) -> int:
+    """Chat at times; step away from objects, doorways and agents nearby."""
     agent = state.agents[b, i]
     town = state.towns[b]
     chance = draw_unit(town.key, town.tick, i, DRAW_SOCIAL)
-    if chance < TALKATIVE and _is_in_good_company(state, params, b, i):
+    if chance < CHAT_CHANCE and _chat_would_succeed(state, params, b, i):
         return CHAT
     for o in range(params.objects.shape[0]):
         if params.distance[o, agent.y, agent.x] == 1:
@@ -243,19 +241,19 @@ def _pass_time(state: TownState, params: TownParams, b: int, i: int) -> int:
     for move in (NORTH, EAST, SOUTH, WEST):
         open_sides += is_legal(agent.legal, move)
     in_the_way = open_sides < 3 or is_legal(agent.legal, CHAT)
-    return step_anywhere(state, b, i) if in_the_way and chance < RESTLESS else WAIT
+    return step_anywhere(state, b, i) if in_the_way and chance < IDLE_STEP_CHANCE else WAIT
 
 
 @rule
-def _is_in_good_company(state: TownState, params: TownParams, b: int, i: int) -> bool:
-    """Whether somebody is within a tile, and all who are have time and are no rivals."""
+def _chat_would_succeed(state: TownState, params: TownParams, b: int, i: int) -> bool:
+    """Whether an agent is within a tile, and none within a tile is using something or to be avoided."""
     agent = state.agents[b, i]
-    found = False
+    has_partner = False
     for j in range(state.agents.shape[1]):
         other = state.agents[b, j]
         if j == i or not other.alive or max(abs(other.x - agent.x), abs(other.y - agent.y)) > 1:
             continue
         if other.role == USING or state.rivalry[b, i, j] >= params.constants[0].avoid_threshold:
             return False
-        found = True
-    return found
+        has_partner = True
+    return has_partner

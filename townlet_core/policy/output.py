@@ -1,4 +1,4 @@
-"""What a policy answers when asked to act."""
+"""The output of a policy."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ class PolicyOutput(NamedTuple):
 
     actions: np.ndarray  # int64
     log_probs: np.ndarray  # float32, under the policy that chose
-    values: np.ndarray  # float32, the critic's value of what was seen; 0 where there is no critic
+    values: np.ndarray  # float32, the critic's value of the observation; 0 without a critic

@@ -1,7 +1,7 @@
-"""The scripted policy: follow a schedule, or live by needs; now and then, do anything.
+"""The scripted policy: ε-greedy around a schedule or around needs.
 
-With probability epsilon an agent takes a random possible action, so the log-probability of what it did is
-exact and every possible action has support. With epsilon 1 this is the random policy.
+With probability ε an agent takes a uniformly random legal action. So log-probabilities are exact, and every
+legal action has support. With ε = 1 this is the random policy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from townlet_core.policy.navigation import approach, is_legal, step_anywhere, walk
-from townlet_core.policy.needs_driven import live_by_needs
+from townlet_core.policy.needs_driven import follow_needs
 from townlet_core.policy.output import PolicyOutput
 from townlet_core.rng import DRAW_EXPLORE, DRAW_EXPLORE_ACTION, draw_unit
 from townlet_core.scenario.model import VERBS, Scenario, ScheduleEntry
@@ -27,8 +27,8 @@ MOVE_ENTRY, REQUEST_ENTRY, START_ENTRY, RELEASE_ENTRY, CHAT_ENTRY, WAIT_ENTRY = 
 ENTRY = record(
     [
         ("verb", np.int8),  # index into scenario.model.VERBS
-        ("object", np.int16),  # what move, request and start are about, or -1
-        ("agent", np.int16),  # whom chat is about, or -1
+        ("object", np.int16),  # target of move, request and start, or -1
+        ("agent", np.int16),  # target of chat, or -1
         ("field", np.int16),  # distance field of a move to a tile, or -1
         ("wait_ticks", np.int32),
         ("max_ticks", np.int32),  # -1 = until achieved
@@ -36,7 +36,7 @@ ENTRY = record(
 )
 MEMORY = record(
     [
-        ("entry", np.int32),  # position in the own schedule
+        ("entry", np.int32),  # position in the agent's schedule
         ("entry_ticks", np.int32),  # decisions made in this entry
         ("begun", np.int32),  # the start entry that was achieved last
     ]
@@ -48,12 +48,12 @@ class Script(NamedTuple):
 
     entries: np.ndarray  # (N,) ENTRY
     first: np.ndarray  # (A,) int32 where an agent's entries begin
-    counts: np.ndarray  # (A,) int32 how many there are; 0 = lives by needs
-    fields: np.ndarray  # (M, H, W) int16 distances to the tiles that entries move to
+    counts: np.ndarray  # (A,) int32 number of entries; 0 = follows its needs
+    fields: np.ndarray  # (M, H, W) int16 distances to the target tiles of move entries
 
 
 class ScriptedPolicy:
-    """Decide for every agent of a batch of towns. Remembers where each agent is in its schedule.
+    """Decide for every agent of a batch of towns; stores each agent's position in its schedule.
 
     epsilon: probability of a random legal action, by default the scenario's. behaviour, value_source,
     deterministic: what a capture writes into the metadata of its samples.
@@ -65,11 +65,11 @@ class ScriptedPolicy:
     def __init__(self, scenario: Scenario, epsilon: float | None = None, behaviour: str = "scripted") -> None:
         self.behaviour = behaviour
         self.epsilon = float(scenario.rules.epsilon if epsilon is None else epsilon)
-        self.script = _write_script(scenario)
+        self.script = _compile_script(scenario)
         self.memory = np.zeros((0, 0), MEMORY)
 
     def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
-        """Choose for the tick to come. A script knows the town's state, so it does not look at `seen`."""
+        """Choose actions for the next tick. The script reads the town's state and ignores `seen`."""
         batch = towns.state.agents.shape
         if self.memory.shape != batch:
             self.memory = np.zeros(batch, MEMORY)
@@ -81,11 +81,11 @@ class ScriptedPolicy:
         return PolicyOutput(actions, log_probs, self.values(seen))
 
     def values(self, seen: Observations) -> np.ndarray:
-        """Return zeros, (B, A): a script has no critic."""
+        """Return zeros, (B, A): the script has no critic."""
         return np.zeros(seen.features.shape[:2], np.float32)
 
 
-def _write_script(scenario: Scenario) -> Script:
+def _compile_script(scenario: Scenario) -> Script:
     objects = {spec.id: o for o, spec in enumerate(scenario.objects)}
     agents = {spec.id: i for i, spec in enumerate(scenario.agents)}
     tiles = [e.move for a in scenario.agents for e in a.schedule if isinstance(e.move, tuple)]
@@ -129,35 +129,35 @@ def decide(
             if agent.newcomer:
                 memory[b, i].entry = memory[b, i].entry_ticks = memory[b, i].begun = 0
             if script.counts[i] > 0:
-                wanted = _follow_schedule(state, params, script, memory, b, i)
+                intended = _follow_schedule(state, params, script, memory, b, i)
             else:
-                wanted = live_by_needs(state, params, b, i)
-            if not is_legal(agent.legal, wanted):
-                wanted = WAIT
-            actions[b, i], log_probs[b, i] = _soften(state, b, i, wanted, epsilon)
-            if actions[b, i] == RELEASE and wanted != RELEASE and agent.role == USING:
-                memory[b, i].entry = memory[b, i].begun  # broken off by chance: take it up again
+                intended = follow_needs(state, params, b, i)
+            if not is_legal(agent.legal, intended):
+                intended = WAIT
+            actions[b, i], log_probs[b, i] = _explore(state, b, i, intended, epsilon)
+            if actions[b, i] == RELEASE and intended != RELEASE and agent.role == USING:
+                memory[b, i].entry = memory[b, i].begun  # ended by exploration: start again
                 memory[b, i].entry_ticks = 0
 
 
 @rule
-def _soften(state: TownState, b: int, i: int, wanted: int, epsilon: float) -> tuple[int, float]:
-    """Replace the wanted action by a random possible one with probability epsilon."""
+def _explore(state: TownState, b: int, i: int, intended: int, epsilon: float) -> tuple[int, float]:
+    """Explore with probability ε: take a random legal action. Return the action and its log-probability."""
     town = state.towns[b]
     legal = state.agents[b, i].legal
-    possible = 0
+    legal_count = 0
     for action in range(ACTION_COUNT):
-        possible += is_legal(legal, action)
-    chosen = wanted
+        legal_count += is_legal(legal, action)
+    chosen = intended
     if draw_unit(town.key, town.tick, i, DRAW_EXPLORE) < epsilon:
-        skip = int(draw_unit(town.key, town.tick, i, DRAW_EXPLORE_ACTION) * possible)
+        skip = int(draw_unit(town.key, town.tick, i, DRAW_EXPLORE_ACTION) * legal_count)
         for action in range(ACTION_COUNT):
             if is_legal(legal, action):
                 if skip == 0:
                     chosen = action
                 skip -= 1
-    probability = epsilon / possible
-    if chosen == wanted:
+    probability = epsilon / legal_count
+    if chosen == intended:
         probability += 1.0 - epsilon
     return chosen, np.log(probability)
 
@@ -166,7 +166,7 @@ def _soften(state: TownState, b: int, i: int, wanted: int, epsilon: float) -> tu
 def _follow_schedule(
     state: TownState, params: TownParams, script: Script, memory: np.ndarray, b: int, i: int
 ) -> int:
-    """Pass over what has been achieved or has taken too long, and work on the entry after it."""
+    """Skip entries that are achieved or have taken too long, and act on the next one."""
     mine = memory[b, i]
     for _ in range(script.counts[i]):
         entry = script.entries[script.first[i] + mine.entry]
@@ -178,7 +178,7 @@ def _follow_schedule(
         mine.entry = (mine.entry + 1) % script.counts[i]
         mine.entry_ticks = 0
     mine.entry_ticks += 1
-    return _work_on_entry(state, params, script, mine, b, i)
+    return _act_on_entry(state, params, script, mine, b, i)
 
 
 @rule
@@ -204,7 +204,7 @@ def _is_achieved(
 
 
 @rule
-def _work_on_entry(
+def _act_on_entry(
     state: TownState, params: TownParams, script: Script, mine: np.record, b: int, i: int
 ) -> int:
     entry = script.entries[script.first[i] + mine.entry]
@@ -224,7 +224,7 @@ def _work_on_entry(
         if agent.role == FREE:
             return approach(state, params, b, i, entry.object)
         if agent.object != entry.object:
-            return RELEASE  # one thing at a time
+            return RELEASE  # one object at a time
     if params.distance[entry.object, agent.y, agent.x] != 1:
         return walk(state, params.distance[entry.object], b, i)
     return START if agent.role == HOLDING else WAIT
@@ -232,7 +232,7 @@ def _work_on_entry(
 
 @rule
 def _walk_up_to(state: TownState, b: int, i: int, x: int, y: int) -> int:
-    """Step closer along the longer axis, or anywhere if that is blocked; for people, who move."""
+    """Step towards another agent along the longer axis, or anywhere if that is blocked."""
     agent = state.agents[b, i]
     dx, dy = x - agent.x, y - agent.y
     along_x = EAST if dx > 0 else WEST

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from townlet_core.errors import ShapeError
-from townlet_core.kernels import folder_of, kept
+from townlet_core.kernels import cached_njit, folder_of
 
 
 def advantages(
@@ -124,7 +124,7 @@ def aligned(
 # the running sum in float64: thousands of ticks of λ ≈ 1 would otherwise lose the last digits.
 
 
-@kept(folder_of([Path(__file__)]))
+@cached_njit(folder_of([Path(__file__)]))
 def accumulate_gae(
     rewards: np.ndarray,
     value_preds: np.ndarray,
@@ -146,7 +146,7 @@ def accumulate_gae(
             estimates[t, n] = running[n]
 
 
-@kept(folder_of([Path(__file__)]))
+@cached_njit(folder_of([Path(__file__)]))
 def accumulate_vtrace(
     rhos: np.ndarray,
     traces: np.ndarray,

@@ -81,9 +81,8 @@ def _tiles(sample: ReplaySample, channel: str, row: int) -> Iterator[tuple[int, 
         yield int(x), int(y)
 
 
-def _needs(sample: ReplaySample, row: int) -> tuple[float, float, float] | None:
+def _needs(sample: ReplaySample, row: int) -> tuple[float, ...] | None:
     names = sample.feature_names
     if any(f"need_{name}" not in names for name in NEEDS):
         return None
-    hunger, hygiene, energy = (float(sample.features[row, names.index(f"need_{name}")]) for name in NEEDS)
-    return hunger, hygiene, energy
+    return tuple(float(sample.features[row, names.index(f"need_{name}")]) for name in NEEDS)

@@ -20,6 +20,7 @@ from townlet_core.render.animation import Animation
 from townlet_core.render.scene import DrawnAgent, DrawnObject, Scene
 from townlet_core.render.text import agent_marks, event_text, kind_marks
 from townlet_core.simulation.state import WAITING
+from townlet_core.vocab import NEEDS
 
 UNKNOWN = -1_000_000_000  # an unknown number: a need or a wallet that was not recorded, no reward
 NEED_STEPS, WALLET_STEPS, REWARD_STEPS = 200, 100, 10_000  # resolution, in steps per unit
@@ -32,9 +33,7 @@ AGENT_COLUMNS = (
     "object",
     "place",
     "progress",
-    "hunger",
-    "hygiene",
-    "energy",
+    *NEEDS,
     "wallet",
 )
 OBJECT_COLUMNS = ("kind", "x", "y", "user", "holder", "stock", "broken")  # kind -1: not there at this moment
@@ -71,7 +70,7 @@ def _row(scene: Scene, kinds: list[str], most: int) -> list[int]:
 
 def _agent(scene: Scene, i: int, agent: DrawnAgent) -> list[int]:
     place = scene.objects[agent.object].line.index(i) + 1 if agent.role == WAITING else 0
-    needs = [round(need * NEED_STEPS) for need in agent.needs] if agent.needs else [UNKNOWN] * 3
+    needs = [round(need * NEED_STEPS) for need in agent.needs] if agent.needs else [UNKNOWN] * len(NEEDS)
     wallet = UNKNOWN if agent.wallet is None else round(min(agent.wallet * WALLET_STEPS, _LARGEST))
     progress = round(agent.progress * 100)
     return [agent.alive, agent.x, agent.y, agent.role, agent.object, place, progress, *needs, wallet]

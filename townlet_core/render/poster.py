@@ -174,12 +174,14 @@ def _agent(
     draw.text((14 * SMOOTH, (top + 18) * SMOOTH), mark, "#ffffff", font(16 * SMOOTH), anchor="mm")
     _fit(draw, large(38, top + 1), agent.id, 150 * SMOOTH, INK if agent.alive else SOFT, 15 * SMOOTH)
     _fit(draw, large(38, top + 19), about, 150 * SMOOTH, SOFT, 13 * SMOOTH)
+    pitch = 30 / max(len(theme.NEEDS), 3)
     for n, need in enumerate(agent.needs or ()):
-        y = top + 5 + n * 10
-        draw.rounded_rectangle(large(196, y, 286, y + 6), 3 * SMOOTH, "#e5e3dc")
+        y = top + 5 + n * pitch
+        bottom = y + 0.6 * pitch
+        draw.rounded_rectangle(large(196, y, 286, bottom), 3 * SMOOTH, "#e5e3dc")
         if agent.alive and need > 0.03:
             colour = tuple(theme.NEEDS.values())[n]
-            draw.rounded_rectangle(large(196, y, 196 + 90 * need, y + 6), 3 * SMOOTH, colour)
+            draw.rounded_rectangle(large(196, y, 196 + 90 * need, bottom), 3 * SMOOTH, colour)
 
 
 def _fit(

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from townlet_core.scenario.model import Scenario
+from townlet_core.scenario.once_per_need import per_need
 from townlet_core.simulation.state import FREE, NOBODY, USING
 from townlet_core.vocab import CONFLICT_REASONS, EVENTS
 
@@ -38,9 +39,7 @@ class DrawnAgent(NamedTuple):
     x: int
     y: int
     alive: bool = True  # in town
-    needs: tuple[float, float, float] | None = (
-        None  # hunger, hygiene, energy; 1 = satisfied; None = not known
-    )
+    needs: tuple[float, ...] | None = None  # vocab.NEEDS; 1 = satisfied; None = not known
     wallet: float | None = None  # None = not known
     role: int = FREE  # simulation.state: FREE, WAITING, HOLDING, USING
     object: int = NOBODY  # what the role is about
@@ -112,7 +111,7 @@ def opening_scene(scenario: Scenario) -> Scene:
             DrawnAgent(
                 agent.id,
                 *agent.position,
-                needs=(agent.needs.hunger, agent.needs.hygiene, agent.needs.energy),
+                needs=per_need(agent.needs),
                 wallet=agent.wallet,
             )
             for agent in scenario.agents
@@ -159,7 +158,7 @@ def _agent(towns: Towns, town: int, i: int) -> DrawnAgent:
         int(agent.x),
         int(agent.y),
         bool(agent.alive),
-        (float(agent.hunger), float(agent.hygiene), float(agent.energy)),
+        tuple(agent.needs.tolist()),
         float(agent.wallet),
         int(agent.role),
         int(agent.object),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any, NamedTuple
+
+from townlet_core import vocab
 
 Stroke = tuple[str, tuple[float, ...]]
 
@@ -21,7 +24,8 @@ WALL = ("#7b8090", "#565a69")  # its top, and the side one sees from the south
 QUARREL = ("#e02f2f", "#ffc23d")  # a burst and its core
 BUSY = "#14923f"  # who uses, and what is used
 BROKEN = ("#cfcfcf", "#8a8a8a")  # fill and ink of what is out of order
-NEEDS = {"hunger": "#d9772b", "hygiene": "#2f86c9", "energy": "#8457c9"}
+_NEEDS = ("#d9772b", "#2f86c9", "#8457c9", "#1f9d9d", "#c2334d", "#8a6d1b")
+NEEDS = dict(zip(vocab.NEEDS, cycle(_NEEDS), strict=False))
 AGENTS = (
     "#2f6fde",
     "#e07b1a",
@@ -138,7 +142,7 @@ def for_player(kinds: list[str]) -> dict[str, Any]:
         "quarrel": QUARREL,
         "busy": BUSY,
         "broken": BROKEN,
-        "needs": list(NEEDS.values()),
+        "needs": NEEDS,
         "agents": AGENTS,
         "kinds": [look._asdict() for look in kind_looks(kinds).values()],
     }

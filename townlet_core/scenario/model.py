@@ -5,10 +5,11 @@ The rules are in docs/rules.md; a number here is the constant of the rule of the
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from townlet_core.scenario.once_per_need import once_per_need
 from townlet_core.scenario.rules import Rewards, Rules
 from townlet_core.scenario.values import (
     MAX_AGENTS,
@@ -31,20 +32,28 @@ from townlet_core.scenario.values import (
 from townlet_core.vocab import Feature, features_of
 
 
+@once_per_need
 class Needs(Words):
     """The needs of an agent: 1 is satisfied, 0 is desperate."""
 
-    hunger: Annotated[Unit, means("how well fed")] = 0.7
-    hygiene: Annotated[Unit, means("how clean")] = 0.7
-    energy: Annotated[Unit, means("how rested")] = 0.7
+    NEED: Annotated[Unit, means("{meaning}")] = 0.7
+
+    if TYPE_CHECKING:  # which does not see the keys of each need
+
+        def __init__(self, **needs: float) -> None: ...
+        def __getattr__(self, key: str) -> float: ...
 
 
+@once_per_need
 class Effects(Words):
     """The change of each need on completion of an affordance."""
 
-    hunger: Annotated[Change, means("change of hunger")] = 0.0
-    hygiene: Annotated[Change, means("change of hygiene")] = 0.0
-    energy: Annotated[Change, means("change of energy")] = 0.0
+    NEED: Annotated[Change, means("change of {name}")] = 0.0
+
+    if TYPE_CHECKING:  # which does not see the keys of each need
+
+        def __init__(self, **changes: float) -> None: ...
+        def __getattr__(self, key: str) -> float: ...
 
 
 class Kind(Words):

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from townlet_core.scenario.once_per_need import FROM_TABLE, once_per_need
 from townlet_core.scenario.values import MAX_AGENTS, Amount, Share, Side, SomeTicks, Ticks, Unit, Words, means
+from townlet_core.vocab import VITAL_NEEDS
 
 
+@once_per_need
 class NeedRules(Words):
     """Needs and fainting."""
 
-    hunger_decay: Annotated[Unit, means("hunger lost per tick")] = 0.01
-    hygiene_decay: Annotated[Unit, means("hygiene lost per tick")] = 0.005
-    energy_decay: Annotated[Unit, means("energy lost per tick")] = 0.008
-    faint_threshold: Annotated[Unit, means("hunger at or below this faints")] = 0.03
+    NEED_decay: Annotated[Unit, means("{name} lost per tick")] = FROM_TABLE
+    faint_threshold: Annotated[Unit, means(f"{' or '.join(VITAL_NEEDS)} at or below this faints")] = 0.03
     respawn_delay_ticks: Annotated[
         Ticks | None, means("ticks until a newcomer replaces the agent; `null`: never")
     ] = None
+
+    if TYPE_CHECKING:  # which does not see the keys of each need
+
+        def __init__(
+            self, *, faint_threshold: float = ..., respawn_delay_ticks: int | None = ..., **decay: float
+        ) -> None: ...
+        def __getattr__(self, key: str) -> float: ...
 
 
 class QueueRules(Words):
@@ -115,6 +123,7 @@ class Rules(Words):
     employment: Annotated[EmploymentRules, means("lateness and absence")] = EmploymentRules()
 
 
+@once_per_need
 class Rewards(Words):
     """The coefficients of the reward; with all of them 0, every reward is 0."""
 
@@ -123,11 +132,7 @@ class Rewards(Words):
     punctuality_bonus: Annotated[Amount, means("reward for arriving on time, once per shift")] = 0.2
     lateness: Annotated[Amount, means("penalty per late tick, times the job's `lateness_penalty`")] = 1.0
     satisfaction: Annotated[Amount, means("reward per unit of need gained on completion")] = 1.0
-    hunger_deficit: Annotated[Amount, means("taken per tick, times the square of what hunger lacks to 1")] = (
-        0.03
-    )
-    hygiene_deficit: Annotated[Amount, means("the same for what hygiene lacks")] = 0.02
-    energy_deficit: Annotated[Amount, means("the same for what energy lacks")] = 0.02
+    NEED_deficit: Annotated[Amount, means("penalty per tick, times (1 − {name})²")] = FROM_TABLE
     conflict_penalty: Annotated[Amount, means("penalty for both parties, times intensity")] = 0.1
     faint_penalty: Annotated[Amount, means("penalty for fainting")] = 1.0
     clip_per_tick: Annotated[
@@ -135,3 +140,8 @@ class Rewards(Words):
         Field(gt=0, le=1_000_000, allow_inf_nan=False),
         means("bound of the absolute reward per tick"),
     ] = 1.0
+
+    if TYPE_CHECKING:  # which does not see the keys of each need
+
+        def __init__(self, **coefficients: float) -> None: ...
+        def __getattr__(self, key: str) -> float: ...

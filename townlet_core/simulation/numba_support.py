@@ -1,4 +1,4 @@
-"""How the rules are compiled: once per version of these files, kept on disk, the same for every process.
+"""Compilation of the rules: once per version of these files, cached on disk for every process.
 
 `NUMBA_DISABLE_JIT=1` runs the same files as plain Python.
 """
@@ -16,43 +16,43 @@ import numba
 import numpy as np
 from numba import njit
 
-from townlet_core.kernels import config, folder_of, is_kept, kept
+from townlet_core.kernels import cached_njit, config, folder_of, is_cached
 
 _CORE = Path(__file__).parents[1]
 _SOURCES = [
     *sorted(_CORE.glob("simulation/**/*.py")),
     *sorted(_CORE.glob("policy/*.py")),
     _CORE / "rng.py",
-    _CORE / "vocab.py",  # whose ids are compiled in
+    _CORE / "vocab.py",  # its ids are compiled in
 ]
 _FOLDER = folder_of(_SOURCES)
 _ENTRIES: dict[tuple[Any, Any], Callable[..., Any]] = {}
 _PROCESS = os.getpid()  # which imported this; a child that was forked later has another
-_THREADS = threading.Lock()  # held by the one caller at a time who may use numba's threads
+_THREADS = threading.Lock()  # held by the one caller that may use numba's threads
 
 _RULE_OPTIONS: dict[str, Any] = {"_nrt": False, "error_model": "numpy", "forceinline": True}
 
 
 def rule(function: Callable[..., Any]) -> Any:
-    """Compile a part of one town's tick; it ends up inside the kernel that calls it.
+    """Compile a part of one town's tick; it is inlined into the kernel that calls it.
 
-    Rules never allocate, so reference counting is off: with it, every call counted eleven arrays, and two
-    threads fought over the counters. Everything is inlined: a call copies all those array headers too.
-    Division by zero is excluded where numbers enter, not in the loop.
+    Rules never allocate, so reference counting is off: it would touch eleven counters per call, which all
+    threads share. Rules are inlined because a call copies all array headers. Division by zero is excluded
+    where numbers enter, not in the loop.
     """
     return njit(**_RULE_OPTIONS)(function)
 
 
 def kernel(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function that Python calls over all towns, and keep the machine code on disk."""
-    return kept(_FOLDER, parallel=parallel, error_model="numpy")
+    """Compile a function over all towns that Python calls, and cache its machine code on disk."""
+    return cached_njit(_FOLDER, parallel=parallel, error_model="numpy")
 
 
 def call(function: Any, *arguments: Any, kind: Any = None) -> Any:
     """Call a kernel whose arguments always have the same types, or the same for each `kind` of call.
 
-    Called by itself, a kernel asks for the type of every array of a town, which takes several times as long
-    as a tick of a small one. So types are asked for once, and what was compiled for them is kept.
+    A direct call looks up the type of every array, which takes several times as long as a tick of a small
+    town. Here types are looked up once, and the compiled entry point is stored.
     """
     entry = _ENTRIES.get((function, kind))
     if entry is None:
@@ -62,21 +62,21 @@ def call(function: Any, *arguments: Any, kind: Any = None) -> Any:
 
 
 def wrapping() -> AbstractContextManager:
-    """Let 64-bit numbers wrap around in plain Python without a warning; compiled, they do."""
+    """Let 64-bit integers wrap around in plain Python without a warning, as in compiled code."""
     return np.errstate(over="ignore") if config.DISABLE_JIT else nullcontext()
 
 
 def is_forked() -> bool:
-    """Whether this process was forked from one that could play towns, and has none of its threads."""
+    """Whether this process was forked after the import, so that it lacks the parent's threads."""
     return os.getpid() != _PROCESS
 
 
 @contextmanager
 def numba_threads() -> Iterator[bool]:
-    """Tell the block whether it may call parallel kernels; if not, the serial ones give the same bytes.
+    """Yield whether the block may call parallel kernels; the serial ones give the same bytes.
 
-    GNU OpenMP ends a forked process that asks for threads, and numba's own pool, `workqueue`, ends a process
-    in which two Python threads ask at the same time.
+    GNU OpenMP terminates a forked process that starts threads. numba's own pool, `workqueue`, terminates a
+    process in which two Python threads use it at the same time.
     """
     granted = not is_forked() and _THREADS.acquire(blocking=False)
     try:
@@ -87,5 +87,5 @@ def numba_threads() -> Iterator[bool]:
 
 
 def is_compiled(function: str) -> bool:
-    """Whether a kernel of this version is on disk already, so that its first call need not be waited for."""
-    return is_kept(function, _FOLDER)
+    """Whether the machine code of this kernel is in the cache, so that its first call does not compile."""
+    return is_cached(function, _FOLDER)

@@ -19,6 +19,7 @@ from townlet_core.vocab import (
     LINE_SCALE,
     MAP_SIZE,
     MEETING_FEATURES,
+    NEEDS,
     NEIGHBOUR_FEATURES,
     NEIGHBOURS,
     OFFSET_SCALE,
@@ -47,6 +48,7 @@ def columns(rows: tuple[Feature, ...]) -> Any:
 OWN, KIND, NEIGHBOUR = columns(OWN_FEATURES), columns(KIND_FEATURES), columns(NEIGHBOUR_FEATURES)
 PRICE, MEETING = columns(PRICE_FEATURES), columns(MEETING_FEATURES)
 KINDS_AT = len(OWN)
+NEEDS_AT = getattr(OWN, f"need_{NEEDS[0]}")  # of the first need; the others follow in their order
 PER_KIND, PER_NEIGHBOUR, PER_PRICE, PER_MEETING = len(KIND), len(NEIGHBOUR), len(PRICE), len(MEETING)
 FARTHEST = np.float32(OFFSET_SCALE)  # tiles; farther offsets are clipped to it
 assert NEIGHBOURS == 3  # _draw_agents keeps this many
@@ -245,9 +247,8 @@ def _write_base(
 ) -> None:
     constants = params.constants[0]
     agent = state.agents[b, i]
-    out[OWN.need_hunger] = agent.hunger
-    out[OWN.need_hygiene] = agent.hygiene
-    out[OWN.need_energy] = agent.energy
+    for need in range(len(NEEDS)):
+        out[NEEDS_AT + need] = agent.needs[need]
     out[OWN.wallet] = agent.wallet / (agent.wallet + WALLET_SCALE)
     if agent.late_ticks > 0:
         out[OWN.lateness_counter] = min(agent.late_ticks / constants.absent_cutoff, 1.0)

@@ -1,4 +1,4 @@
-"""A scenario as arrays: every constant a rule reads, found once and shared by all towns of a batch."""
+"""A scenario as arrays: every constant that a rule reads, shared by all towns of a batch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import numpy as np
 from pydantic import BaseModel
 
 from townlet_core.scenario.model import Meeting, Perturbation, Scenario
+from townlet_core.scenario.once_per_need import per_need
 from townlet_core.scenario.rules import Rewards, Rules
 from townlet_core.simulation.pathfinding import NOWHERE, distances_to, ways_along, ways_to_kinds
 from townlet_core.simulation.state import BORDER, EMPTY, NOBODY, OBJECT_CELL, WALL, record
-from townlet_core.vocab import EVENTS, MAP_SIZE, UTILITIES
+from townlet_core.vocab import EVENTS, MAP_SIZE, NEEDS, UTILITIES, VITAL_NEEDS
 
 WINDOW_BYTES = 128  # a window's 121 tiles, and zeros up to whole cache lines: copied without a remainder
 assert WINDOW_BYTES >= MAP_SIZE * MAP_SIZE
+
+
+# Keys that each need has, and the threshold of vital needs: arrays over the needs in CONSTANTS.
+_OF_A_NEED = {"faint_threshold", *(f"{need}_{word}" for need in NEEDS for word in ("decay", "deficit"))}
 
 
 def _numbers(block: type[BaseModel]) -> list[tuple]:
@@ -24,20 +29,27 @@ def _numbers(block: type[BaseModel]) -> list[tuple]:
     for name, field in block.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             fields += _numbers(field.annotation)
-        else:
+        elif name not in _OF_A_NEED:
             fields.append((name, np.float64 if field.annotation is float else np.int64))
     return fields
 
 
-# One record with every number of `rules` and `rewards`, by its name in the file; null is -1.
-CONSTANTS = record([("ticks", np.int64), *_numbers(Rules), *_numbers(Rewards)])
+# Every number of `rules` and `rewards` by its name in the file; null is -1.
+CONSTANTS = record(
+    [
+        ("ticks", np.int64),
+        *_numbers(Rules),
+        *_numbers(Rewards),
+        ("need_decay", np.float64, (len(NEEDS),)),
+        ("need_deficit", np.float64, (len(NEEDS),)),  # weights
+        ("faint_threshold", np.float64, (len(NEEDS),)),  # -1, out of reach, for a need that is not vital
+    ]
+)
 
 KIND = record(
     [
         ("duration_ticks", np.int32),
-        ("hunger", np.float64),  # effects on completion
-        ("hygiene", np.float64),
-        ("energy", np.float64),
+        ("effects", np.float64, (len(NEEDS),)),  # on completion
         ("cost", np.float64),
         ("is_meal", np.bool_),
         ("is_work", np.bool_),
@@ -58,9 +70,7 @@ AGENT_SPEC = record(
     [
         ("x", np.int16),
         ("y", np.int16),
-        ("hunger", np.float64),
-        ("hygiene", np.float64),
-        ("energy", np.float64),
+        ("needs", np.float64, (len(NEEDS),)),
         ("wallet", np.float64),
         ("job", np.int16),  # or -1
     ]
@@ -80,11 +90,11 @@ PERTURBATION = record(
         ("last_start", np.int32),
         ("duration_ticks", np.int32),
         ("probability", np.float64),
-        ("object", np.int16),  # what the event of its start names, or -1
-        ("kind", np.int16),  # what is out of order or dearer, or -1
-        ("utility", np.int8),  # what is cut off, or -1
+        ("object", np.int16),  # of the event at its start, or -1
+        ("kind", np.int16),  # of the affected objects, or -1
+        ("utility", np.int8),  # that fails, or -1
         ("factor", np.float64),  # of the price
-        ("x", np.int16),  # where to meet
+        ("x", np.int16),  # tile of a meeting
         ("y", np.int16),
         ("radius", np.int16),
     ]
@@ -92,7 +102,7 @@ PERTURBATION = record(
 
 
 class TownParams(NamedTuple):
-    """A scenario for the kernels. K object kinds, J jobs, M meetings; nothing here changes."""
+    """A scenario for the kernels. K object kinds, J jobs, M meetings. Read-only."""
 
     constants: np.ndarray  # (1,) CONSTANTS
     kinds: np.ndarray  # (K,) KIND
@@ -124,9 +134,8 @@ def compile_params(scenario: Scenario) -> TownParams:
 
     kinds = np.zeros(len(kind_ids), KIND)
     for row, kind in zip(kinds, scenario.all_kinds.values(), strict=True):
-        effects = kind.effects
         row.duration_ticks, row.cost = kind.duration_ticks, kind.cost
-        row.hunger, row.hygiene, row.energy = effects.hunger, effects.hygiene, effects.energy
+        row.effects = per_need(kind.effects)
         row.is_meal, row.is_work = kind.is_meal, kind.is_work
         row.completion_event = EVENTS.index(kind.completion_event)
         row.utility = UTILITIES.index(kind.utility) if kind.utility else NOBODY
@@ -142,7 +151,7 @@ def compile_params(scenario: Scenario) -> TownParams:
     agents = np.zeros(len(scenario.agents), AGENT_SPEC)
     for row, agent in zip(agents, scenario.agents, strict=True):
         row.x, row.y = agent.position
-        row.hunger, row.hygiene, row.energy = agent.needs.hunger, agent.needs.hygiene, agent.needs.energy
+        row.needs = per_need(agent.needs)
         row.wallet, row.job = agent.wallet, job_ids.get(agent.job or "", NOBODY)
 
     jobs = np.zeros(len(job_ids), JOB)
@@ -165,7 +174,7 @@ def compile_params(scenario: Scenario) -> TownParams:
         objects,
         agents,
         jobs,
-        *perturb(scenario),
+        *_perturbations(scenario),
         floor,
         _windows(inside),
         distance,
@@ -175,7 +184,7 @@ def compile_params(scenario: Scenario) -> TownParams:
 
 
 def _windows(inside: np.ndarray) -> np.ndarray:
-    """Cut the egocentric window of what never moves around each tile; off the grid, all is wall."""
+    """Cut the window of static cells around each tile; everything off the grid is wall."""
     blocked = np.pad(inside != EMPTY, MAP_SIZE // 2, constant_values=True).astype(np.uint8)
     windows = np.lib.stride_tricks.sliding_window_view(blocked, (MAP_SIZE, MAP_SIZE))
     rows = np.zeros((*inside.shape, WINDOW_BYTES), np.uint8)
@@ -186,8 +195,8 @@ def _windows(inside: np.ndarray) -> np.ndarray:
 _SixArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def perturb(scenario: Scenario) -> _SixArrays:
-    """Lay out what befalls the town: the six arrays of TownParams from `outages` to `ways_to_meetings`."""
+def _perturbations(scenario: Scenario) -> _SixArrays:
+    """Lay out the perturbations: the six arrays of TownParams from `outages` to `ways_to_meetings`."""
     kind_ids = {name: k for k, name in enumerate(scenario.all_kinds)}
     outages, spikes = _timed(scenario.outages), _timed(scenario.price_spikes)
     meetings = _timed(scenario.meetings)
@@ -238,7 +247,13 @@ def _constants(scenario: Scenario) -> np.ndarray:
         numbers.update(value if isinstance(value, dict) else {name: value})
     constants = np.zeros(1, CONSTANTS)
     for name, value in numbers.items():
-        constants[name] = -1 if value is None else value
+        if name not in _OF_A_NEED:
+            constants[name] = -1 if value is None else value
+    constants["need_decay"] = per_need(scenario.rules.needs, "NEED_decay")
+    constants["need_deficit"] = per_need(scenario.rewards, "NEED_deficit")
+    constants["faint_threshold"] = -1
+    for need in VITAL_NEEDS:
+        constants["faint_threshold"][0, NEEDS.index(need)] = scenario.rules.needs.faint_threshold
     return constants
 
 

@@ -1,4 +1,4 @@
-"""Walking distances over the open floor: how far it is to every object from every tile, agents ignored."""
+"""Shortest paths over the open floor from every tile to every object; agents are ignored."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from townlet_core.simulation.numba_support import kernel
 from townlet_core.simulation.state import NOBODY, record
 from townlet_core.vocab import DISTANCE_SCALE, EAST, NORTH, SOUTH, WEST
 
-NOWHERE = 32_767  # no way leads there
+NOWHERE = 32_767  # unreachable
 WAY = record(
     [
-        ("step_x", np.float32),  # the first step; 0, 0 without a way
+        ("step_x", np.float32),  # the first step; 0, 0 if unreachable
         ("step_y", np.float32),
-        ("distance", np.float32),  # steps / (steps + DISTANCE_SCALE), 0 without a way
-        ("object", np.int32),  # where it leads, or -1 without a way
+        ("distance", np.float32),  # steps / (steps + DISTANCE_SCALE), 0 if unreachable
+        ("object", np.int32),  # the goal, or -1 if unreachable
     ]
 )
 # Direction of each move; the index is action id - NORTH.
@@ -26,7 +26,7 @@ assert (NORTH, EAST, SOUTH, WEST) == (1, 2, 3, 4)
 def distances_to(positions: list[tuple[int, int]], open_floor: np.ndarray) -> np.ndarray:
     """Measure the steps from every tile to each position, which itself need not be open.
 
-    open_floor: (H, W) bool. Returns (N, H, W) int16: 0 at the position, 1 beside it, NOWHERE without a way.
+    open_floor: (H, W) bool. Returns (N, H, W) int16: 0 at the position, 1 beside it, NOWHERE if unreachable.
     """
     height, width = open_floor.shape
     result = np.full((len(positions), height, width), NOWHERE, np.int16)
@@ -41,14 +41,16 @@ def ways_along(distance: np.ndarray) -> np.ndarray:
     distance: (N, H, W). Returns (N, H, W) WAY; beside the goal, the step is the direction of the goal itself.
     """
     count, height, width = distance.shape
-    around = np.pad(distance, ((0, 0), (1, 1), (1, 1)), constant_values=NOWHERE)
-    leads_on = (distance > 0) & (distance < NOWHERE)
+    padded = np.pad(distance, ((0, 0), (1, 1), (1, 1)), constant_values=NOWHERE)
+    is_reachable = (distance > 0) & (distance < NOWHERE)
     ways = np.zeros(distance.shape, WAY)
     ways["object"] = np.where(distance < NOWHERE, np.arange(count)[:, None, None], NOBODY)
-    ways["distance"][leads_on] = distance[leads_on] / (distance[leads_on] + DISTANCE_SCALE)
-    for step_x, step_y in reversed([*zip(STEP_X, STEP_Y, strict=True)]):  # the first one is written last
-        beyond = around[:, 1 + step_y : 1 + step_y + height, 1 + step_x : 1 + step_x + width]
-        nearer = leads_on & (beyond == distance - 1)
+    ways["distance"][is_reachable] = distance[is_reachable] / (distance[is_reachable] + DISTANCE_SCALE)
+    for step_x, step_y in reversed(
+        [*zip(STEP_X, STEP_Y, strict=True)]
+    ):  # the first direction is written last and wins
+        next_distance = padded[:, 1 + step_y : 1 + step_y + height, 1 + step_x : 1 + step_x + width]
+        nearer = is_reachable & (next_distance == distance - 1)
         ways["step_x"][nearer], ways["step_y"][nearer] = step_x, step_y
     return ways
 
@@ -56,7 +58,7 @@ def ways_along(distance: np.ndarray) -> np.ndarray:
 def ways_to_kinds(distance: np.ndarray, ways: np.ndarray, kinds: list[int], kind_count: int) -> np.ndarray:
     """Choose the way to the nearest object of each kind for every tile, the lowest index at equality.
 
-    distance: (O, H, W), and ways along it. Returns (H, W, K) WAY; `object` is -1 where there is no way.
+    distance: (O, H, W), and ways along it. Returns (H, W, K) WAY; `object` is -1 where none is reachable.
     """
     height, width = distance.shape[1:]
     result = np.zeros((height, width, kind_count), WAY)

@@ -1,7 +1,7 @@
-"""What a batch of towns remembers: fixed record layouts, one array per kind of thing.
+"""The state of a batch of towns: fixed record layouts, one array per kind of entity.
 
-Axes: B towns, A agents, O objects, E events of one tick. Agents and objects are named by their index in the
-scenario; -1 is nobody or nothing. Layouts never depend on the scenario, so compiled kernels fit all of them.
+Axes: B towns, A agents, O objects, E events of one tick. Agents and objects have their index in the scenario;
+-1 is none. Layouts never depend on the scenario, so compiled kernels fit all of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from townlet_core.scenario.values import MAX_AGENTS, MAX_OBJECTS
-from townlet_core.vocab import EVENTS, REWARD_TERMS
+from townlet_core.vocab import EVENTS, NEEDS, REWARD_TERMS
 
 NOBODY = -1
 NEVER = -1_000_000_000  # a tick too far in the past to matter
@@ -38,14 +38,14 @@ TOWN = record(
         ("town", np.int64),  # the town's number in the run: its coordinate of chance
         ("episode", np.int64),
         ("tick", np.int32),  # ticks played in this episode
-        ("clock", np.int32),  # time of day of the tick to come, or being played
-        ("over", np.bool_),  # the episode is over; waits for a restart
-        ("doing", np.uint16),  # bit a is set when somebody does action a in this tick
-        ("is_engaged", np.bool_),  # somebody waits for, holds or uses something as the tick begins
-        ("has_rivals", np.bool_),  # false: no rivalry in town is above 0
+        ("clock", np.int32),  # time of day of the current tick
+        ("over", np.bool_),  # the episode has ended; the town waits for a restart
+        ("doing", np.uint16),  # bit a is set when an agent takes action a in this tick
+        ("is_engaged", np.bool_),  # an agent waits for, holds or uses an object at the start of the tick
+        ("has_rivals", np.bool_),  # false: every rivalry is 0
         ("event_count", np.int32),  # events of the last tick, in `events`
         ("invalid_actions", np.int64),  # since the batch was made, as are the three below
-        ("actions", np.int64),  # chosen by agents in town
+        ("actions", np.int64),  # of agents in town
         ("tally", np.int64, (len(EVENTS),)),  # events of each type
         ("intensity_sum", np.float64),  # of queue conflicts
         ("chat_quality_sum", np.float64),  # of successful chats
@@ -57,37 +57,35 @@ AGENT = record(
         ("alive", np.bool_),  # in town
         ("x", np.int16),
         ("y", np.int16),
-        ("hunger", np.float64),  # 0 = desperate, 1 = satisfied
-        ("hygiene", np.float64),
-        ("energy", np.float64),
+        ("needs", np.float64, (len(NEEDS),)),  # vocab.NEEDS; 0 = desperate, 1 = satisfied
         ("wallet", np.float64),  # money, never negative
         ("role", np.int8),  # FREE, WAITING, HOLDING, USING
-        ("object", np.int16),  # what the role is about, or -1
+        ("object", np.int16),  # the object of the role, or -1
         ("ticks_waited", np.int32),  # in this line, since joining or being displaced
         ("progress", np.int32),  # ticks of use
-        ("price", np.float64),  # of what it uses, as it was when it started
-        ("legal", np.uint16),  # bit a is set when action a is possible in the tick to come
-        ("action", np.int8),  # what the agent did last: an invalid action is wait
-        ("success", np.bool_),  # whether it worked
+        ("price", np.float64),  # of the use, as it was at its start
+        ("legal", np.uint16),  # bit a is set when action a is legal in the next tick
+        ("action", np.int8),  # of the last tick; an invalid one is wait
+        ("success", np.bool_),  # of the action
         ("newcomer", np.bool_),  # has not acted yet
         ("shift_state", np.int8),  # vocab.SHIFT_STATES
-        ("on_shift", np.bool_),  # the own shift was on in the last tick
-        ("shift_tick", np.int32),  # when this shift began for it
+        ("on_shift", np.bool_),  # its shift was on in the last tick
+        ("shift_tick", np.int32),  # first tick of this shift for this agent
         ("arrived", np.bool_),  # at this shift
         ("late_ticks", np.int32),  # of this shift
         ("attended_ticks", np.int32),  # of this shift
         ("wages_withheld", np.float64),  # of this shift
-        ("shifts", np.int32),  # closed shifts
-        ("attendance", np.float64, (3,)),  # attended share of the last three, in a ring
+        ("shifts", np.int32),  # completed shifts
+        ("attendance", np.float64, (3,)),  # attended share of the last three shifts, a ring buffer
         ("cooldown_until", np.int32),  # first tick without a cooldown at any object
-        ("last_meal_tick", np.int32),  # when it last finished a meal; far in the past if never
-        ("respawn_tick", np.int32),  # when a newcomer may take the place, or -1
+        ("last_meal_tick", np.int32),  # when it last finished a meal; NEVER if it has not
+        ("respawn_tick", np.int32),  # first tick in which a newcomer may take the place, or -1
         # The tick just played:
         ("earned", np.float64),  # money
         ("gained", np.float64),  # need added by completed affordances
         ("late_penalty", np.float64),  # the job's penalty, if this tick was late
-        ("conflict_events", np.float64),  # half of each conflict it was part of
-        ("conflict_intensity", np.float64),  # half of their intensities
+        ("conflict_events", np.float64),  # 0.5 for each conflict of this agent
+        ("conflict_intensity", np.float64),  # half of the intensity of each
         ("reward", np.float64),
         ("terms", np.float64, (len(REWARD_TERMS),)),  # vocab.REWARD_TERMS; they sum to the reward
         ("was_punctual", np.bool_),  # arrived on time in this tick
@@ -100,22 +98,22 @@ AGENT = record(
 OBJECT_STATE = record(
     [
         ("user", np.int16),
-        ("holder", np.int16),  # to whom it is offered
+        ("holder", np.int16),  # agent that it is offered to
         ("line_length", np.int16),  # waiting; neither user nor holder is counted
-        ("asked_free_tick", np.int32),  # when somebody last asked for it and found no user, holder or line
-        ("idle_ticks", np.int32),  # the holder did not start while somebody waited
-        ("last_user", np.int16),  # who freed it, until the next offer
-        ("contested", np.bool_),  # a conflict since the last offer
+        ("asked_free_tick", np.int32),  # last tick in which it was requested while free
+        ("idle_ticks", np.int32),  # ticks in which the holder did not start while others waited
+        ("last_user", np.int16),  # agent that freed it, until the next offer
+        ("contested", np.bool_),  # a conflict has occurred since the last offer
         ("out_of_order", np.bool_),
         ("stock", np.int32),  # units; -1 = not counted
-        ("price", np.float64),  # what starting it in the tick to come will cost
+        ("price", np.float64),  # in the next tick
     ]
 )
 
 PERTURBATION_STATE = record(
     [
-        ("start_tick", np.int32),  # as drawn for this episode; far in the past if it does not happen
-        ("attended", np.int8, (MAX_AGENTS,)),  # 1: has come to this meeting
+        ("start_tick", np.int32),  # as drawn for this episode; NEVER if it does not happen
+        ("attended", np.int8, (MAX_AGENTS,)),  # 1: the agent has attended this meeting
     ]
 )
 
@@ -143,7 +141,7 @@ class TownState(NamedTuple):
     rivalry: np.ndarray  # (B, A, A) float64 in [0, 1], symmetric, diagonal 0
     trust: np.ndarray  # (B, A, A) float64 in [-1, 1], symmetric, diagonal 0
     familiarity: np.ndarray  # (B, A, A) float64 in [-1, 1], symmetric, diagonal 0
-    order_key: np.ndarray  # (B, A) uint64 drawn for the last tick; who has the least is served first
+    order_key: np.ndarray  # (B, A) uint64 drawn for the last tick; the lowest is served first
     order: np.ndarray  # (B, A) int16 agents in serving order of the last tick
     events: np.ndarray  # (B, E) EVENT of the last tick
     perturbations: np.ndarray  # (B, P) PERTURBATION_STATE: outages, then price spikes, then meetings

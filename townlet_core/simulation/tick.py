@@ -70,7 +70,7 @@ def begin_tick(state: TownState, b: int) -> None:
 def play_share(
     state: TownState, params: TownParams, boards: np.ndarray, actions: np.ndarray, share: int, shares: int
 ) -> int:
-    """Play one tick of one share of the towns, on a board of its own, and return how many are over."""
+    """Play one tick of one share of the towns on its own board; return how many episodes have ended."""
     over = 0
     first, end = share_of(state.towns.shape[0], share, shares)
     for b in range(first, end):
@@ -85,14 +85,14 @@ def share_of(towns: int, share: int, shares: int) -> tuple[int, int]:
     return towns * share // shares, towns * (share + 1) // shares
 
 
-# Two kernels of each kind: starting threads costs more than a tick of a few towns.
+# Serial and parallel kernels: starting threads costs more than a tick of a few towns.
 
 
 @kernel()
 def play_few(
     state: TownState, params: TownParams, boards: np.ndarray, actions: np.ndarray, shares: int
 ) -> int:
-    """Play one tick of every town, in so many shares, and return how many are over. actions: (B, A)."""
+    """Play one tick of every town, share by share; return how many episodes have ended. actions: (B, A)."""
     over = 0
     for share in range(shares):
         over += play_share(state, params, boards, actions, share, shares)
@@ -103,7 +103,7 @@ def play_few(
 def play_many(
     state: TownState, params: TownParams, boards: np.ndarray, actions: np.ndarray, shares: int
 ) -> int:
-    """Do what play_few does, each share on a thread."""
+    """Do the same as play_few, each share on its own thread."""
     over = 0
     for share in numba.prange(shares):
         over += play_share(state, params, boards, actions, share, shares)
@@ -133,7 +133,7 @@ def observe_many(
     features: np.ndarray,
     masks: np.ndarray,
 ) -> None:
-    """Do what observe_few does, on all threads."""
+    """Do the same as observe_few, on all threads."""
     for b in numba.prange(state.towns.shape[0]):
         observe_town(state, params, b, workspace, maps[b], features[b], masks[b])
 

@@ -1,4 +1,4 @@
-"""A batch of towns: the one object through which everybody else plays, sees and restarts them."""
+"""A batch of towns: restart, step, observe."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ from townlet_core.simulation.state import TownState, allocate
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 MAP_TILES = math.prod(MAP_SHAPE)
-MANY_TOWNS = 64  # from here on, threads are worth starting
-ALONE = nullcontext(False)  # says, as numba_threads does, that there are no threads
+MANY_TOWNS = 64  # from here on, starting threads pays
+NO_THREADS = nullcontext(False)  # what numba_threads yields if it grants none
 
 
 def is_compiled_for(num_towns: int) -> bool:
-    """Whether a batch of this size can be played at once; else its first tick waits for the compiler."""
+    """Whether the kernel for this batch size is compiled; else the first tick compiles it."""
     return is_compiled("play_few" if num_towns < MANY_TOWNS or is_forked() else "play_many")
 
 
 def as_actions(actions: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Take whole numbers of this shape, as the int64 that kernels read.
+    """Convert actions of this shape to int64, which kernels read.
 
-    Raises ShapeError for another shape, InputError for what is not whole numbers of 64 bits.
+    Raises ShapeError for another shape, InputError for values that are not 64-bit integers.
     """
     try:
-        found = np.asarray(actions)
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # ragged, or in no memory that numpy reads
-        found = np.empty(0, object)
-    if found.dtype == np.int64 and found.shape == shape and found.flags.carray:
-        return found
-    if found.dtype.kind in "bfiu" and found.shape != shape:
-        raise ShapeError(f"actions: found shape {found.shape}, expected {shape}")
-    is_too_large = found.dtype == np.uint64 and found.max(initial=0) > np.iinfo(np.int64).max
-    if found.dtype.kind not in "iu" or is_too_large:
+        array = np.asarray(actions)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # ragged, or not readable by numpy
+        array = np.empty(0, object)
+    if array.dtype == np.int64 and array.shape == shape and array.flags.carray:
+        return array
+    if array.dtype.kind in "bfiu" and array.shape != shape:
+        raise ShapeError(f"actions: found shape {array.shape}, expected {shape}")
+    is_too_large = array.dtype == np.uint64 and array.max(initial=0) > np.iinfo(np.int64).max
+    if array.dtype.kind not in "iu" or is_too_large:
         raise InputError(
             f"actions: found {reprlib.repr(actions)}, expected whole numbers from 0 to {ACTION_COUNT - 1},"
             f" of shape {shape}"
         )
-    return np.require(found, np.int64, ["C", "A", "W"])
+    return np.require(array, np.int64, ["C", "A", "W"])
 
 
 class Observations(NamedTuple):
-    """What all agents see, agent by agent."""
+    """The observations of all agents."""
 
     map: np.ndarray  # (B, A, 4, 11, 11) float32 of 0 and 1
     features: np.ndarray  # (B, A, F) float32
@@ -69,10 +69,10 @@ class Observations(NamedTuple):
 
 
 class Towns:
-    """Play B towns of one scenario. Town b is number `first_town + b`: its chance depends on that alone.
+    """B towns of one scenario. Town b has the number `first_town + b`, which keys its random draws.
 
-    state: TownState, to read. Between ticks it holds the last tick's rewards, terms, dones and events.
-    over_count: how many towns are over and wait for a restart.
+    state: TownState, read-only. Between ticks it holds the last tick's rewards, terms, dones and events.
+    over_count: number of towns whose episode has ended and that wait for a restart.
     """
 
     def __init__(
@@ -95,17 +95,15 @@ class Towns:
         self.restart()
 
     def _make_work_space(self) -> None:
-        """Allocate _WORK_SPACE, which holds nothing between two calls."""
+        """Allocate the arrays of _WORK_SPACE, which hold nothing between calls."""
         num_towns = self._shape[0]
         self._workspace = allocate_workspace(num_towns, len(self.agent_ids), len(self.object_ids))
         threads = min(num_towns, config.NUMBA_NUM_THREADS)
-        self._boards = np.repeat(
-            self.params.floor[None], threads, axis=0
-        )  # with nobody on them between ticks
+        self._boards = np.repeat(self.params.floor[None], threads, axis=0)  # no agents between ticks
         self._observations = self._written = self.empty_observations()
 
     def restart(self, chosen: np.ndarray | None = None) -> None:
-        """Begin the next episode of the chosen towns, (B,) bool; of all when not said."""
+        """Begin the next episode of the chosen towns, (B,) bool; of all by default."""
         if chosen is None:
             chosen = np.ones(len(self.state.towns), bool)
         with wrapping():
@@ -113,11 +111,11 @@ class Towns:
         self.over_count = int(self.state.towns["over"].sum())
 
     def step(self, actions: np.ndarray, chosen: np.ndarray | None = None) -> None:
-        """Play one tick of the chosen towns, (B,) bool; of all when not said.
+        """Play one tick of the chosen towns, (B,) bool; of all by default.
 
         actions: (B, A) integers; impossible ones act as wait.
-        Raises ShapeError for another shape, InputError for what is not whole numbers, and if a town is over
-        and was not restarted.
+        Raises ShapeError for another shape, InputError for values that are not integers, and if a town's
+        episode has ended and it was not restarted.
         """
         actions = as_actions(actions, self._shape)
         if self.over_count:
@@ -133,17 +131,17 @@ class Towns:
             array[chosen] = played
 
     def _play(self, state: TownState, actions: np.ndarray) -> int:
-        """Play one tick of these towns and return how many are over."""
-        with wrapping(), numba_threads() if len(actions) >= MANY_TOWNS else ALONE as granted:
+        """Play one tick of these towns and return how many episodes have ended."""
+        with wrapping(), numba_threads() if len(actions) >= MANY_TOWNS else NO_THREADS as granted:
             if not granted:
                 return call(tick.play_few, state, self.params, self._boards, actions, 1)
             shares = min(numba.get_num_threads(), len(self._boards))
             return call(tick.play_many, state, self.params, self._boards, actions, shares)
 
     def observe(self, into: Observations | None = None) -> Observations:
-        """Write what everybody sees into the caller's buffers, or the batch's own, and return them.
+        """Write every agent's observation into the caller's buffers, or the batch's own, and return them.
 
-        Raises ShapeError for buffers that are not like those of `empty_observations`.
+        Raises ShapeError for buffers unlike those of `empty_observations`.
         """
         into = self._observations if into is None else into
         if into is not self._written:
@@ -151,7 +149,7 @@ class Towns:
             self._written = into
         maps = into.map.reshape(*self._shape, MAP_TILES)
         seen = (maps, into.features, into.action_mask)
-        with numba_threads() if self._shape[0] >= MANY_TOWNS else ALONE as granted:
+        with numba_threads() if self._shape[0] >= MANY_TOWNS else NO_THREADS as granted:
             observe = tick.observe_many if granted else tick.observe_few
             call(observe, self.state, self.params, self._workspace, *seen, kind=maps.dtype)
         return into
@@ -166,7 +164,7 @@ class Towns:
         )
 
     def _check_buffers(self, into: Observations) -> None:
-        """Refuse what the compiled code would write beside."""
+        """Refuse buffers that compiled code would write outside of."""
         for name, given, own in zip(Observations._fields, into, self._observations, strict=True):
             types = (own.dtype, np.dtype(np.uint8)) if name == "map" else (own.dtype,)
             if given.shape != own.shape or given.dtype not in types or not given.flags.carray:
@@ -180,16 +178,16 @@ class Towns:
         return describe_events(self.state, self.agent_ids, self.object_ids)
 
     def __copy__(self) -> Towns:
-        """Copy all there is: two batches that shared a part would play each other's towns."""
+        """Copy deeply: batches that shared arrays would change each other's towns."""
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what holds nothing between two calls."""
+        """Leave out the work space."""
         return {name: value for name, value in self.__dict__.items() if name not in _WORK_SPACE}
 
-    def __setstate__(self, kept: dict[str, Any]) -> None:
-        """Take the state, into arrays that kernels may write: some stores hand out read-only ones."""
-        self.__dict__.update(kept)
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        """Restore the state into writable arrays; some stores return read-only ones."""
+        self.__dict__.update(saved)
         self.state = TownState(*map(writeable, self.state))
         self.params = TownParams(*map(writeable, self.params))
         self._make_work_space()
@@ -199,5 +197,5 @@ _WORK_SPACE = ("_workspace", "_boards", "_observations", "_written")
 
 
 def writeable(array: np.ndarray) -> np.ndarray:
-    """Return the array itself if kernels may write it, else a copy that they may."""
+    """Return the array if kernels can write it, else a writable copy."""
     return np.require(array, requirements=["C", "A", "W"])

@@ -11,7 +11,7 @@ from townlet_core.errors import InputError, SampleError, count
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.npz import read_known_arrays
 from townlet_core.scenario.model import Scenario
-from townlet_core.simulation.restoring import find_impossible
+from townlet_core.simulation.restoring import AGENT_0_1, agents_from_0_1, find_misfit
 from townlet_core.simulation.state import TownState
 from townlet_core.simulation.towns import Towns
 from townlet_core.training.epoch_record import Counters, RolloutData, describe_rollout
@@ -80,17 +80,30 @@ class Rollout:
         own = {"returns": self.returns, **self.towns.state._asdict()}
         known = {key: plain(array) for key, array in own.items()}
         try:
-            arrays = read_known_arrays(data, known, name, READ_LIMITS)
+            arrays = _read_arrays(data, known, name)
         except SampleError as error:
             raise InputError(str(error), FITTING) from error
         saved = TownState(*(arrays[key] for key in TownState._fields))
-        if odd := find_impossible(saved, self.towns):
-            raise InputError(f"{name}: {odd.field} is {odd.found}, expected {odd.expected}", FITTING)
+        if misfit := find_misfit(saved, self.towns):
+            raise InputError(f"{name}: {misfit.field} is {misfit.found}, expected {misfit.expected}", FITTING)
         if not np.isfinite(arrays["returns"]).all():
             raise InputError(f"{name}: returns holds numbers that are not finite", FITTING)
         for key, array in known.items():
             array[...] = arrays[key]
         self.towns.over_count = int(self.towns.state.towns["over"].sum())
+
+
+def _read_arrays(data: bytes, known: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """Read arrays like those of `known`; agents may have the layout of version 0.1.0."""
+    try:
+        return read_known_arrays(data, known, name, READ_LIMITS)
+    except SampleError as misfit:
+        agents = plain(np.zeros(known["agents"].shape, AGENT_0_1))
+        try:
+            arrays = read_known_arrays(data, known | {"agents": agents}, name, READ_LIMITS)
+        except SampleError:
+            raise misfit from None
+        return arrays | {"agents": plain(agents_from_0_1(arrays["agents"]))}
 
 
 def plain(array: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from townlet_core.kernels import folder_of, kept
+from townlet_core.kernels import cached_njit, folder_of
 
 
 @numba.njit(error_model="numpy")
@@ -29,7 +29,7 @@ def masked_softmax(outputs: np.ndarray, mask: np.ndarray, probs: np.ndarray, log
     return entropy
 
 
-@kept(folder_of([Path(__file__)]), error_model="numpy")
+@cached_njit(folder_of([Path(__file__)]), error_model="numpy")
 def add_loss_and_gradient(
     outputs: np.ndarray,
     action_mask: np.ndarray,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.kernels import folder_of, kept
+from townlet_core.kernels import cached_njit, folder_of
 from townlet_core.ppo.device import torch
 
 
@@ -67,28 +67,28 @@ def add_rows(table: torch.Tensor, numbers: torch.Tensor, starts: torch.Tensor) -
     return torch.nn.functional.embedding_bag(numbers, table, starts, mode="sum", include_last_offset=True)
 
 
-@kept(folder_of([Path(__file__)]))
+@cached_njit(folder_of([Path(__file__)]))
 def count_one_positions(maps: np.ndarray, starts: np.ndarray) -> None:
     """Fill `starts` (n + 1,) with the number of 1s before each map."""
     starts[0] = 0
     for i in range(len(maps)):
         count = 0
         for tile in range(maps.shape[1]):
-            count += maps[i, tile]
+            count += int(maps[i, tile])  # int: plain Python would add within eight bits
         starts[i + 1] = starts[i] + count
 
 
-@kept(folder_of([Path(__file__)]))
+@cached_njit(folder_of([Path(__file__)]))
 def list_one_positions(maps: np.ndarray, tiles: np.ndarray) -> None:
     """Fill `tiles` with the tile of every 1 in the maps, map after map."""
     count = 0
     for i in range(len(maps)):
         for tile in range(maps.shape[1]):
             tiles[count] = tile  # without a branch: the next one overwrites a zero's
-            count += maps[i, tile]
+            count += int(maps[i, tile])  # int: plain Python would add within eight bits
 
 
-@kept(folder_of([Path(__file__)]))
+@cached_njit(folder_of([Path(__file__)]))
 def sort_one_positions(
     starts: np.ndarray,
     all_tiles: np.ndarray,

@@ -1,1 +1,1 @@
-"""One file per heading of docs/rules.md: what a tick does, in the order of tick.py."""
+"""One file per heading of docs/rules.md; tick.py has their order."""

@@ -34,6 +34,6 @@ def take_actions(state: TownState, b: int, actions: np.ndarray) -> None:
 
 
 @rule
-def somebody_does(state: TownState, b: int, action: int) -> bool:
+def any_agent_does(state: TownState, b: int, action: int) -> bool:
     """Whether any agent takes this action in this tick; if none does, its rule is skipped."""
     return (state.towns[b].doing >> action) & 1 == 1

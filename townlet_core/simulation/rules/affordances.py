@@ -9,7 +9,7 @@ from townlet_core.simulation.roles import leave_object
 from townlet_core.simulation.rules.employment import continue_work, take_over_shift
 from townlet_core.simulation.rules.shared_meals import share_meal
 from townlet_core.simulation.state import NOBODY, USING, TownState
-from townlet_core.vocab import START
+from townlet_core.vocab import NEEDS, START
 
 
 @rule
@@ -52,13 +52,13 @@ def _complete(state: TownState, params: TownParams, b: int, o: int) -> None:
     i = thing.user
     agent = state.agents[b, i]
     kind = params.kinds[params.objects[o].kind]
-    hunger, hygiene, energy = agent.hunger, agent.hygiene, agent.energy
-    agent.hunger = min(max(hunger + kind.hunger, 0.0), 1.0)
-    agent.hygiene = min(max(hygiene + kind.hygiene, 0.0), 1.0)
-    agent.energy = min(max(energy + kind.energy, 0.0), 1.0)
-    agent.gained = (
-        max(agent.hunger - hunger, 0.0) + max(agent.hygiene - hygiene, 0.0) + max(agent.energy - energy, 0.0)
-    )
+    gained = 0.0
+    for need in range(len(NEEDS)):
+        before = agent.needs[need]
+        after = min(max(before + kind.effects[need], 0.0), 1.0)
+        agent.needs[need] = after
+        gained += max(after - before, 0.0)
+    agent.gained = gained
     agent.wallet -= agent.price
     if thing.stock > 0:
         thing.stock -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from townlet_core.simulation.events import CHAT_FAILURE, CHAT_SUCCESS, emit
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
-from townlet_core.simulation.rules.actions import somebody_does
+from townlet_core.simulation.rules.actions import any_agent_does
 from townlet_core.simulation.rules.relationships import change_trust
 from townlet_core.simulation.state import NOBODY, USING, TownState
 from townlet_core.vocab import CHAT
@@ -14,7 +14,7 @@ from townlet_core.vocab import CHAT
 @rule
 def hold_chats(state: TownState, params: TownParams, b: int) -> None:
     """Play the chats of the tick, in serving order."""
-    if not somebody_does(state, b, CHAT):
+    if not any_agent_does(state, b, CHAT):
         return
     for place in range(state.order.shape[1]):
         i = state.order[b, place]

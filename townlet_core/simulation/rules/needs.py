@@ -1,10 +1,11 @@
-"""Rule: Needs (docs/rules.md#needs). Needs decay; an agent whose hunger reaches the threshold faints."""
+"""Rule: Needs (docs/rules.md#needs). Needs decay; an agent faints when a vital one reaches the threshold."""
 
 from __future__ import annotations
 
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
 from townlet_core.simulation.state import TownState
+from townlet_core.vocab import NEEDS
 
 
 @rule
@@ -14,7 +15,9 @@ def decay_needs(state: TownState, params: TownParams, b: int) -> None:
     for i in range(state.agents.shape[1]):
         agent = state.agents[b, i]
         if agent.alive:
-            agent.hunger = max(agent.hunger - constants.hunger_decay, 0.0)
-            agent.hygiene = max(agent.hygiene - constants.hygiene_decay, 0.0)
-            agent.energy = max(agent.energy - constants.energy_decay, 0.0)
-            agent.fainted = agent.hunger <= constants.faint_threshold
+            fainted = False
+            for need in range(len(NEEDS)):
+                level = max(agent.needs[need] - constants.need_decay[need], 0.0)
+                agent.needs[need] = level
+                fainted |= level <= constants.faint_threshold[need]
+            agent.fainted = fainted

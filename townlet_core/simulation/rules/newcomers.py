@@ -9,7 +9,7 @@ from townlet_core.simulation.events import ARRIVAL, emit
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
 from townlet_core.simulation.state import BORDER, EMPTY, FREE, NEVER, NOBODY, TownState
-from townlet_core.vocab import PRE, WAIT
+from townlet_core.vocab import NEEDS, PRE, WAIT
 
 
 @rule
@@ -32,7 +32,8 @@ def settle(state: TownState, params: TownParams, b: int, i: int, board: np.ndarr
     agent = state.agents[b, i]
     agent.alive = True
     agent.newcomer = True
-    agent.hunger, agent.hygiene, agent.energy = spec.hunger, spec.hygiene, spec.energy
+    for need in range(len(NEEDS)):
+        agent.needs[need] = spec.needs[need]
     agent.wallet = spec.wallet
     agent.role = FREE
     agent.object = NOBODY

@@ -6,7 +6,7 @@ from townlet_core.simulation.events import QUEUE_HANDOVER, emit
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
 from townlet_core.simulation.roles import join_line, leave_line, leave_object
-from townlet_core.simulation.rules.actions import somebody_does
+from townlet_core.simulation.rules.actions import any_agent_does
 from townlet_core.simulation.rules.conflicts import emit_conflict
 from townlet_core.simulation.rules.legal_actions import object_to_join
 from townlet_core.simulation.state import HOLDING, NOBODY, WAITING, TownState
@@ -16,9 +16,9 @@ from townlet_core.vocab import CONTENTION, GHOST_STEP, IMPATIENCE, RELEASE, REQU
 @rule
 def serve_queues(state: TownState, params: TownParams, b: int) -> None:
     """Release, request, then for each line: ghost step, offer, count the ticks waited."""
-    if somebody_does(state, b, RELEASE):
+    if any_agent_does(state, b, RELEASE):
         _release(state, b)
-    if somebody_does(state, b, REQUEST):
+    if any_agent_does(state, b, REQUEST):
         _request(state, params, b)
     elif not state.towns[b].is_engaged:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from townlet_core.simulation.numba_support import rule
 from townlet_core.simulation.params import TownParams
 from townlet_core.simulation.state import TownState
-from townlet_core.vocab import REWARD_TERMS
+from townlet_core.vocab import NEEDS, REWARD_TERMS
 
 SURVIVAL, WAGES, PUNCTUALITY, SATISFACTION, DEFICIT, CONFLICT, FAINT, CLIPPED = range(len(REWARD_TERMS))
 
@@ -21,18 +21,17 @@ def compute_rewards(state: TownState, params: TownParams, b: int) -> None:
             agent.terms[:] = 0.0
             continue
         terms = agent.terms
-        hunger, hygiene, energy = 1.0 - agent.hunger, 1.0 - agent.hygiene, 1.0 - agent.energy
         terms[SURVIVAL] = 0.0 if agent.fainted else constants.survival
         terms[WAGES] = constants.wages * agent.earned
         terms[PUNCTUALITY] = -constants.lateness * agent.late_penalty
         if agent.was_punctual:
             terms[PUNCTUALITY] += constants.punctuality_bonus
         terms[SATISFACTION] = constants.satisfaction * agent.gained
-        terms[DEFICIT] = (
-            -constants.hunger_deficit * (hunger * hunger)
-            - constants.hygiene_deficit * (hygiene * hygiene)
-            - constants.energy_deficit * (energy * energy)
-        )
+        deficit = 0.0
+        for need in range(len(NEEDS)):
+            lack = 1.0 - agent.needs[need]
+            deficit += constants.need_deficit[need] * (lack * lack)
+        terms[DEFICIT] = -deficit
         terms[CONFLICT] = -constants.conflict_penalty * (2.0 * agent.conflict_intensity)
         terms[FAINT] = -constants.faint_penalty if agent.fainted else 0.0
         total = 0.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.people import HOLDING, MOVES, USING, WAITING, Agent, Thing, within
+from reference.entities import HOLDING, MOVES, NEEDS, USING, VITAL, WAITING, Agent, Thing, within
 
 from townlet_core.scenario.model import Job
-from townlet_core.vocab import NEEDS, RELEASE, REQUEST, START
+from townlet_core.vocab import RELEASE, REQUEST, START
 
 if TYPE_CHECKING:
     from reference.town import ReferenceTown
@@ -179,7 +179,7 @@ def needs(town: ReferenceTown) -> None:
     for agent in town.here():
         for need in NEEDS:
             agent.needs[need] = max(agent.needs[need] - getattr(rules, f"{need}_decay"), 0.0)
-        agent.fainted = agent.needs["hunger"] <= rules.faint_threshold
+        agent.fainted = any(agent.needs[need] <= rules.faint_threshold for need in VITAL)
 
 
 # Employment

@@ -1,10 +1,10 @@
-"""The second half of a tick: relationships, rewards, ends (docs/rules.md)."""
+"""The second half of a tick: meetings to episodes (docs/rules.md)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.people import USING, Agent, Gathering, within
+from reference.entities import NEEDS, USING, Agent, Gathering, within
 
 from townlet_core.vocab import CHAT
 
@@ -47,22 +47,12 @@ def is_there(town: ReferenceTown, agent: Agent, gathering: Gathering) -> bool:
 # Relationships
 
 
-def relationships(town: ReferenceTown, chosen: list[int], in_order: list[Agent]) -> None:
+def relationships(town: ReferenceTown) -> None:
     for event in town.events:
-        remember(town, event)
-    for agent in in_order:
-        if chosen[agent.index] == CHAT:
-            chat(town, agent, in_order)
-    rules = town.rules.rivalry
-    for pair, rivalry in town.rivalry.items():
-        if rivalry > 0:
-            left = rivalry - rules.decay_per_tick
-            town.rivalry[pair] = left if left > rules.eviction_threshold else 0.0
-    for agent in town.agents:
-        forget_the_weakest(town, agent)
+        update_relationship(town, event)
 
 
-def remember(town: ReferenceTown, event: dict) -> None:
+def update_relationship(town: ReferenceTown, event: dict) -> None:
     rules, kind = town.rules.relationships, event["type"]
     pair = bond(event["actor"], event["rival"])
     if kind == "queue_conflict":
@@ -78,6 +68,15 @@ def remember(town: ReferenceTown, event: dict) -> None:
         move(town.trust, pair, rules.help_trust)
     elif kind == "shift_takeover":
         move(town.trust, pair, rules.takeover_trust)
+
+
+# Chat
+
+
+def chats(town: ReferenceTown, chosen: list[int], in_order: list[Agent]) -> None:
+    for agent in in_order:
+        if chosen[agent.index] == CHAT:
+            chat(town, agent, in_order)
 
 
 def chat(town: ReferenceTown, agent: Agent, in_order: list[Agent]) -> None:
@@ -100,7 +99,20 @@ def chat(town: ReferenceTown, agent: Agent, in_order: list[Agent]) -> None:
     move(town.familiarity, pair, rules.chat_familiarity)
 
 
-def forget_the_weakest(town: ReferenceTown, agent: Agent) -> None:
+# Rivalry
+
+
+def rivalry_decay(town: ReferenceTown) -> None:
+    rules = town.rules.rivalry
+    for pair, rivalry in town.rivalry.items():
+        if rivalry > 0:
+            left = rivalry - rules.decay_per_tick
+            town.rivalry[pair] = left if left > rules.eviction_threshold else 0.0
+    for agent in town.agents:
+        keep_strongest(town, agent)
+
+
+def keep_strongest(town: ReferenceTown, agent: Agent) -> None:
     while True:
         rivals = [o for o in town.agents if town.rivalry.get(bond(agent.index, o.index), 0.0) > 0]
         if len(rivals) <= town.rules.rivalry.max_edges:
@@ -137,10 +149,8 @@ def reward(town: ReferenceTown, agent: Agent) -> None:
     if agent.late_now and agent.job:
         terms["punctuality"] = -(pay.lateness * agent.job.lateness_penalty)
     terms["satisfaction"] = pay.satisfaction * agent.gained
-    terms["deficit"] = (
-        -pay.hunger_deficit * square(1 - needs["hunger"])
-        - pay.hygiene_deficit * square(1 - needs["hygiene"])
-        - pay.energy_deficit * square(1 - needs["energy"])
+    terms["deficit"] = -sum_in_order(
+        [getattr(pay, f"{need}_deficit") * square(1 - needs[need]) for need in NEEDS]
     )
     quarrels = [
         e["intensity"]
@@ -166,22 +176,13 @@ def sum_in_order(numbers: list[float]) -> float:
     return total
 
 
-# Ends
+# Fainting
 
 
-def ends(town: ReferenceTown) -> None:
+def fainting(town: ReferenceTown) -> None:
     for agent in town.here():
         if agent.fainted:
             faint(town, agent)
-    for agent in town.agents:
-        if not agent.in_town:
-            arrive_anew(town, agent)
-    town.tick += 1
-    nobody = not town.here() and (town.rules.needs.respawn_delay_ticks is None or not town.agents)
-    town.over = town.tick >= town.scenario.ticks or nobody
-    if town.tick >= town.scenario.ticks:
-        for agent in town.here():
-            agent.truncated = not agent.is_new
 
 
 def faint(town: ReferenceTown, agent: Agent) -> None:
@@ -193,7 +194,16 @@ def faint(town: ReferenceTown, agent: Agent) -> None:
     town.emit("faint", actor=agent)
 
 
-def arrive_anew(town: ReferenceTown, agent: Agent) -> None:
+# Newcomers
+
+
+def newcomers(town: ReferenceTown) -> None:
+    for agent in town.agents:
+        if not agent.in_town:
+            admit(town, agent)
+
+
+def admit(town: ReferenceTown, agent: Agent) -> None:
     delay = town.rules.needs.respawn_delay_ticks
     if delay is None or town.tick < agent.faint_tick + delay or town.agent_at(*agent.spec.position):
         return
@@ -204,3 +214,15 @@ def arrive_anew(town: ReferenceTown, agent: Agent) -> None:
         for pair in [pair for pair in bonds if agent.index in pair]:
             del bonds[pair]
     town.emit("arrival", actor=newcomer)
+
+
+# Episodes
+
+
+def episodes(town: ReferenceTown) -> None:
+    town.tick += 1
+    nobody = not town.here() and (town.rules.needs.respawn_delay_ticks is None or not town.agents)
+    town.over = town.tick >= town.scenario.ticks or nobody
+    if town.tick >= town.scenario.ticks:
+        for agent in town.here():
+            agent.truncated = not agent.is_new

@@ -1,4 +1,4 @@
-"""Who and what is in the slow town: plain agents and things, chance, and walking distances."""
+"""Entities of the slow town: agents and objects, random numbers, walking distances."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from townlet_core.vocab import EAST, NORTH, SOUTH, WEST
 FREE, WAITING, HOLDING, USING = "free", "waiting", "holding", "using"
 MOVES = {NORTH: (0, -1), EAST: (1, 0), SOUTH: (0, 1), WEST: (-1, 0)}
 WORD = (1 << 64) - 1
+NEEDS = ("hunger", "hygiene", "energy")
+VITAL = ("hunger",)  # at the threshold, an agent faints
 
 
 def mix(state: int, coordinate: int) -> int:
