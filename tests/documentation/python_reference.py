@@ -11,7 +11,7 @@ BEGIN, END = "<!-- public names, written by `make docs` -->\n", "<!-- end -->\n"
 MANY = 12  # parameters; such classes have a table of their own
 ELSEWHERE = {
     "Scenario": "keys of [scenarios.md](scenarios.md)",
-    "TrainingSettings": "settings of [cli.md](cli.md#settings)",
+    "TrainingSettings": "settings of [cli.md](cli.md#settings-of-a-training-run)",
 }
 
 

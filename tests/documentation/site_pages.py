@@ -28,7 +28,14 @@ def text_of(page):
         return api_page(Path(page).stem)
     if page in TOP:
         return re.sub(r"\]\(docs/", "](", (ROOT / TOP[page]).read_text("utf-8"))
-    return re.sub(r"\]\(\.\./", "](", (ROOT / "docs" / page).read_text("utf-8"))
+    text = re.sub(r"\]\(\.\./townlet_core/([\w/]+)\.py\)", to_api, (ROOT / "docs" / page).read_text("utf-8"))
+    return re.sub(r"\]\(\.\./", "](", text)
+
+
+def to_api(link):
+    """Lead a link to a source file to its docstrings on the page of its room."""
+    module = link[1].replace("/", ".")
+    return f"](api/{module.partition('.')[0]}.md#townlet_core.{module})"
 
 
 def api_page(room):

@@ -22,6 +22,23 @@ def test_every_link_of_a_staged_page_leads_to_a_staged_page(tmp_path):
             assert (tmp_path / page).parent.joinpath(target).is_file(), f"{page}: {target}"
 
 
+def anchors_of(page):
+    """Return the anchors that a page's headings make, as GitHub and the site spell them."""
+    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [page for page in NAV if not page.startswith("api/")])
+def test_every_link_into_a_page_leads_to_a_heading(page):
+    links = re.findall(r"\]\(([\w/.-]+\.md|)#([^)]+)\)", text_of(page))
+    broken = [
+        f"{target}#{anchor}"
+        for target, anchor in links
+        if not target.startswith("api/") and anchor not in anchors_of(target or page)
+    ]
+    assert broken == []
+
+
 def test_the_page_of_a_room_has_its_modules_without_the_private_ones():
     names = re.findall(r"^::: (\S+)$", api_page("replay"), re.MULTILINE)
     assert names[0] == "townlet_core.replay"
