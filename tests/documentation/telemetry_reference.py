@@ -2,7 +2,7 @@
 
 import re
 
-from townlet_core.telemetry.fields import fields_table
+from townlet_core.telemetry.fields import FIELDS
 
 # The table that follows the page's heading "Fields", after some words.
 TABLE = re.compile(r"(?<=\n## Fields\n)(?P<words>[^#|]*\n)(?P<table>(?:\|.*\n)+)")
@@ -11,3 +11,16 @@ TABLE = re.compile(r"(?<=\n## Fields\n)(?P<words>[^#|]*\n)(?P<table>(?:\|.*\n)+)
 def with_fields(page):
     """Return docs/telemetry.md with its table of fields as it is now."""
     return TABLE.sub(lambda found: found["words"] + fields_table() + "\n", page)
+
+
+def fields_table():
+    """Return the table as Markdown, one row per field, for docs/telemetry.md."""
+    head = ("field", "type", "unit", "of", "since", "required", "meaning")
+    rows = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    for field in FIELDS:
+        required = "yes" if field.required else ""
+        rows.append(
+            f"| `{field.name}` | {field.type} | {field.unit} | {field.of} | {field.since} | {required} "
+            f"| {field.meaning} |"
+        )
+    return "\n".join(rows)

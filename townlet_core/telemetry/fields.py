@@ -1,7 +1,6 @@
 """The table of telemetry fields: name, type, unit, version and meaning.
 
-A new number is one row here and the line that computes it; docs/telemetry.md shows this table
-(`python -m townlet_core.telemetry.fields` prints it), and a test compares the two.
+A new field is one row here and the line that computes it. `make docs` writes this table into docs/telemetry.md.
 """
 
 from __future__ import annotations
@@ -138,20 +137,3 @@ CURVES = (
 def required_fields(version: float) -> tuple[str, ...]:
     """Return the fields that every record of this telemetry version has."""
     return tuple(field.name for field in FIELDS if field.required and float(field.since) <= version)
-
-
-def fields_table() -> str:
-    """Return the table as Markdown, one row per field, for docs/telemetry.md."""
-    head = ("field", "type", "unit", "of", "since", "required", "meaning")
-    rows = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
-    for field in FIELDS:
-        required = "yes" if field.required else ""
-        rows.append(
-            f"| `{field.name}` | {field.type} | {field.unit} | {field.of} | {field.since} | {required} "
-            f"| {field.meaning} |"
-        )
-    return "\n".join(rows)
-
-
-if __name__ == "__main__":
-    print(fields_table())
