@@ -52,10 +52,12 @@ class LearnedPolicy:
 
     @property
     def behaviour(self) -> str:
+        """Return the sha256 of the weights that act."""
         return weights_sha256(self.network)
 
     @property
     def value_source(self) -> str:
+        """Return the sha256 of the weights that estimate values, which are the same."""
         return self.behaviour
 
     @staticmethod
