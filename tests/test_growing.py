@@ -168,11 +168,9 @@ def test_a_telemetry_field_is_one_row_and_the_line_that_computes_it(copy):
         '_ours("reward_std",',
         '_ours("reward_median", "float", "", "median reward of a transition", BATCH),',
     )
-    copy.insert(
-        "townlet_core/training/epoch_record.py",
-        '"reward_std":',
-        '"reward_median": float(np.median(rewards)),',
-    )
+    record = "townlet_core/training/epoch_record.py"
+    copy.insert(record, "    reward_std: float", "reward_median: float")
+    copy.insert(record, "reward_std=float(", "reward_median=float(np.median(rewards)),")
     code, printed = copy.train(OLD_MANIFEST)
     assert code == 0, printed
     records = [json.loads(line) for line in (copy.folder / "run" / "telemetry.jsonl").open()]

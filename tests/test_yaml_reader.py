@@ -7,7 +7,7 @@ import pytest
 from townlet_core.errors import InputError, TownletError
 from townlet_core.replay.manifest import load_manifest
 from townlet_core.scenario.load import load_scenario
-from townlet_core.telemetry.alerts import load_rules
+from townlet_core.telemetry.alerts import load_alert_rules
 from townlet_core.telemetry.segments import find_log
 from townlet_core.training.settings import resolve_settings
 from townlet_core.yaml.reader import MAX_YAML_BYTES, read_yaml
@@ -45,7 +45,7 @@ def read_run(path):
 DOORS = {
     "scenario": load_scenario,
     "configuration": lambda path: resolve_settings({}, path, environment=False),
-    "rules": load_rules,
+    "rules": load_alert_rules,
     "manifest": load_manifest,
     "run": read_run,
 }

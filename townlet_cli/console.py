@@ -36,6 +36,7 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udf
 # ASCII for the characters of drawings, curves and tables.
 _STAND_INS = {
     **dict(zip("·×–−░▁▂▃▄▅▆▇█", ".x---_.-:=+*#", strict=True)),
+    "²": "^2",
     "…": "...",
     "γ": "gamma",
     "ε": "epsilon",

@@ -2,7 +2,7 @@
 
 import pytest
 import typer
-from cli_reference import walk
+from documentation.cli_reference import walk
 
 from townlet_cli.main import app
 from townlet_core import io

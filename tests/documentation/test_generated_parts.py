@@ -8,6 +8,8 @@ from generate import DOCS, PAGES, main
 # In each page, words of its generated part.
 GENERATED = {
     "cli.md": "| `--towns` |",
+    "data.md": "| `wallet` | 0…1 | w / (w + 10) |",
+    "python.md": "| `load_scenario(name_or_path)` |",
     "scenarios.md": "| `duration_ticks` |",
     "telemetry.md": "| `kl_divergence` | float |",
 }

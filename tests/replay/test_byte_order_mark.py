@@ -13,7 +13,7 @@ from townlet_core.replay.metrics import load_metrics
 from townlet_core.replay.sample import load_sample, save_sample
 from townlet_core.scenario.catalogue import bundled_scenarios
 from townlet_core.scenario.load import load_scenario
-from townlet_core.telemetry.alerts import load_rules
+from townlet_core.telemetry.alerts import load_alert_rules
 from townlet_core.telemetry.drift import load_baseline
 from townlet_core.telemetry.reader import read_records
 from townlet_core.training.settings import resolve_settings
@@ -38,8 +38,8 @@ READERS = {
     "manifest.yaml": (b"- a.npz", load_manifest),
     "metadata.json": (b"", read_sample),
     "x_metrics.json": (b'{"a.npz": {"timesteps": 1}}', load_metrics),
-    "rules.yaml": (b"- lr > 1", load_rules),
-    "rules.json": (b'["lr > 1"]', load_rules),
+    "rules.yaml": (b"- lr > 1", load_alert_rules),
+    "rules.json": (b'["lr > 1"]', load_alert_rules),
     "config.yaml": (b"training: {cycles: 7}", lambda path: resolve_settings({}, path)[0].cycles == 7),
     "run.json": (b"{}", io.read_json),
     "log.jsonl": (b'{"epoch": 1}\n', read_log),
