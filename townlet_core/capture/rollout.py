@@ -1,4 +1,4 @@
-"""Frames: observations, actions and rewards of every agent and tick, as arrays."""
+"""Frames: observations, actions, rewards, values and truncation bootstraps, per agent and tick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The validated hyperparameters of PPO and the shape of the network. No torch here."""
+"""PPO hyperparameters, validated; the learning-rate schedule; the shape of the network. No torch here."""
 
 from __future__ import annotations
 

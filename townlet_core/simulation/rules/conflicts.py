@@ -1,4 +1,4 @@
-"""Rule: Conflicts (docs/rules.md#conflicts). How intense a queue conflict is, and who is charged for it."""
+"""Rule: Conflicts (docs/rules.md#conflicts). Intensity and shares; queues.py says when one occurs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rule: Fainting (docs/rules.md#fainting). An agent that faints leaves the town and is terminated."""
+"""Rule: Fainting (docs/rules.md#fainting). Leaving the town; needs.py says who faints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rule: Queues (docs/rules.md#queues). Lines, offers, ghost steps and hand-overs."""
+"""Rule: Queues (docs/rules.md#queues). Lines, offers, hand-overs, ghost steps, contention, impatience."""
 
 from __future__ import annotations
 
