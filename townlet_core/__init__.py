@@ -72,7 +72,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, original = PUBLIC[name].rpartition(".")
     value = getattr(import_module(f"{__name__}.{module}"), original)
-    globals()[name] = value  # so that it is asked for once
+    globals()[name] = value  # later lookups skip __getattr__
     return value
 
 

@@ -48,8 +48,10 @@ def evaluate(
 
     policy: a policy, `scripted` or `random`.
     The intervals cover the variation between episodes of this policy, not between training seeds.
-    Raises InputError if the scenario has no agents, ShapeError for fewer than two episodes.
+    Raises InputError if the scenario has no agents, and for fewer than two episodes.
     """
+    if episodes < 2:
+        raise InputError(f"episodes: {episodes}, expected at least 2, for an interval")
     scenario = resolve_scenario(scenario)
     policy = scripted_policy(policy, scenario) if isinstance(policy, str) else policy
     if not scenario.agents:

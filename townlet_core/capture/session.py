@@ -49,7 +49,7 @@ class PreparedCapture(NamedTuple):
 
 def capture(
     scenario: Scenario | str | Path,
-    output: str | Path,
+    output: str | Path | None = None,
     policy: RecordedPolicy | str = "scripted",
     *,
     ticks: int | None = None,
@@ -64,10 +64,10 @@ def capture(
     """Play a scenario and write replay samples, metrics, events and a manifest into the folder `output`.
 
     Equal arguments give equal bytes.
-    scenario: a bundled name, a YAML file, or a Scenario. policy: `scripted`, `random`, or what load_policy
-    returns. ticks: of each town, by default one episode. seed: by default the scenario's. agent: record this
-    agent only. epsilon: how often the script acts at random. prefix: start of all file names.
-    force: replace the capture that is there.
+    scenario: a bundled name, a YAML file, or a Scenario. output: by default captures/SCENARIO. policy:
+    `scripted`, `random`, or what load_policy returns. ticks: of each town, by default one episode. seed: by
+    default the scenario's. agent: record this agent only. epsilon: probability of a random legal action of
+    the script. prefix: start of all file names. force: replace the capture in the folder.
     Raises InputError for what cannot be captured, and if the folder holds anything else.
     """
     if isinstance(scenario, Scenario):

@@ -6,14 +6,17 @@ legal action has support. With ε = 1 this is the random policy.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from townlet_core.errors import InputError
 from townlet_core.policy.navigation import approach, is_legal, step_anywhere, walk
 from townlet_core.policy.needs_driven import follow_needs
 from townlet_core.policy.output import PolicyOutput
 from townlet_core.rng import DRAW_EXPLORE, DRAW_EXPLORE_ACTION, draw_unit
+from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.model import VERBS, Scenario, ScheduleEntry
 from townlet_core.simulation.numba_support import call, kernel, rule, wrapping
 from townlet_core.simulation.params import TownParams, open_floor
@@ -62,9 +65,15 @@ class ScriptedPolicy:
     value_source = "none"
     deterministic = False
 
-    def __init__(self, scenario: Scenario, epsilon: float | None = None, behaviour: str = "scripted") -> None:
+    def __init__(
+        self, scenario: Scenario | str | Path, epsilon: float | None = None, behaviour: str = "scripted"
+    ) -> None:
+        scenario = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+        epsilon = scenario.rules.epsilon if epsilon is None else epsilon
+        if not 0 <= epsilon <= 1:
+            raise InputError(f"epsilon: {epsilon}, expected a probability, 0 to 1")
         self.behaviour = behaviour
-        self.epsilon = float(scenario.rules.epsilon if epsilon is None else epsilon)
+        self.epsilon = float(epsilon)
         self.script = _compile_script(scenario)
         self.memory = np.zeros((0, 0), MEMORY)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from townlet_core.errors import InputError, SampleError, count
+from townlet_core.errors import InputError, SampleError, count, shown
 from townlet_core.replay.batch import ReplayBatch, stack_samples
 from townlet_core.replay.compatibility import CompatibilityCheck, check_conflict_features
 from townlet_core.replay.episodes import cut_episode
@@ -55,6 +55,13 @@ class ReplayDatasetConfig:
             raise InputError(f"batch_size: {self.batch_size}, expected at least 1")
         if self.seed < 0:
             raise InputError(f"seed: {self.seed}, expected at least 0")
+        for name, paths in (
+            ("manifests", self.manifests),
+            ("samples", self.samples),
+            ("events", self.events),
+        ):
+            if isinstance(paths, str | Path):
+                raise InputError(f"{name}: {shown(str(paths))}, expected a tuple of paths, such as (path,)")
 
 
 class _Item(NamedTuple):

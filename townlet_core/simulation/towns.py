@@ -6,12 +6,14 @@ import copy
 import math
 import reprlib
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from townlet_core.errors import InputError, ShapeError
+from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation import tick
 from townlet_core.simulation.events import describe_events
@@ -29,6 +31,7 @@ from townlet_core.simulation.state import TownState, allocate
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
 MAP_TILES = math.prod(MAP_SHAPE)
+SEEDS = 2**64  # seeds are below
 MANY_TOWNS = 64  # from here on, starting threads pays
 NO_THREADS = nullcontext(False)  # what numba_threads yields if it grants none
 
@@ -76,12 +79,19 @@ class Towns:
     """
 
     def __init__(
-        self, scenario: Scenario, num_towns: int = 1, seed: int | None = None, first_town: int = 0
+        self,
+        scenario: Scenario | str | Path,
+        num_towns: int = 1,
+        seed: int | None = None,
+        first_town: int = 0,
     ) -> None:
         if num_towns < 1:
             raise InputError(f"{num_towns} towns: expected at least 1")
+        scenario = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
         self.scenario = scenario
         self.seed = scenario.seed if seed is None else seed
+        if not 0 <= self.seed < SEEDS:
+            raise InputError(f"seed: {self.seed}, expected 0 to {SEEDS - 1}")
         self.agent_ids = [agent.id for agent in scenario.agents]
         self.object_ids = [thing.id for thing in scenario.objects]
         self.feature_names = scenario.feature_names

@@ -26,7 +26,7 @@ ENOUGH_TRANSITIONS = 4096  # recorded by the scripted policy, unless the number 
 
 
 def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) -> Capture:
-    """Let the scripted policy make the recordings that nobody gave."""
+    """Record the scripted policy when no recordings are given."""
     return write_capture(scenario, ScriptedPolicy(scenario), _settings_of(scenario, settings), folder)
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 
 from townlet_core import io
-from townlet_core.errors import DISK_HINT, DiskError, InputError, Interrupted, TownletError
+from townlet_core.errors import DISK_HINT, DiskError, InputError, Interrupted, MissingFileError, TownletError
 from townlet_core.ppo.device import torch, versions
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
@@ -134,6 +134,8 @@ def reopen_run(folder: Path, cycles: int | None = None) -> TrainingSettings:
 
     Raises MissingError or InputError if the folder is not a run, or its settings have been changed.
     """
+    if io.kind_of(folder) is None:
+        raise MissingFileError(f"{folder}: no such folder", "give a run directory of `townlet train`")
     if not is_run(folder):
         raise InputError(
             f"{folder}: has no {RUN}, so it is no run that began",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import DiskError, InputError, MissingError, count
+from townlet_core.errors import DiskError, InputError, MissingError, count, shown
 from townlet_core.locks import FileLock, lock_folder
 from townlet_core.ppo.checkpoint import Checkpoint, load_checkpoint
 from townlet_core.ppo.config import learning_rate_at
@@ -107,6 +107,8 @@ def train(
     Raises InputError, MissingError, DiskError or BusyError before anything is written, or after the new run
     was removed again; RunFailed and Interrupted once there is something to resume.
     """
+    if not isinstance(settings, TrainingSettings):
+        raise InputError(f"settings: {shown(settings)}, expected TrainingSettings(...)")
     settings, reports, listener = with_absolute_paths(settings), reports or Reports(), listener or Listener()
     with stop_on_signals() as stop_request:
         with stop_request.at_once():
@@ -278,7 +280,7 @@ def _discarded_if_refused(folder: Path, made: Path | None) -> Iterator[None]:
 def _last_checkpoint(folder: Path) -> Checkpoint | None:
     try:
         return load_checkpoint(folder)
-    except MissingError:  # stopped before the first one, so there is nothing to take up
+    except MissingError:  # stopped before the first one: nothing to resume from
         return None
 
 
