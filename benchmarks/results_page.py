@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -93,13 +94,13 @@ def section(plan: Found, picture: Path) -> list[str]:
         "",
         f"On `{plan.scenario}`, with `{plan.settings}`.",
         "",
-        *(f"- {mode}: `{flags}`" for mode, flags in plan.modes.items()),
+        *(bullet(f"{mode}: `{flags}`") for mode, flags in plan.modes.items()),
         "",
         f"![{plan.name}: learning curves](pictures/{picture.name})",
         "",
         *policy_table(plan),
         "",
-        *(f"- {verdict(mode, runs, plan.baselines, levels_of(plan))}" for mode, runs in plan.runs.items()),
+        *(bullet(verdict(mode, runs, plan.baselines, levels_of(plan))) for mode, runs in plan.runs.items()),
         "",
         *([plan.remark, ""] if plan.remark else []),
     ]
@@ -138,6 +139,13 @@ def policy_table(plan: Found) -> list[str]:
     for word, result in plan.baselines.items():
         lines.append(f"| {word} | " + " | ".join(show(result[name]) for name in SHOWN) + " |")
     return lines
+
+
+def bullet(text: str) -> str:
+    """Write an item of a list, wrapped like every page."""
+    return textwrap.fill(
+        f"- {text}", 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def verdict(

@@ -25,6 +25,8 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import NAME_PATTERN
 
+PREFIX = "rollout_sample"  # of file names, unless another is chosen
+
 
 class CaptureSettings(NamedTuple):
     """What to record, and its origin for the metadata."""
@@ -37,7 +39,7 @@ class CaptureSettings(NamedTuple):
     value_source: str = "none"  # the critic behind the values
     epsilon: float | None = None  # of a scripted policy
     deterministic: bool = False  # the most probable action, instead of sampling
-    prefix: str = "rollout_sample"
+    prefix: str = PREFIX
     compress: bool = False
 
 

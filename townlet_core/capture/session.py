@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core.capture.capture import (
+    PREFIX,
     Capture,
     CaptureSettings,
     check_settings,
@@ -19,7 +20,6 @@ from townlet_core.errors import InputError
 from townlet_core.scenario.load import load_with_text, resolve_scenario
 from townlet_core.scenario.model import Scenario
 
-PREFIX = "rollout_sample"
 SEEDS = 2**63  # seeds are below
 
 
@@ -71,14 +71,14 @@ def capture(
     Raises InputError for what cannot be captured, and if the folder holds anything else.
     """
     if isinstance(scenario, Scenario):
-        plan, text = resolve_scenario(scenario), None
+        loaded, text = resolve_scenario(scenario), None
     else:
-        plan, text = load_with_text(scenario)
+        loaded, text = load_with_text(scenario)
     if epsilon is not None and policy != "scripted":
         raise InputError("epsilon is for the scripted policy, and another one is given", "leave it out")
-    acting = scripted_policy(policy, plan, epsilon) if isinstance(policy, str) else policy
+    acting = scripted_policy(policy, loaded, epsilon) if isinstance(policy, str) else policy
     prepared = prepare_capture(
-        plan,
+        loaded,
         output,
         acting,
         text=text,

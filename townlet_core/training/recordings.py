@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from townlet_core import io
-from townlet_core.capture.capture import Capture, CaptureSettings, write_capture
+from townlet_core.capture.capture import PREFIX, Capture, CaptureSettings, write_capture
 from townlet_core.errors import DiskError, InputError, MissingError, count, name_difference, shown
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.batch import ReplayBatch
@@ -21,7 +21,6 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
-PREFIX = "rollout_sample"
 ENOUGH_TRANSITIONS = 4096  # recorded by the scripted policy, unless the number of towns is given
 
 

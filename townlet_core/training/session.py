@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
+from townlet_core.capture.capture import PREFIX
 from townlet_core.errors import DiskError, InputError, MissingError, count, shown
 from townlet_core.locks import FileLock, lock_folder
 from townlet_core.ppo.checkpoint import Checkpoint, load_checkpoint
@@ -26,7 +27,6 @@ from townlet_core.training.loop import Reports, Trained, Trainer
 from townlet_core.training.origin import origin_of, read_text
 from townlet_core.training.progress import Progress, read_progress
 from townlet_core.training.recordings import (
-    PREFIX,
     check_agreement,
     check_own_recordings,
     open_dataset,
