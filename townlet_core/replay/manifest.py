@@ -22,7 +22,7 @@ from townlet_core.replay.folder import (
 from townlet_core.replay.format import RECAPTURE, Finding
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.npz import RESTORE
-from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity
+from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity, raise_first
 from townlet_core.yaml.reader import read_yaml
 
 _FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
@@ -163,6 +163,26 @@ def examine_entry(
         if said is not None and said != actual
     ]
     return (None if wrong else sample), findings + wrong
+
+
+def read_entry(entry: ManifestEntry, limits: ReadLimits = DEFAULT_LIMITS) -> ReplaySample:
+    """Read and validate a sample. Raises SampleError for the first problem, MissingError, or DiskError."""
+    sample, findings = examine_entry(entry, limits)
+    raise_first(findings)
+    assert sample is not None  # there is no sample only where there is a problem
+    return sample
+
+
+def entry_metadata(entry: ManifestEntry, limits: ReadLimits = DEFAULT_LIMITS) -> dict[str, Any]:
+    """Read the metadata of a sample, without its arrays; it is not validated.
+
+    Raises SampleError if it is no object or not the listed file, InputError, MissingError or DiskError.
+    """
+    raise_first(_check_meta(entry, limits))
+    metadata = io.read_json(entry.meta, limits.max_metadata_bytes)
+    if not isinstance(metadata, dict):
+        raise SampleError(f"{entry.meta}: is not a JSON object", RECAPTURE)
+    return metadata
 
 
 def _check_meta(entry: ManifestEntry, limits: ReadLimits) -> list[Finding]:

@@ -1,0 +1,43 @@
+"""Find the samples behind a path: one sample, a manifest, or all below a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from townlet_core import io
+from townlet_core.errors import MissingFileError, SampleError
+from townlet_core.replay.folder import MANIFEST_ENDINGS, find_files
+from townlet_core.replay.format import problems
+from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.replay.manifest import ManifestEntry, load_manifest, unlisted_entry
+
+
+def find_entries(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> list[ManifestEntry]:
+    """List the samples of a sample, a manifest or a folder, unread, in order, each once.
+
+    A folder gives the samples of its manifests, by the manifests' names, then those that no manifest lists.
+    Raises SampleError for a damaged manifest or no samples, MissingError, InputError or DiskError.
+    """
+    path = Path(path)
+    kind = io.kind_of(path)
+    if kind is None:
+        raise MissingFileError(f"{path}: no such file or folder")
+    if kind == "folder":
+        return _entries_of_folder(path, limits)
+    if path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")):
+        path = path.with_suffix(".npz")
+    return [unlisted_entry(path)] if path.suffix == ".npz" else list(load_manifest(path, limits).entries)
+
+
+def _entries_of_folder(folder: Path, limits: ReadLimits) -> list[ManifestEntry]:
+    files, findings = find_files(folder, limits.follow_links)
+    if broken := problems(findings):
+        raise SampleError(str(broken[0]), broken[0].hint)
+    manifests = [file for file in files if file.name.endswith(MANIFEST_ENDINGS)]
+    entries = [entry for manifest in manifests for entry in load_manifest(manifest, limits).entries]
+    entries += [unlisted_entry(file) for file in files if file.suffix == ".npz"]
+    found = {os.path.realpath(entry.sample): entry for entry in reversed(entries)}
+    if not found:
+        raise SampleError(f"{folder}: holds no samples", "capture some with `townlet capture`")
+    return [found[real] for real in dict.fromkeys(os.path.realpath(entry.sample) for entry in entries)]
