@@ -29,24 +29,75 @@ _ADDRESS = re.compile(r"(?:^|[/:])[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path makes s3
 
 def write_file(path: Path, data: bytes) -> None:
     """Write `data` to `path` atomically and durably. Raises DiskError; then `path` is as it was before."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        _create_folder(path.parent)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    with AtomicFile(path) as file:
+        file.write(data)
+
+
+class AtomicFile:
+    """A file that is written piece by piece and appears whole, durably, when the `with` block ends.
+
+    If the block raises, `path` is as it was before. Raises DiskError.
+    bytes: written so far. sha256: of them, hex.
+    """
+
+    closed = False  # for libraries that write into it
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.bytes = 0
+        self._digest = hashlib.sha256()
+        self._temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
+        self._descriptor = -1
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what was written so far."""
+        return self._digest.hexdigest()
+
+    def __enter__(self) -> AtomicFile:
         try:
-            write_all(descriptor, data)
-            os.fsync(descriptor)
+            _create_folder(self.path.parent)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._descriptor = os.open(self._temporary, flags, 0o644)
+        except OSError as error:
+            raise disk_error(error, self.path) from error
+        return self
+
+    def write(self, data: bytes) -> int:
+        """Append to the file, and return the number of bytes."""
+        try:
+            write_all(self._descriptor, data)
+        except OSError as error:
+            raise disk_error(error, self.path) from error
+        self._digest.update(data)
+        self.bytes += memoryview(data).nbytes
+        return memoryview(data).nbytes
+
+    def tell(self) -> int:
+        """Return the position, which is the number of bytes written."""
+        return self.bytes
+
+    def flush(self) -> None:
+        """Do nothing: the disk is flushed once, at the end."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        is_whole = False
+        try:
+            try:
+                if kind is None:
+                    os.fsync(self._descriptor)
+            finally:
+                os.close(self._descriptor)
+            if kind is None:
+                os.replace(self._temporary, self.path)
+                is_whole = True
+                sync_folder(self.path.parent)
+        except OSError as failed:
+            raise disk_error(failed, self.path) from failed
         finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise disk_error(error, path) from error
-        raise
+            if not is_whole:
+                with contextlib.suppress(OSError):
+                    self._temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -122,6 +173,21 @@ def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
         if len(data) > max_bytes:
             raise InputError(f"{path}: more than {max_bytes:,} bytes, which is the limit here")
         return data
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: no such file") from error
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def read_range(path: Path, offset: int, length: int) -> bytes:
+    """Read at most `length` bytes of a file from `offset` on. Raises MissingError or DiskError."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            file.seek(offset)
+            data = file.read(length)
+            while len(data) < length and (more := file.read(length - len(data))):
+                data += more
+            return data
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: no such file") from error
     except OSError as error:

@@ -42,6 +42,16 @@ def check_sample(
     return findings + _check_weakness(arrays, metadata, file)
 
 
+def check_values(
+    arrays: dict[str, np.ndarray], metadata: dict[str, Any], file: str, limits: ReadLimits = DEFAULT_LIMITS
+) -> list[Finding]:
+    """Check the values of arrays, also of several samples, whose shapes and metadata are right."""
+    return _check_finite(arrays, file) or [
+        *_check_actions(arrays, metadata, file, limits),
+        *_check_ends(arrays, file),
+    ]
+
+
 def check_shapes(arrays: dict[str, np.ndarray], file: str) -> list[Finding]:
     """Check that every array has its dtype and axes, and that axes of one name have one length."""
     findings = []

@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 
 from townlet_core.errors import SampleError, count
+from townlet_core.replay.compact import compact_bytes
 from townlet_core.replay.episodes import find_episodes, learned_ticks, split_dones
 from townlet_core.replay.sample import ReplaySample
 
@@ -101,6 +102,7 @@ def fingerprint(sample: ReplaySample) -> bytes:
     about = [sample.agent_id, sample.metadata.get("behaviour"), capture]
     digest = hashlib.sha256(orjson.dumps(about, option=orjson.OPT_SORT_KEYS))
     for name, array in sample.arrays().items():
-        digest.update(f"{name} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        kind, values = compact_bytes(array) if name == "map" else ("", array)
+        digest.update(f"{name} {array.shape} {kind}".encode())
+        digest.update(np.ascontiguousarray(values).data)
     return digest.digest()
