@@ -13,16 +13,12 @@ from replay_samples import make_sample
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
-from townlet_core.replay.dataset import (
-    ReplayDataset,
-    ReplayDatasetConfig,
-    SampleFilters,
-    check_trainable,
-)
+from townlet_core.replay.dataset import ReplayDataset, check_trainable
 from townlet_core.replay.events import save_events
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.manifest import save_manifest
 from townlet_core.replay.sample import save_sample
+from townlet_core.replay.sources import ReplayDatasetConfig, SampleFilters
 from townlet_core.vocab import ACTION_COUNT, feature_names
 
 LENGTHS = (3, 5, 3, 3, 5, 4, 3)

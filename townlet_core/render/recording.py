@@ -14,6 +14,7 @@ from townlet_core.replay.manifest import (
     Manifest,
     ManifestEntry,
     companion,
+    entry_metadata,
     examine_entry,
     load_manifest,
     sample_or_manifest,
@@ -96,7 +97,7 @@ def _is(entry: ManifestEntry, path: Path) -> bool:
 
 def _story_of(entry: ManifestEntry, limits: ReadLimits) -> _Story | None:
     """Read from a sample's JSON what it belongs to, before its arrays are read."""
-    metadata = io.read_json(entry.meta, limits.max_metadata_bytes)
+    metadata = entry_metadata(entry, limits)
     if not isinstance(metadata, dict) or "schema_version" not in metadata:
         return None
     said = metadata.get("capture")

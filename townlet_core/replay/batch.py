@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from townlet_core.replay.episodes import split_dones
+from townlet_core.replay.format import ARRAYS
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.vocab import CONFLICT_FEATURES
 
@@ -58,7 +59,11 @@ def stack_samples(
     zeros = np.zeros(ticks, np.float32)
 
     def column(name: str) -> np.ndarray:
-        return np.stack([getattr(sample, name) for sample in samples], axis=1)
+        arrays = [getattr(sample, name) for sample in samples]
+        stacked = np.empty((len(arrays[0]), len(arrays), *arrays[0].shape[1:]), ARRAYS[name][0])
+        for n, array in enumerate(arrays):
+            stacked[:, n] = array  # a compact map is expanded here
+        return stacked
 
     def optional(name: str) -> np.ndarray:
         return np.stack([sample.optional.get(name, zeros) for sample in samples], axis=1)

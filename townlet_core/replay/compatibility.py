@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from townlet_core.errors import SampleError, name_difference
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.vocab import CONFLICT_FEATURES
 
 _APART = "train on them separately, or capture both again"
+
+
+class SharedFacts(NamedTuple):
+    """What is compared, of samples that have it in common and are not read; as in ReplaySample."""
+
+    map_shape: tuple[int, ...]
+    feature_names: tuple[str, ...]
+    reward_terms: tuple[str, ...]
+    action_dim: int
+    action_ids: int
+    is_older: bool
+    metadata: dict[str, Any]
 
 
 class CompatibilityCheck:
@@ -30,25 +42,28 @@ class CompatibilityCheck:
         self.other_terms = ""  # the first difference from these
         self.scenarios: dict[str, tuple[str, str]] = {}  # by digest: the scenario's name, the first sample
 
-    def add(self, name: str, sample: ReplaySample) -> None:
+    def add(self, name: str, sample: ReplaySample | SharedFacts) -> None:
         """Compare a sample with the first one. Raises SampleError naming both if they are incompatible."""
         if not self.name:
             self.name = name
-            self.map_shape = sample.map.shape[1:]
+            self.map_shape = sample.map_shape
             self.map_channels = sample.metadata.get("map_channels")
             self.feature_names = sample.feature_names
             self.is_older = sample.is_older
             self.action_dim = 0 if sample.is_older else sample.action_dim
             self.lookup = sample.metadata.get("action_lookup")
-        self._compare(name, "map shape", self.map_shape, sample.map.shape[1:])
+        self._compare(name, "map shape", self.map_shape, sample.map_shape)
         self._compare(name, "map channels", self.map_channels, sample.metadata.get("map_channels"))
         self._compare_features(name, sample.feature_names)
         self._compare_vocabulary(name, sample)
         self._note_terms(name, sample.reward_terms)
         capture = sample.metadata.get("capture")
         if isinstance(capture, dict) and isinstance(capture.get("scenario_sha256"), str):
-            scenario = str(capture.get("scenario"))[:64]
-            self.scenarios.setdefault(capture["scenario_sha256"], (scenario, name))
+            self.add_scenario(capture["scenario_sha256"], str(capture.get("scenario")), name)
+
+    def add_scenario(self, digest: str, scenario: str, name: str) -> None:
+        """Note the scenario of a sample."""
+        self.scenarios.setdefault(digest, (scenario[:64], name))
 
     def warnings(self) -> tuple[str, ...]:
         """Return warnings about action ids, reward terms and scenarios that may differ in meaning."""
@@ -101,13 +116,13 @@ class CompatibilityCheck:
                 "reward may not mean the same in both"
             )
 
-    def _compare_vocabulary(self, name: str, sample: ReplaySample) -> None:
+    def _compare_vocabulary(self, name: str, sample: ReplaySample | SharedFacts) -> None:
         generations = ("2", "1, with action ids of its own")
         self._compare(name, "generation", generations[self.is_older], generations[sample.is_older])
         if not sample.is_older:
             self._compare(name, "action vocabulary", self.action_dim, sample.action_dim)
             return
-        self.action_dim = max(self.action_dim, int(sample.actions.max()) + 1)
+        self.action_dim = max(self.action_dim, sample.action_ids)
         if sample.metadata.get("action_lookup") != self.lookup and not self.other_lookup:
             self.other_lookup = name
 

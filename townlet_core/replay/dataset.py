@@ -4,91 +4,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from townlet_core.errors import InputError, SampleError, count, shown
+from townlet_core.errors import SampleError, count
 from townlet_core.replay.batch import ReplayBatch, stack_samples
 from townlet_core.replay.compatibility import CompatibilityCheck, check_conflict_features
 from townlet_core.replay.episodes import cut_episode
 from townlet_core.replay.events import count_events
-from townlet_core.replay.format import Finding, warnings
-from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.manifest import ManifestEntry, examine_entry, load_manifest, unlisted_entry
-from townlet_core.replay.sample import ReplaySample, file_identity, raise_first, reload_sample
+from townlet_core.replay.packed.blocks import Blocks
+from townlet_core.replay.sample import ReplaySample, file_identity, reload_sample
 from townlet_core.replay.selection import Selection
+from townlet_core.replay.sources import (
+    Item,
+    ReplayDatasetConfig,
+    Source,
+    is_wanted,
+    make_items,
+    read_sources,
+)
 from townlet_core.rng import generator
 
 _SHUFFLE_STREAM = 0x7E91A7  # keeps these draws apart from others with the same seed
-
-
-@dataclass(frozen=True)
-class SampleFilters:
-    """Which samples to keep; the others are left out without a warning. The defaults keep all."""
-
-    agents: tuple[str, ...] = ()  # keep only these agents
-    min_timesteps: int = 1  # keep only episodes at least this long
-
-
-@dataclass(frozen=True)
-class ReplayDatasetConfig:
-    """Where to read samples, and how to batch them."""
-
-    manifests: tuple[Path, ...] = ()
-    samples: tuple[Path, ...] = ()  # NPZ files, each with its JSON beside it
-    events: tuple[Path, ...] = ()  # event logs of the same captures, for event_counts
-    batch_size: int = 8  # whole episodes per batch, not transitions
-    shuffle: bool = True  # a new order each epoch, a function of seed and epoch only
-    seed: int = 0
-    drop_last: bool = False  # leave out batches smaller than batch_size
-    streaming: bool = False  # stream samples from disk; memory holds one batch
-    filters: SampleFilters = SampleFilters()
-    for_training: bool = False  # leave out, with a warning, duplicates and episodes without training targets
-    bootstrap_truncations: bool = True  # as in PPOConfig; without it truncations are terminations
-    limits: ReadLimits = DEFAULT_LIMITS
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"batch_size: {self.batch_size}, expected at least 1")
-        if self.seed < 0:
-            raise InputError(f"seed: {self.seed}, expected at least 0")
-        for name, paths in (
-            ("manifests", self.manifests),
-            ("samples", self.samples),
-            ("events", self.events),
-        ):
-            if isinstance(paths, str | Path):
-                raise InputError(f"{name}: {shown(str(paths))}, expected a tuple of paths, such as (path,)")
-
-
-class _Item(NamedTuple):
-    """One episode of a dataset: in memory, or where to read it again."""
-
-    name: str
-    timesteps: int
-    sample: ReplaySample | None  # None when streaming
-    path: Path | None  # None without a file
-    identity: tuple[int, int, int] | None  # of the file when it was checked
-    part: slice | None  # its ticks, if the file holds several episodes
-
-
-class _Read(NamedTuple):
-    """One sample that was read, and its episodes in the dataset."""
-
-    name: str
-    sample: ReplaySample
-    findings: list[Finding]
-    items: list[_Item]  # empty where it is left out
 
 
 class ReplayDataset:
     """Batches of whole episodes. Iterate once per epoch; each iteration is the next epoch.
 
     Opening reads and validates every sample once, digests included, and checks that all are compatible. After
-    that only a file that changes raises an error. A sample of several episodes is split. A batch holds
+    that only a file that changes raises an error. Of packed data, opening reads the samples tables; rows are
+    checked when they are read for the first time. A sample of several episodes is split. A batch holds
     episodes of one length; batches of different lengths alternate at random.
 
     feature_names, map_shape, action_dim: of all samples. scenarios: by digest, the scenario's name and its
@@ -99,7 +46,8 @@ class ReplayDataset:
     def __init__(self, config: ReplayDatasetConfig) -> None:
         """Open the files of the configuration. Raises SampleError, MissingError, InputError or DiskError."""
         selection = Selection(config.for_training, config.bootstrap_truncations)
-        self._open(config, _read_samples(config, selection), selection)
+        blocks = Blocks(keep=not config.streaming)
+        self._open(config, read_sources(config, selection, blocks), selection, blocks)
 
     @classmethod
     def from_samples(cls, samples: Sequence[ReplaySample], config: ReplayDatasetConfig) -> ReplayDataset:
@@ -108,28 +56,35 @@ class ReplayDataset:
         selection = Selection(config.for_training, config.bootstrap_truncations)
         names = (f"{i:03d}_{sample.agent_id}" for i, sample in enumerate(samples))
         read = (
-            _Read(name, sample, [], _items(config, selection.choose(name, sample), sample, name))
+            Source([(name, sample)], [], [], make_items(config, selection.choose(name, sample), sample, name))
             for name, sample in zip(names, samples, strict=True)
-            if _is_wanted(config.filters, sample.agent_id, sample.timesteps)
+            if is_wanted(config.filters, sample.agent_id, sample.timesteps)
         )
-        dataset._open(config, read, selection)
+        dataset._open(config, read, selection, Blocks(keep=True))
         return dataset
 
-    def _open(self, config: ReplayDatasetConfig, samples: Iterable[_Read], selection: Selection) -> None:
+    def _open(
+        self, config: ReplayDatasetConfig, sources: Iterable[Source], selection: Selection, blocks: Blocks
+    ) -> None:
         """Keep the items, and check that their samples are compatible."""
         self.config = config
         self.epoch = 0
-        self._items: list[_Item] = []
+        self._items: list[Item] = []
+        self._blocks = blocks
+        self._order: tuple[int, list[list[int]]] = (-1, [])  # epoch, and the episodes of each of its batches
         self._last: tuple[Path, ReplaySample] | None = (
             None  # last file read again, if it holds several episodes
         )
         compatibility = CompatibilityCheck()
         weak: dict[str, list[Any]] = {}  # message: [first file, how many], so that warnings stay few
-        for name, sample, findings, items in samples:
-            compatibility.add(name, sample)
-            for finding in warnings(findings) if items else ():
-                weak.setdefault(f"{finding.place} {finding.message}", [finding.file, 0])[1] += 1
-            self._items += items
+        for source in sources:
+            for name, facts in source.facts:
+                compatibility.add(name, facts)
+            for digest, scenario, name in source.scenarios:
+                compatibility.add_scenario(digest, scenario, name)
+            for name, text in source.findings if source.items else ():
+                weak.setdefault(text, [name, 0])[1] += 1
+            self._items += source.items
         selection.require_data()
         if not self._items:
             least = config.filters.min_timesteps
@@ -164,8 +119,9 @@ class ReplayDataset:
 
     @property
     def files(self) -> list[Path]:
-        """The files of the dataset, in order."""
-        return list(dict.fromkeys(item.path for item in self._items if item.path))
+        """The samples of the dataset that have a file, in order; a packed one by its name below the shard."""
+        paths = (item.shard.place(item.number) if item.shard else item.path for item in self._items)
+        return list(dict.fromkeys(path for path in paths if path))
 
     @property
     def transitions(self) -> int:
@@ -173,10 +129,8 @@ class ReplayDataset:
         return sum(item.timesteps for item in self._items)
 
     def __len__(self) -> int:
-        """Return the number of batches per epoch."""
-        sizes = [len(members) for members in self._groups().values()]
-        round_up = 0 if self.config.drop_last else self.config.batch_size - 1
-        return sum((size + round_up) // self.config.batch_size for size in sizes)
+        """Return the number of batches of the current epoch; it is the same for every epoch of one window."""
+        return len(self.batch_order(self.epoch))
 
     def __iter__(self) -> Iterator[ReplayBatch]:
         """Iterate over the batches of the current epoch, and advance to the next."""
@@ -196,11 +150,57 @@ class ReplayDataset:
         self.epoch = epoch
 
     def batch_order(self, epoch: int) -> list[list[int]]:
-        """List the episodes of each batch of an epoch: a function of seed and epoch only."""
-        size, rng = self.config.batch_size, generator(self.config.seed, epoch, _SHUFFLE_STREAM)
+        """List the episodes of each batch of an epoch: a function of seed, epoch, dataset and memory budget.
+
+        Packed data that takes more than half of the budget is shuffled in windows: the record batches are put
+        in a random order and cut into windows, each at most half of the budget, and the episodes of a window
+        are shuffled among each other. Other data is one window.
+        """
+        if self._order[0] == epoch:
+            return self._order[1]
+        rng = generator(self.config.seed, epoch, _SHUFFLE_STREAM)
+        windows = self._windows(rng)
+        members = self._members_of(windows)
+        order = [batch for window in members for batch in self._window_order(window, rng)]
+        self._blocks.plan(windows)
+        self._order = epoch, order
+        return order
+
+    def _windows(self, rng: np.random.Generator) -> list[list[int]]:
+        """Return the blocks of each window; no windows if everything fits in one."""
+        most, sizes = self.config.memory_budget // 2, self._blocks.bytes
+        if sum(sizes) <= most:
+            return []
+        order = rng.permutation(len(sizes)).tolist() if self.config.shuffle else range(len(sizes))
+        windows: list[list[int]] = []
+        size = most + 1
+        for block in order:
+            size += sizes[block]
+            if size > most:
+                windows.append([])
+                size = sizes[block]
+            windows[-1].append(block)
+        return windows
+
+    def _members_of(self, windows: list[list[int]]) -> list[list[int]]:
+        """Return the episodes of each window; those that are not packed are spread over all windows."""
+        if not windows:
+            return [list(range(len(self._items)))]
+        window_of = {block: i for i, blocks in enumerate(windows) for block in blocks}
+        members: list[list[int]] = [[] for _ in windows]
+        for i, item in enumerate(self._items):
+            members[window_of[item.block] if item.shard else i % len(windows)].append(i)
+        return members
+
+    def _window_order(self, members: list[int], rng: np.random.Generator) -> list[list[int]]:
+        """Return the batches of a window: each of episodes of one length."""
+        size = self.config.batch_size
+        groups: dict[int, list[int]] = {}
+        for i in members:
+            groups.setdefault(self._items[i].timesteps, []).append(i)
         batches: list[list[int]] = []
-        for members in self._groups().values():
-            order = rng.permutation(members).tolist() if self.config.shuffle else members
+        for group in groups.values():
+            order = rng.permutation(group).tolist() if self.config.shuffle else group
             chunks = [order[start : start + size] for start in range(0, len(order), size)]
             batches += [chunk for chunk in chunks if len(chunk) == size or not self.config.drop_last]
         return [batches[i] for i in rng.permutation(len(batches))] if self.config.shuffle else batches
@@ -238,19 +238,15 @@ class ReplayDataset:
         """Make a batch of episodes of one length, by their numbers."""
         items = [self._items[i] for i in members]
         samples = [self._sample(item) for item in items]
-        return stack_samples(samples, [item.name for item in items], self.feature_names, self.action_dim)
+        return stack_samples(samples, [item.label for item in items], self.feature_names, self.action_dim)
 
-    def _groups(self) -> dict[int, list[int]]:
-        """Group the episodes by length, in the order the lengths first appear."""
-        groups: dict[int, list[int]] = {}
-        for i, item in enumerate(self._items):
-            groups.setdefault(item.timesteps, []).append(i)
-        return groups
-
-    def _sample(self, item: _Item) -> ReplaySample:
+    def _sample(self, item: Item) -> ReplaySample:
         if item.sample is not None:
             return item.sample
-        assert item.path is not None  # a sample is in memory or has a file
+        if item.shard:
+            sample = item.shard.sample(item.number, self._blocks.rows(item.block), compact=True)
+            return sample if item.part is None else cut_episode(sample, item.part)
+        assert item.path is not None  # a sample is in memory, packed, or has a file
         if file_identity(item.path) != item.identity:
             raise SampleError(f"{item.path}: has changed since the dataset was opened", "start the run again")
         if item.part and self._last and self._last[0] == item.path:
@@ -269,59 +265,3 @@ def check_trainable(dataset: ReplayDataset) -> None:
     Raises SampleError if a conflict feature is missing.
     """
     check_conflict_features(dataset.feature_names)
-
-
-def _read_samples(config: ReplayDatasetConfig, selection: Selection) -> Iterator[_Read]:
-    """Read and check the files of a configuration."""
-    for entry in _entries(config):
-        if not _is_wanted(config.filters, entry.agent_id, entry.frame_count):
-            continue
-        identity, name = file_identity(entry.sample), str(entry.sample)
-        sample, findings = examine_entry(entry, config.limits)
-        raise_first(findings)
-        assert sample is not None  # there is no sample only where there is a problem
-        if not _is_wanted(config.filters, sample.agent_id, sample.timesteps):
-            continue
-        episodes = selection.choose(name, sample, identity[1])
-        if selection.bytes > config.limits.max_memory_bytes and not config.streaming:
-            most = f"{config.limits.max_memory_bytes:,} bytes"
-            raise InputError(
-                f"{entry.sample}: up to this one the samples take more than {most} of memory",
-                "set streaming, or raise max_memory_bytes",
-            )
-        items = _items(config, episodes, sample, entry.sample.stem, entry.sample, identity)
-        yield _Read(name, sample, findings, items)
-
-
-def _items(
-    config: ReplayDatasetConfig,
-    episodes: Sequence[slice],
-    sample: ReplaySample,
-    name: str,
-    path: Path | None = None,
-    identity: tuple[int, int, int] | None = None,
-) -> list[_Item]:
-    """Make an item for each episode that is long enough."""
-    items = []
-    for ticks in episodes:
-        timesteps = ticks.stop - ticks.start
-        if timesteps < config.filters.min_timesteps:
-            continue
-        is_whole = timesteps == sample.timesteps
-        kept = None if config.streaming and path else cut_episode(sample, ticks)
-        label = name if is_whole else f"{name}[{ticks.start}:{ticks.stop}]"
-        items.append(_Item(label, timesteps, kept, path, identity, None if is_whole else ticks))
-    return items
-
-
-def _entries(config: ReplayDatasetConfig) -> Iterator[ManifestEntry]:
-    for manifest in config.manifests:
-        yield from load_manifest(manifest, config.limits).entries
-    for path in map(Path, config.samples):
-        yield unlisted_entry(path)
-
-
-def _is_wanted(filters: SampleFilters, agent: str | None, timesteps: int | None) -> bool:
-    """Whether the filters keep a sample; None means not known yet, and is kept."""
-    known_agent = agent is None or not filters.agents or agent in filters.agents
-    return known_agent and (timesteps is None or timesteps >= filters.min_timesteps)

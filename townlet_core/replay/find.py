@@ -1,4 +1,4 @@
-"""Find the samples behind a path: one sample, a manifest, or all below a folder."""
+"""Find the samples behind a path: one sample, a manifest, a shard, or all below a folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from townlet_core.errors import MissingFileError, SampleError
 from townlet_core.replay.folder import MANIFEST_ENDINGS, find_files
 from townlet_core.replay.format import problems
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.manifest import ManifestEntry, load_manifest, unlisted_entry
+from townlet_core.replay.manifest import ManifestEntry, load_manifest, shard_entries, unlisted_entry
+from townlet_core.replay.packed.shard import Shard, is_shard, unlisted_shard
 
 
 def find_entries(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> list[ManifestEntry]:
-    """List the samples of a sample, a manifest or a folder, unread, in order, each once.
+    """List the samples of a sample, a manifest, a shard or a folder, unread, in order, each once.
 
     A folder gives the samples of its manifests, by the manifests' names, then those that no manifest lists.
     Raises SampleError for a damaged manifest or no samples, MissingError, InputError or DiskError.
@@ -27,6 +28,8 @@ def find_entries(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> list[Manife
         return _entries_of_folder(path, limits)
     if path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")):
         path = path.with_suffix(".npz")
+    if path.suffix == ".arrow":
+        return list(shard_entries(Shard(unlisted_shard(path), limits)))
     return [unlisted_entry(path)] if path.suffix == ".npz" else list(load_manifest(path, limits).entries)
 
 
@@ -36,6 +39,9 @@ def _entries_of_folder(folder: Path, limits: ReadLimits) -> list[ManifestEntry]:
         raise SampleError(str(broken[0]), broken[0].hint)
     manifests = [file for file in files if file.name.endswith(MANIFEST_ENDINGS)]
     entries = [entry for manifest in manifests for entry in load_manifest(manifest, limits).entries]
+    listed = {os.path.realpath(entry.shard.ref.path) for entry in entries if entry.shard}
+    shards = [file for file in files if is_shard(file) and os.path.realpath(file) not in listed]
+    entries += [entry for file in shards for entry in shard_entries(Shard(unlisted_shard(file), limits))]
     entries += [unlisted_entry(file) for file in files if file.suffix == ".npz"]
     found = {os.path.realpath(entry.sample): entry for entry in reversed(entries)}
     if not found:

@@ -9,7 +9,7 @@ import numpy as np
 
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.manifest import load_manifest, sample_or_manifest
+from townlet_core.replay.manifest import load_manifest, read_entry, sample_or_manifest
 from townlet_core.replay.metrics import sample_metrics
 from townlet_core.replay.sample import ReplaySample, load_sample
 
@@ -83,7 +83,7 @@ def _describe_manifest(path: Path, config: ReplayDatasetConfig) -> dict[str, Any
     dataset = ReplayDataset(config)  # checks that the samples are compatible
     rows = []
     for entry in manifest.entries:
-        sample, _ = load_sample(entry.sample, entry.meta, config.limits)
+        sample = read_entry(entry, config.limits)
         rows.append({"sample": entry.name, "agent_id": sample.agent_id, "metrics": sample_metrics(sample)})
     return {
         "metadata": manifest.metadata,

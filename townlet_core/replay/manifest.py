@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,10 +23,11 @@ from townlet_core.replay.folder import (
 from townlet_core.replay.format import RECAPTURE, Finding
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.npz import RESTORE
+from townlet_core.replay.packed.shard import Shard, ShardRef
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity, raise_first
 from townlet_core.yaml.reader import read_yaml
 
-_FORMS = 'expected {"metadata": {...}, "samples": [...]} or a list of samples'
+_FORMS = 'expected {"metadata": {...}, "samples": [...]}, one with "shards", or a list of samples'
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -41,6 +43,8 @@ class ManifestEntry(NamedTuple):
     bytes: int | None  # of the NPZ
     meta_sha256: str | None = None  # of the JSON
     meta_bytes: int | None = None  # of the JSON
+    shard: Shard | None = None  # that holds the sample; then `sample` and `meta` are names below it, no files
+    number: int = 0  # of the sample in the shard
 
 
 class ListedFile(NamedTuple):
@@ -56,9 +60,20 @@ class Manifest:
     """The samples of one capture, in order, and its other files; None if it does not list those."""
 
     path: Path
-    entries: tuple[ManifestEntry, ...]
+    samples: tuple[ManifestEntry, ...]  # NPZ files; empty if the samples are packed
     metadata: dict[str, Any] = field(default_factory=dict)
     files: tuple[ListedFile, ...] | None = None
+    shards: tuple[ShardRef, ...] = ()  # of packed samples
+    limits: ReadLimits = DEFAULT_LIMITS  # for opening the shards
+
+    @property
+    def entries(self) -> tuple[ManifestEntry, ...]:
+        """Every sample, packed or not. Raises SampleError, MissingError or DiskError for a damaged shard."""
+        return self.samples or tuple(entry for shard in self.open_shards() for entry in shard_entries(shard))
+
+    def open_shards(self) -> Iterator[Shard]:
+        """Open the shards, one after the other. Raises SampleError, MissingError or DiskError."""
+        return (Shard(ref, self.limits) for ref in self.shards)
 
 
 def save_manifest(
@@ -67,15 +82,27 @@ def save_manifest(
     entries: Iterable[dict[str, Any]],
     metadata: dict[str, Any],
     files: Iterable[Path] = (),
+    shards: Iterable[dict[str, Any]] = (),
 ) -> Path:
     """Write `<prefix>_manifest.json`. Write it last: it may only list complete files.
 
-    entries: what save_sample returned. files: the capture's other files, in the same folder.
+    entries: what save_sample returned. files: the capture's other files, in the same folder. shards: instead
+    of entries, what ShardWriter.close returned, in order; samples are numbered through all of them.
     """
     path = Path(folder) / f"{prefix}_manifest.json"
     digests = {file.name: io.file_digest(file) for file in files}
-    io.write_json(path, {"metadata": metadata, "files": digests, "samples": list(entries)})
+    listed = {"samples": list(entries)} if not (numbered := _number(shards)) else {"shards": numbered}
+    io.write_json(path, {"metadata": metadata, "files": digests, **listed})
     return path
+
+
+def _number(shards: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries of shards, each with the number of its first sample."""
+    numbered, first = [], 1
+    for shard in shards:
+        numbered.append({"first_sample": first, **shard})
+        first += shard["sample_count"]
+    return numbered
 
 
 def companion(manifest: Path, ending: str) -> Path:
@@ -93,17 +120,26 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
     path = Path(path)
     content = _read(path, limits)
     metadata: Any = {}
-    listed, others = content, None
+    listed, others, packed = content, None, None
     if isinstance(content, dict):
-        metadata, listed, others = content.get("metadata") or {}, content.get("samples"), content.get("files")
-    if not isinstance(listed, list) or not isinstance(metadata, dict):
+        metadata, others = content.get("metadata") or {}, content.get("files")
+        listed, packed = content.get("samples"), content.get("shards")
+    if listed is not None and packed is not None:
+        raise SampleError(f"{path}: lists samples and shards, expected one of them")
+    what, values = ("samples", listed) if packed is None else ("shards", packed)
+    if not isinstance(values, list) or not isinstance(metadata, dict):
         raise SampleError(f"{path}: is not a manifest; {_FORMS}")
-    if not listed:
+    if not values:
         raise SampleError(f"{path}: lists no samples", "capture some with `townlet capture`")
-    if len(listed) > limits.max_samples:
-        raise SampleError(f"{path}: lists {len(listed):,} samples, expected at most {limits.max_samples:,}")
-    entries = tuple(_entry(value, f"{path}: samples[{i}]", path, limits) for i, value in enumerate(listed))
-    return Manifest(path, entries, metadata, None if others is None else _files(others, path, limits))
+    if len(values) > limits.max_samples:
+        raise SampleError(f"{path}: lists {len(values):,} {what}, expected at most {limits.max_samples:,}")
+    files = None if others is None else _files(others, path, limits)
+    places = [(value, f"{path}: {what}[{i}]") for i, value in enumerate(values)]
+    if packed is not None:
+        shards = tuple(_shard(value, place, path, limits) for value, place in places)
+        return Manifest(path, (), metadata, files, shards, limits)
+    entries = tuple(_entry(value, place, path, limits) for value, place in places)
+    return Manifest(path, entries, metadata, files, (), limits)
 
 
 def sample_or_manifest(path: Path) -> Path:
@@ -135,6 +171,15 @@ def _only_manifest(folder: Path) -> Path:
     )
 
 
+def shard_entries(shard: Shard) -> Iterator[ManifestEntry]:
+    """Iterate over the samples of a shard that its manifest keeps."""
+    for number in shard.kept:
+        place = shard.place(number)
+        ticks = int(shard.timesteps[number])
+        entry = ManifestEntry(place.name, place, place, shard.agents[number], ticks, None, None)
+        yield entry._replace(shard=shard, number=number)
+
+
 def unlisted_entry(path: Path) -> ManifestEntry:
     """Return the entry of a sample that no manifest lists."""
     return ManifestEntry(path.name, path, path.with_suffix(".json"), None, None, None, None)
@@ -147,6 +192,8 @@ def examine_entry(
 
     Raises TownletError only if nothing can be checked: no file, no zip, wrong digest.
     """
+    if entry.shard:
+        return entry.shard.examine(entry.number)
     changed = _check_meta(entry, limits)
     sample, findings = examine_sample(entry.sample, entry.meta, limits, entry.sha256)
     findings = changed + findings
@@ -178,6 +225,8 @@ def entry_metadata(entry: ManifestEntry, limits: ReadLimits = DEFAULT_LIMITS) ->
 
     Raises SampleError if it is no object or not the listed file, InputError, MissingError or DiskError.
     """
+    if entry.shard:
+        return entry.shard.metadata(entry.number)
     raise_first(_check_meta(entry, limits))
     metadata = io.read_json(entry.meta, limits.max_metadata_bytes)
     if not isinstance(metadata, dict):
@@ -222,6 +271,44 @@ def _entry(value: Any, place: str, path: Path, limits: ReadLimits) -> ManifestEn
         meta_sha256=_digest(entry, "meta_sha256", place),
         meta_bytes=_typed(entry, "meta_bytes", int, place),
     )
+
+
+def entry_bytes(entry: ManifestEntry) -> int:
+    """Return the size of a sample's NPZ file; 0 if it is packed. Raises MissingError or DiskError."""
+    return 0 if entry.shard else file_identity(entry.sample)[1]
+
+
+def _shard(value: Any, place: str, path: Path, limits: ReadLimits) -> ShardRef:
+    """Read the entry of a shard."""
+    if not isinstance(value, dict) or "shard" not in value or "samples" not in value:
+        raise SampleError(f"{place}: is not a shard; expected {{'shard': FILE, 'samples': FILE}}")
+    numbers = {key: _typed(value, key, int, place) for key in _SHARD_NUMBERS}
+    if wrong := [key for key, number in numbers.items() if number is not None and number < 0]:
+        raise SampleError(f"{place}.{wrong[0]}: is {numbers[wrong[0]]}, expected a number of at least 0")
+    first = numbers.pop("first_sample")
+    return ShardRef(
+        name=value["shard"],
+        path=_sample_file(value["shard"], ".arrow", f"{place}.shard", path, limits),
+        samples=_sample_file(value["samples"], ".arrow", f"{place}.samples", path, limits),
+        sha256=_digest(value, "sha256", place),
+        samples_sha256=_digest(value, "samples_sha256", place),
+        first_sample=1 if first is None else first,
+        only=_only(value.get("only"), place),
+        **numbers,
+    )
+
+
+_SHARD_NUMBERS = ("sample_count", "transitions", "bytes", "samples_bytes", "first_sample")
+
+
+def _only(numbers: Any, place: str) -> tuple[int, ...] | None:
+    """Read the numbers of the samples that a filtered manifest keeps: ascending, each once."""
+    if numbers is None:
+        return None
+    is_list = isinstance(numbers, list) and all(type(number) is int and number >= 0 for number in numbers)
+    if not is_list or not numbers or any(b <= a for a, b in pairwise(numbers)):
+        raise SampleError(f"{place}.only: is {shown(numbers)}, expected ascending numbers of samples")
+    return tuple(numbers)
 
 
 def _sample_file(name: Any, suffix: str, place: str, path: Path, limits: ReadLimits) -> Path:

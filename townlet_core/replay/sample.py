@@ -42,6 +42,11 @@ class ReplaySample:
         return len(self.actions)
 
     @property
+    def map_shape(self) -> tuple[int, ...]:
+        """C, H and W."""
+        return self.map.shape[1:]
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """The names of the feature columns, in order."""
         return tuple(self.metadata["feature_names"])
@@ -57,9 +62,14 @@ class ReplaySample:
         return self.metadata.get("agent_id") or self.metadata.get("sample_id") or "unknown"
 
     @property
+    def action_ids(self) -> int:
+        """The largest id in the actions, plus 1."""
+        return int(self.actions.max()) + 1
+
+    @property
     def action_dim(self) -> int:
         """The size of the sample's own vocabulary."""
-        return self.metadata.get("action_dim") or int(self.actions.max()) + 1
+        return self.metadata.get("action_dim") or self.action_ids
 
     @property
     def is_older(self) -> bool:

@@ -43,26 +43,40 @@ class Selection:
         file_bytes: size of the sample's file. Arrays of an uncompressed file are views into it, so the whole
         file stays in memory.
         """
+        terminations, _ = split_dones(sample)
+        episodes = find_episodes(sample.dones)
+        learned = [
+            bool(learned_ticks(sample.dones[ticks], terminations[ticks], self.bootstrap_truncations).any())
+            for ticks in episodes
+        ]
+        size = max(file_bytes, sum(array.nbytes for array in sample.arrays().values()))
+        own = fingerprint(sample) if self.for_training else b""
+        return self.choose_described(name, own, list(zip(episodes, learned, strict=True)), size)
+
+    def choose_described(
+        self, name: str, own: bytes, episodes: list[tuple[slice, bool]], size: int
+    ) -> list[slice]:
+        """Return the ticks of each chosen episode of a sample that is not read.
+
+        own: its fingerprint. episodes: the ticks of each, and whether one of them has a training target.
+        size: its bytes of memory.
+        """
         self.samples += 1
         if self.for_training:
-            own = fingerprint(sample)
             if own in self._first:
                 self.repeats.append((name, self._first[own]))
                 return []
             self._first[own] = name
-        self.are_cut = self.are_cut or bool(sample.dones[:-1].any())
-        terminations, _ = split_dones(sample)
+        self.are_cut = self.are_cut or len(episodes) > 1
+        self.episodes += len(episodes)
         chosen = []
-        for ticks in find_episodes(sample.dones):
-            self.episodes += 1
-            learned = learned_ticks(sample.dones[ticks], terminations[ticks], self.bootstrap_truncations)
-            if self.for_training and not learned.any():
+        for ticks, has_target in episodes:
+            if self.for_training and not has_target:
                 self.unlearnable.append(name)
             else:
                 chosen.append(ticks)
                 self.longest = max(self.longest, (ticks.stop - ticks.start, name))
-        if chosen:
-            self.bytes += max(file_bytes, sum(array.nbytes for array in sample.arrays().values()))
+        self.bytes += size if chosen else 0
         return chosen
 
     def warnings(self) -> list[str]:

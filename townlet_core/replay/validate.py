@@ -30,12 +30,13 @@ from townlet_core.replay.manifest import (
     Manifest,
     ManifestEntry,
     companion,
+    entry_bytes,
     examine_entry,
     load_manifest,
     unlisted_entry,
 )
 from townlet_core.replay.metrics import TOTAL, load_metrics, sample_metrics
-from townlet_core.replay.sample import ReplaySample, file_identity
+from townlet_core.replay.sample import ReplaySample
 from townlet_core.replay.selection import Selection
 from townlet_core.replay.totals import EventTotals, Part, capture_totals, part_of
 from townlet_core.replay.whole import check_events, check_files, check_origin, compare_metrics
@@ -212,7 +213,7 @@ def _validate_together(
             compatibility.add(str(entry.sample), sample)
         except TownletError as error:
             report.findings.append(_as_finding(error, entry.sample))
-        selection.choose(str(entry.sample), sample, file_identity(entry.sample)[1])
+        selection.choose(str(entry.sample), sample, entry_bytes(entry))
     if for_training and compatibility.name:
         report.findings += _check_for_training(path, compatibility, selection, limits)
 

@@ -19,13 +19,17 @@ _CONFLICT_SLACK = 1e-3  # relative; intensities are float32
 def check_files(manifest: Manifest) -> Iterator[Finding]:
     """Compare the capture's other files with their digests; warn if digests are missing."""
     is_ours = isinstance(manifest.metadata.get("capture"), dict)
-    if is_ours and (manifest.files is None or any(entry.meta_sha256 is None for entry in manifest.entries)):
+    is_open = manifest.files is None or any(entry.meta_sha256 is None for entry in manifest.samples)
+    if is_ours and (is_open or any(None in (ref.sha256, ref.samples_sha256) for ref in manifest.shards)):
         message = (
             "has no digest of every file: what changed in JSON, metrics, events or scenario may not be seen"
         )
         yield Finding("warning", str(manifest.path), "files", message, RECAPTURE)
     for listed in manifest.files or ():
         yield from _check_file(listed)
+    for ref in manifest.shards:
+        yield from _check_file(ListedFile(ref.path, ref.sha256, ref.bytes))
+        yield from _check_file(ListedFile(ref.samples, ref.samples_sha256, ref.samples_bytes))
 
 
 def _check_file(listed: ListedFile) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ def recordings_sha256(settings: TrainingSettings) -> str | None:
     limits = ReadLimits(follow_links=settings.follow_links)
     entries = [unlisted_entry(path) for path in settings.replay_sample]
     for path in settings.replay_manifest:
-        entries += [entry for entry in load_manifest(path, limits).entries if entry.sha256 is None]
+        entries += [entry for entry in load_manifest(path, limits).samples if entry.sha256 is None]
     files = [*settings.replay_manifest, *(file for entry in entries for file in (entry.sample, entry.meta))]
     digests = [io.sha256(io.read_file(path, limits.max_sample_bytes)) for path in files]
     return io.sha256("".join(digests).encode()) if files else None

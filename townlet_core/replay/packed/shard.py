@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,10 @@ import pyarrow as pa
 from townlet_core import io
 from townlet_core.errors import SampleError
 from townlet_core.replay.checks import check_sample, check_values
+from townlet_core.replay.compatibility import SharedFacts
 from townlet_core.replay.format import ARRAYS, TRAINING_ARRAYS, Finding, problems
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.metadata import check_metadata
+from townlet_core.replay.metadata import check_metadata, reward_terms_of
 from townlet_core.replay.npz import RESTORE, pack_npz
 from townlet_core.replay.packed.layout import KEY, Layout, Rows, parse_layout
 from townlet_core.replay.packed.message import MAGIC, decode, read_schema
@@ -26,6 +28,7 @@ from townlet_core.replay.packed.table import (
     DEFLATED,
     DETAILS,
     INDEX,
+    TERMINATED,
     UNFINISHED,
     check_columns,
     compose_metadata,
@@ -75,6 +78,11 @@ def unlisted_shard(path: Path) -> ShardRef:
     return ShardRef(rows.name, rows, path.with_name(f"{stem}_samples.arrow"))
 
 
+def is_shard(path: Path) -> bool:
+    """Whether a file's name is that of the rows of a shard."""
+    return path.suffix == ".arrow" and not path.stem.endswith("_samples")
+
+
 class Shard:
     """The samples of one shard. Opening it reads the samples table only.
 
@@ -98,6 +106,7 @@ class Shard:
         self.timesteps = index.column("timesteps").to_numpy(zero_copy_only=False)
         self.first_rows = index.column("first_row").to_numpy(zero_copy_only=False)
         self.last_values = index.column("last_value_pred").to_numpy(zero_copy_only=False)
+        self.action_ids: list[int] = index.column("action_ids").to_pylist()
         self.fingerprints: list[bytes] = index.column("fingerprint").to_pylist()
         self.warnings: list[list[str]] = index.column("warnings").to_pylist()
         self._ends = (index.column("episode_ticks"), index.column("episode_ends"))
@@ -129,11 +138,36 @@ class Shard:
         """Return the path of a sample for messages: a name below the shard, as if it were a folder."""
         return self.ref.path / self.name(number)
 
-    def episodes(self, number: int) -> list[tuple[slice, int]]:
-        """Return ticks and end of each episode of a sample."""
-        ticks, ends = (column[number].as_py() for column in self._ends)
-        stops = np.cumsum(ticks).tolist()
-        return [(slice(stop - n, stop), end) for n, stop, end in zip(ticks, stops, ends, strict=True)]
+    def episodes(self, bootstrap_truncations: bool = True) -> Iterator[list[tuple[slice, bool]]]:
+        """Iterate over the samples: the ticks of each episode, and whether one has a training target.
+
+        As in episodes.learned_ticks: at an end without bootstrap, and at any tick before the last one.
+        """
+        ends = range(TERMINATED, TERMINATED + 1 + (not bootstrap_truncations))
+        for ticks, kinds in zip(*(column.to_pylist() for column in self._ends), strict=True):
+            stops = accumulate(ticks)
+            yield [
+                (slice(stop - n, stop), n > 1 or kind in ends)
+                for n, stop, kind in zip(ticks, stops, kinds, strict=True)
+            ]
+
+    def facts(self) -> Iterator[tuple[int, SharedFacts]]:
+        """Iterate over what a dataset compares: the first sample, or each one of the older generation."""
+        shared = self.layout.shared
+        for number in self.kept if self.layout.is_older else self.kept[:1]:
+            ids = self.action_ids[number]
+            yield (
+                number,
+                SharedFacts(
+                    map_shape=self.layout.widths["map"],
+                    feature_names=tuple(shared["feature_names"]),
+                    reward_terms=reward_terms_of(shared) if "reward_terms" in self.layout.widths else (),
+                    action_dim=shared.get("action_dim") or ids,
+                    action_ids=ids,
+                    is_older=self.layout.is_older,
+                    metadata=self.metadata(number) if self.layout.is_older else shared,
+                ),
+            )
 
     def batch_of(self, number: int) -> int:
         """Return the number of the record batch that holds a sample."""
@@ -255,10 +289,8 @@ class Shard:
 
     def _check_index(self, index: pa.RecordBatch) -> None:
         """Check that the samples follow each other without gap, and that episodes fill samples."""
-        required = ("agent_id", "timesteps", "first_row", "last_value_pred", "episode_ticks", "episode_ends")
-        if not self.count or any(
-            index.column(name).null_count for name in (*required, "fingerprint", "warnings")
-        ):
+        optional = ("name", "scenario", "scenario_sha256")
+        if not self.count or any(index.column(name).null_count for name in INDEX if name not in optional):
             raise self._damaged("has no samples, or samples without values")
         if self.timesteps.min() < 1 or not np.array_equal(self.first_rows, first_rows(self.timesteps)):
             raise self._damaged("has samples that do not follow each other")

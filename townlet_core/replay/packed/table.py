@@ -29,6 +29,7 @@ INDEX = {
     "last_value_pred": pa.float32(),  # the value after the last tick
     "episode_ticks": pa.list_(pa.int32()),
     "episode_ends": pa.list_(pa.uint8()),
+    "action_ids": pa.int64(),  # the largest id, plus 1
     "fingerprint": pa.binary(32),
     "scenario": pa.string(),  # from the metadata, as are the next four; null if it has none
     "scenario_sha256": pa.string(),
@@ -75,6 +76,7 @@ def describe(
             else UNFINISHED
             for ticks in episodes
         ],
+        "action_ids": sample.action_ids,
         "fingerprint": fingerprint(sample),
         "warnings": list(warnings),
         **{key: about[key] if type(about.get(key)) is int else None for key in _PLACE},
