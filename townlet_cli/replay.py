@@ -9,6 +9,7 @@ import typer
 
 from townlet_cli.console import command, count, next_step, out, print_json, safe, table, warn
 from townlet_cli.render import render
+from townlet_cli.replay_pack import pack, unpack
 
 replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_args_is_help=True)
 
@@ -47,6 +48,8 @@ def validate(
 
 
 replay_app.command()(render)
+replay_app.command()(pack)
+replay_app.command()(unpack)
 
 
 def _print_findings(findings: list[Any]) -> None:

@@ -233,6 +233,16 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def file_size(path: Path) -> int:
+    """Return the size of a file in bytes. Raises MissingError or DiskError."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: no such file") from error
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
 def file_digest(path: Path) -> dict[str, str | int]:
     """Return `sha256` and `bytes` of a file of any size. Raises MissingError, InputError or DiskError."""
     kind = kind_of(path)

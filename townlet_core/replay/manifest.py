@@ -142,6 +142,13 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
     return Manifest(path, entries, metadata, files, (), limits)
 
 
+def listed_files(manifest: Manifest) -> list[Path]:
+    """Return the files of a dataset, the manifest first: samples or shards, and the other files it lists."""
+    samples = [path for entry in manifest.samples for path in (entry.sample, entry.meta)]
+    shards = [path for ref in manifest.shards for path in (ref.path, ref.samples)]
+    return [manifest.path, *samples, *shards, *(file.path for file in manifest.files or ())]
+
+
 def sample_or_manifest(path: Path) -> Path:
     """Resolve a path: a folder or run to its one manifest, a sample's JSON to its NPZ.
 

@@ -93,8 +93,18 @@ def save_sample(sample: ReplaySample, folder: Path, stem: str, compress: bool = 
         raise InputError(f"sample name {shown(stem)}: expected 1 to 200 letters, digits, '_', '.' or '-'")
     sample_file, meta_file = f"{stem}.npz", f"{stem}.json"
     raise_first(check_sample(sample.arrays(), sample.metadata, sample_file, meta_file))
-    data = pack_npz(sample.arrays(), compress)
-    meta_data = io.dump_json(canonical_metadata(sample.metadata))
+    text = io.dump_json(canonical_metadata(sample.metadata))
+    return save_original(pack_npz(sample.arrays(), compress), text, sample, folder, sample_file)
+
+
+def save_original(
+    data: bytes, meta_data: bytes, sample: ReplaySample, folder: Path, sample_file: str
+) -> dict[str, Any]:
+    """Write the two files of a sample as they are, the JSON first, and return the sample's manifest entry.
+
+    sample: what the files hold. sample_file: the name of the NPZ; the JSON has the same stem.
+    """
+    meta_file = f"{sample_file.removesuffix('.npz')}.json"
     io.write_file(Path(folder) / meta_file, meta_data)
     io.write_file(Path(folder) / sample_file, data)
     return {

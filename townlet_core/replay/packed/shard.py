@@ -292,6 +292,8 @@ class Shard:
         optional = ("name", "scenario", "scenario_sha256")
         if not self.count or any(index.column(name).null_count for name in INDEX if name not in optional):
             raise self._damaged("has no samples, or samples without values")
+        if any(not _is_file_name(name) for name in self.given_names if name is not None):
+            raise self._damaged("has a name that is not NAME.npz")
         if self.timesteps.min() < 1 or not np.array_equal(self.first_rows, first_rows(self.timesteps)):
             raise self._damaged("has samples that do not follow each other")
         if not np.isfinite(self.last_values).all():
@@ -381,6 +383,13 @@ class Shard:
 
     def _damaged(self, message: str) -> SampleError:
         return SampleError(f"{self.ref.samples}: {message}", RESTORE)
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether a name is one of an NPZ file in a folder; unpacking writes it there."""
+    return (
+        name.isprintable() and len(name.encode()) <= 255 and name.endswith(".npz") and Path(name).name == name
+    )
 
 
 @lru_cache(maxsize=2)
