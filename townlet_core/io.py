@@ -40,8 +40,6 @@ class AtomicFile:
     bytes: written so far. sha256: of them, hex.
     """
 
-    closed = False  # for libraries that write into it
-
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.bytes = 0
@@ -63,22 +61,14 @@ class AtomicFile:
             raise disk_error(error, self.path) from error
         return self
 
-    def write(self, data: bytes) -> int:
-        """Append to the file, and return the number of bytes."""
+    def write(self, data: bytes) -> None:
+        """Append to the file."""
         try:
             write_all(self._descriptor, data)
         except OSError as error:
             raise disk_error(error, self.path) from error
         self._digest.update(data)
-        self.bytes += memoryview(data).nbytes
-        return memoryview(data).nbytes
-
-    def tell(self) -> int:
-        """Return the position, which is the number of bytes written."""
-        return self.bytes
-
-    def flush(self) -> None:
-        """Do nothing: the disk is flushed once, at the end."""
+        self.bytes += len(data)
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         is_whole = False

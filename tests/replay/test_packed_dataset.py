@@ -248,3 +248,21 @@ def test_validate_reads_shards_and_notices_a_changed_one(tmp_path):
     (problem,) = validate_path(manifest).problems
     assert problem.file == str(path)
     assert "sha256" in problem.message
+
+
+def test_shards_are_validated_alone_and_in_a_folder_without_manifest(tmp_path):
+    _, manifest = both_forms(tmp_path, samples_of())
+    assert validate_path(tmp_path / "arrow" / "x_00002.arrow", for_training=True).samples == 5
+    assert validate_path(tmp_path / "arrow" / "x_00002_samples.arrow").samples == 5
+    manifest.unlink()
+    report = validate_path(tmp_path / "arrow", for_training=True)
+    assert report.samples == 12
+    assert ["holds 3 shards and no manifest" in problem.message for problem in report.problems] == [True]
+
+
+def test_validate_names_every_damaged_shard(tmp_path):
+    _, manifest = both_forms(tmp_path, samples_of())
+    (tmp_path / "arrow" / "x_00001_samples.arrow").write_bytes(b"ARROW1\0\0?")
+    (tmp_path / "arrow" / "x_00003.arrow").unlink()
+    files = {problem.file.split("/arrow/")[1] for problem in validate_path(manifest).problems}
+    assert {"x_00001_samples.arrow", "x_00003.arrow"} <= files

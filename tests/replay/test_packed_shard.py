@@ -17,7 +17,8 @@ from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.metadata import canonical_metadata
 from townlet_core.replay.npz import pack_npz
 from townlet_core.replay.packed import writer as packed_writer
-from townlet_core.replay.packed.shard import Shard, unlisted_shard
+from townlet_core.replay.packed.reference import unlisted_shard
+from townlet_core.replay.packed.shard import Shard
 from townlet_core.replay.packed.writer import COMPRESSIONS, ShardWriter
 from townlet_core.replay.sample import examine_sample, raise_first
 

@@ -11,7 +11,8 @@ from townlet_core.replay.folder import MANIFEST_ENDINGS, find_files
 from townlet_core.replay.format import problems
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import ManifestEntry, load_manifest, shard_entries, unlisted_entry
-from townlet_core.replay.packed.shard import Shard, is_shard, unlisted_shard
+from townlet_core.replay.packed.reference import is_shard, unlisted_shard
+from townlet_core.replay.packed.shard import Shard
 
 
 def find_entries(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> list[ManifestEntry]:

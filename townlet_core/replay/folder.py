@@ -87,4 +87,6 @@ def _is_of_run(path: Path) -> bool:
 def _is_read(path: Path) -> bool:
     """Whether a file of this name is validated."""
     is_metadata = path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")) is not None
-    return is_metadata or path.name.endswith((".npz", *MANIFEST_ENDINGS, METRICS_ENDING, EVENTS_ENDING))
+    return is_metadata or path.name.endswith(
+        (".npz", ".arrow", *MANIFEST_ENDINGS, METRICS_ENDING, EVENTS_ENDING)
+    )

@@ -23,7 +23,8 @@ from townlet_core.replay.folder import (
 from townlet_core.replay.format import RECAPTURE, Finding
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.npz import RESTORE
-from townlet_core.replay.packed.shard import Shard, ShardRef
+from townlet_core.replay.packed.reference import ShardRef
+from townlet_core.replay.packed.shard import Shard
 from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity, raise_first
 from townlet_core.yaml.reader import read_yaml
 

@@ -14,7 +14,8 @@ from townlet_core.replay.format import warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import ManifestEntry, examine_entry, load_manifest, unlisted_entry
 from townlet_core.replay.packed.blocks import Blocks
-from townlet_core.replay.packed.shard import Shard, is_shard, unlisted_shard
+from townlet_core.replay.packed.reference import is_shard, unlisted_shard
+from townlet_core.replay.packed.shard import Shard
 from townlet_core.replay.sample import ReplaySample, file_identity, raise_first
 from townlet_core.replay.selection import Selection
 

@@ -33,9 +33,12 @@ from townlet_core.replay.manifest import (
     entry_bytes,
     examine_entry,
     load_manifest,
+    shard_entries,
     unlisted_entry,
 )
 from townlet_core.replay.metrics import TOTAL, load_metrics, sample_metrics
+from townlet_core.replay.packed.reference import ShardRef, is_shard, unlisted_shard
+from townlet_core.replay.packed.shard import Shard
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.replay.selection import Selection
 from townlet_core.replay.totals import EventTotals, Part, capture_totals, part_of
@@ -85,7 +88,7 @@ class Report:
 
 
 def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training: bool = False) -> Report:
-    """Validate a sample (NPZ or its JSON), a manifest, an event log, a metrics file, or a folder of them.
+    """Validate a sample (NPZ or its JSON), a shard, a manifest, events, metrics, or a folder of them.
 
     for_training: also check each manifest, or a single sample, for training.
     Raises MissingError if `path` does not exist; everything else is in the report.
@@ -98,9 +101,12 @@ def validate_path(path: Path, limits: ReadLimits = DEFAULT_LIMITS, for_training:
     if kind == "folder":
         _validate_folder(path, report, limits, for_training)
     elif path.suffix == ".npz":
-        _validate_sample(path, report, limits, for_training)
+        _validate_together(path, _loose_entries(path, report, limits), report, limits, for_training)
     elif path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")):
-        _validate_sample(path.with_suffix(".npz"), report, limits, for_training)
+        npz = path.with_suffix(".npz")
+        _validate_together(npz, _loose_entries(npz, report, limits), report, limits, for_training)
+    elif path.suffix == ".arrow":
+        _validate_together(path, _loose_entries(path, report, limits), report, limits, for_training)
     elif path.suffix == ".jsonl":
         _validate_events(path, report, limits)
     elif path.name.endswith(METRICS_ENDING):
@@ -118,17 +124,18 @@ def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_train
     listed: set[Path] = set()
     for path in manifests:
         listed |= set(map(_real, _validate_manifest(path, report, limits, for_training)))
-    loose = {
-        path: unlisted_entry(path) for path in files if path.suffix == ".npz" and _real(path) not in listed
-    }
+    loose = [
+        path for path in files if (path.suffix == ".npz" or is_shard(path)) and _real(path) not in listed
+    ]
+    entries = {path: _loose_entries(path, report, limits) for path in loose}
     if for_training and loose and not manifests:
-        _validate_together(folder, list(loose.values()), report, limits, for_training)
-        loose = {}
+        together = [entry for path in loose for entry in entries.pop(path)]
+        _validate_together(folder, together, report, limits, for_training)
     for path in files:
-        if path in loose:
+        if path in entries:
             if manifests:
                 report.findings.append(Finding("warning", str(path), "", "is not listed in a manifest"))
-            _validate_sample(path, report, limits, for_training=False)
+            _validate_together(path, entries[path], report, limits, for_training=False)
         elif path.name.endswith(METRICS_ENDING) and _real(path) not in report.others:
             _validate_metrics(path, report, limits)
         elif path.name.endswith(EVENTS_ENDING) and _real(path) not in report.others:
@@ -140,11 +147,16 @@ def _validate_folder(folder: Path, report: Report, limits: ReadLimits, for_train
 
 def _interrupted_captures(files: list[Path], manifests: list[Path], listed: set[Path]) -> Iterator[Finding]:
     """Find folders of samples without a manifest, which a capture writes last."""
-    unlisted = Counter(path.parent for path in files if path.suffix == ".npz" and _real(path) not in listed)
-    for folder, samples in unlisted.items():
-        if folder not in {path.parent for path in manifests}:
-            message = f"holds {count(samples, 'sample')} and no manifest: a capture that was interrupted"
-            hint = "run the capture again, or name the samples themselves"
+    with_manifest = {path.parent for path in manifests}
+    for ending, noun in ((".npz", "sample"), (".arrow", "shard")):
+        unlisted = Counter(
+            path.parent
+            for path in files
+            if path.suffix == ending and (ending == ".npz" or is_shard(path)) and _real(path) not in listed
+        )
+        for folder in unlisted.keys() - with_manifest:
+            message = f"holds {count(unlisted[folder], noun)} and no manifest: a capture that was interrupted"
+            hint = f"run the capture again, or name the {noun}s themselves"
             yield Finding("problem", str(folder), "", message, hint)
 
 
@@ -153,23 +165,43 @@ def _validate_manifest(path: Path, report: Report, limits: ReadLimits, for_train
     report.manifests += 1
     try:
         manifest = load_manifest(path, limits)
-        entries = manifest.entries
     except TownletError as error:
         report.findings.append(_as_finding(error, path))
         return []
+    entries = [*manifest.samples, *_packed_entries(manifest.shards, report, limits)]
     for name, times in Counter(entry.name for entry in entries).items():
         if times > 1:
             report.findings.append(Finding("warning", str(path), "samples", f"lists {name} {times} times"))
     _validate_together(path, entries, report, limits, for_training, manifest)
-    _validate_whole(manifest, report, limits)
-    return [entry.sample for entry in entries]
+    _validate_whole(manifest, entries, report, limits)
+    return [*(entry.sample for entry in entries), *(ref.path for ref in manifest.shards)]
 
 
-def _validate_whole(manifest: Manifest, report: Report, limits: ReadLimits) -> None:
+def _packed_entries(
+    shards: Iterable[ShardRef], report: Report, limits: ReadLimits
+) -> Iterator[ManifestEntry]:
+    """Iterate over the samples of the shards; one that cannot be opened is a finding."""
+    for ref in shards:
+        try:
+            yield from shard_entries(Shard(ref, limits))
+        except TownletError as error:
+            report.findings.append(_as_finding(error, ref.samples))
+
+
+def _loose_entries(path: Path, report: Report, limits: ReadLimits) -> list[ManifestEntry]:
+    """Return the samples of a file that no manifest lists: an NPZ file, or a shard."""
+    if path.suffix == ".npz":
+        return [unlisted_entry(path)]
+    return list(_packed_entries([unlisted_shard(path)], report, limits))
+
+
+def _validate_whole(
+    manifest: Manifest, entries: Sequence[ManifestEntry], report: Report, limits: ReadLimits
+) -> None:
     """Validate the other files of a capture, and compare them with its samples."""
     report.findings += check_files(manifest)
     log, metrics = companion(manifest.path, "events.jsonl"), companion(manifest.path, "metrics.json")
-    files = [_real(entry.sample) for entry in manifest.entries]
+    files = [_real(entry.sample) for entry in entries]
     seen = [report.seen.get(file) for file in files]
     parts = [one.part for one in seen if one and one.part]
     events = None
@@ -186,11 +218,6 @@ def _validate_whole(manifest: Manifest, report: Report, limits: ReadLimits) -> N
     for file in files:  # the metrics are still needed, the arrays are not
         if one := report.seen.get(file):
             report.seen[file] = one._replace(part=None)
-
-
-def _validate_sample(path: Path, report: Report, limits: ReadLimits, for_training: bool) -> None:
-    """Validate one sample that no manifest lists."""
-    _validate_together(path, [unlisted_entry(path)], report, limits, for_training)
 
 
 def _validate_together(

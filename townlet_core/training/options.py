@@ -35,7 +35,7 @@ class TrainingOptions(PPOOptions):
         int | None, DATA("Ticks per rollout; by default one episode, at most 256.", ge=1, le=1_000_000)
     ] = None
     replay_manifest: Annotated[tuple[Path, ...], DATA("Manifest of recorded samples; may be repeated.")] = ()
-    replay_sample: Annotated[tuple[Path, ...], DATA("Recorded sample (NPZ); may be repeated.")] = ()
+    replay_sample: Annotated[tuple[Path, ...], DATA("Recorded sample (NPZ) or shard; may be repeated.")] = ()
     replay_transitions: Annotated[int, DATA("Maximum recorded transitions per cycle.", ge=1)] = (
         REPLAY_TRANSITIONS
     )
@@ -44,6 +44,9 @@ class TrainingOptions(PPOOptions):
         DATA("Off-policy correction of recorded data."),
     ] = "self_imitation"
     streaming: Annotated[bool, DATA("Stream samples from disk instead of loading them into memory.")] = False
+    streaming_memory: Annotated[
+        int, DATA("MiB for streamed shards; larger data is shuffled in windows, streamed or not.", ge=1)
+    ] = 64
     follow_links: Annotated[bool, DATA("Follow symbolic links that lead out of the samples' folder.")] = False
     capture_dir: Annotated[
         Path | None, DATA("Folder for scripted recordings if none are given; by default RUN/samples.")

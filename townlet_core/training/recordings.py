@@ -16,6 +16,7 @@ from townlet_core.replay.compatibility import spell_scenario
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, check_trainable
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.manifest import load_manifest, unlisted_entry
+from townlet_core.replay.packed.reference import is_shard, unlisted_shard
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.training.settings import TrainingSettings
@@ -80,11 +81,16 @@ def _settings_of(scenario: Scenario, settings: TrainingSettings) -> CaptureSetti
 def recordings_sha256(settings: TrainingSettings) -> str | None:
     """Digest the recordings that were given: manifests, and samples whose digest no manifest holds."""
     limits = ReadLimits(follow_links=settings.follow_links)
-    entries = [unlisted_entry(path) for path in settings.replay_sample]
+    pairs: list[tuple[Path, Path]] = []
+    for path in settings.replay_sample:
+        entry, shard = unlisted_entry(path), unlisted_shard(path)
+        pairs.append((shard.path, shard.samples) if is_shard(path) else (entry.sample, entry.meta))
     for path in settings.replay_manifest:
-        entries += [entry for entry in load_manifest(path, limits).samples if entry.sha256 is None]
-    files = [*settings.replay_manifest, *(file for entry in entries for file in (entry.sample, entry.meta))]
-    digests = [io.sha256(io.read_file(path, limits.max_sample_bytes)) for path in files]
+        manifest = load_manifest(path, limits)
+        pairs += [(entry.sample, entry.meta) for entry in manifest.samples if entry.sha256 is None]
+        pairs += [(ref.path, ref.samples) for ref in manifest.shards if ref.samples_sha256 is None]
+    files = [*settings.replay_manifest, *(file for pair in pairs for file in pair)]
+    digests = [str(io.file_digest(path)["sha256"]) for path in files]
     return io.sha256("".join(digests).encode()) if files else None
 
 
@@ -99,6 +105,7 @@ def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> Rep
             samples=settings.replay_sample,
             seed=settings.seed,
             streaming=settings.streaming,
+            memory_budget=settings.streaming_memory << 20,
             for_training=True,
             bootstrap_truncations=settings.bootstrap_truncations,
             limits=ReadLimits(follow_links=settings.follow_links),

@@ -24,6 +24,7 @@ from townlet_core.replay.metadata import check_metadata, reward_terms_of
 from townlet_core.replay.npz import RESTORE, pack_npz
 from townlet_core.replay.packed.layout import KEY, Layout, Rows, parse_layout
 from townlet_core.replay.packed.message import MAGIC, decode, read_schema
+from townlet_core.replay.packed.reference import ShardRef
 from townlet_core.replay.packed.table import (
     DEFLATED,
     DETAILS,
@@ -42,22 +43,6 @@ _NAME = re.compile(r"(?P<prefix>.+)_[0-9]{5,}\.arrow")
 _CHANGED = "its sha256 is not the one in the samples table; the file has changed"
 
 
-class ShardRef(NamedTuple):
-    """A shard as a manifest lists it; None for what is not listed."""
-
-    name: str  # as written, relative to the manifest's folder
-    path: Path  # the rows
-    samples: Path  # the samples table
-    sample_count: int | None = None
-    transitions: int | None = None
-    sha256: str | None = None
-    bytes: int | None = None
-    samples_sha256: str | None = None
-    samples_bytes: int | None = None
-    first_sample: int = 1  # the number of its first sample in the capture
-    only: tuple[int, ...] | None = None  # the samples that a filtered manifest keeps; None for all
-
-
 class _Batch(NamedTuple):
     """Where a record batch lies in the file, and its samples."""
 
@@ -68,19 +53,6 @@ class _Batch(NamedTuple):
     first_row: int
     first_sample: int
     last_sample: int  # exclusive
-
-
-def unlisted_shard(path: Path) -> ShardRef:
-    """Return the reference to a shard that no manifest lists, by the path of its rows or of its table."""
-    path = Path(path)
-    stem = path.stem.removesuffix("_samples")
-    rows = path.with_name(f"{stem}.arrow")
-    return ShardRef(rows.name, rows, path.with_name(f"{stem}_samples.arrow"))
-
-
-def is_shard(path: Path) -> bool:
-    """Whether a file's name is that of the rows of a shard."""
-    return path.suffix == ".arrow" and not path.stem.endswith("_samples")
 
 
 class Shard:

@@ -108,12 +108,11 @@ class ShardWriter:
         self._file.__exit__(None, None, None)
         about = {**self._layout.as_dict(), "header_sha256": self._header, "batches": self._batches}
         table = sample_table(self._rows).replace_schema_metadata({KEY: orjson.dumps(about)})
-        path = self._path.with_name(f"{self._path.stem}_samples.arrow")
-        with (
-            io.AtomicFile(path) as file,
-            pa.ipc.new_file(file, table.schema, options=_options("zstd")) as writer,
-        ):
+        path, buffer = self._path.with_name(f"{self._path.stem}_samples.arrow"), pa.BufferOutputStream()
+        with pa.ipc.new_file(buffer, table.schema, options=_options("zstd")) as writer:
             writer.write_batch(table)
+        data = buffer.getvalue().to_pybytes()
+        io.write_file(path, data)
         return {
             "shard": self._path.name,
             "samples": path.name,
@@ -121,8 +120,8 @@ class ShardWriter:
             "transitions": self.transitions,
             "sha256": self._file.sha256,
             "bytes": self._file.bytes,
-            "samples_sha256": file.sha256,
-            "samples_bytes": file.bytes,
+            "samples_sha256": io.sha256(data),
+            "samples_bytes": len(data),
         }
 
     def abandon(self) -> None:
