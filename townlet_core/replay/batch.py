@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from townlet_core.replay.episodes import split_dones
+from townlet_core.replay.episodes import split_ends
 from townlet_core.replay.format import ARRAYS
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.vocab import CONFLICT_FEATURES
@@ -50,35 +50,54 @@ class ReplayBatch(NamedTuple):
         return stats
 
 
+class Part(NamedTuple):
+    """Where the ticks of one episode lie in arrays by name, which may hold more."""
+
+    arrays: dict[str, np.ndarray]
+    ticks: slice
+    last_value: np.float32 | None = None  # after the last tick; None where value_preds holds it
+
+
 def stack_samples(
     samples: Sequence[ReplaySample], names: Sequence[str], feature_names: tuple[str, ...], action_dim: int
 ) -> ReplayBatch:
     """Stack samples of equal shapes. `action_dim`: size of their common vocabulary."""
-    ticks = samples[0].timesteps
-    ends = [split_dones(sample) for sample in samples]
-    zeros = np.zeros(ticks, np.float32)
+    parts = [Part(sample.arrays(), slice(0, sample.timesteps)) for sample in samples]
+    return stack_parts(parts, names, feature_names, action_dim)
+
+
+def stack_parts(
+    parts: Sequence[Part], names: Sequence[str], feature_names: tuple[str, ...], action_dim: int
+) -> ReplayBatch:
+    """Stack episodes of equal shapes; a compact map is expanded. `action_dim` as for stack_samples."""
+    ticks = parts[0].ticks.stop - parts[0].ticks.start
+    ends = [split_ends(part.arrays["dones"], part.arrays) for part in parts]
 
     def column(name: str) -> np.ndarray:
-        arrays = [getattr(sample, name) for sample in samples]
-        stacked = np.empty((len(arrays[0]), len(arrays), *arrays[0].shape[1:]), ARRAYS[name][0])
-        for n, array in enumerate(arrays):
-            stacked[:, n] = array  # a compact map is expanded here
+        shape = parts[0].arrays[name].shape[1:]
+        stacked = np.empty((ticks, len(parts), *shape), ARRAYS[name][0])
+        for n, part in enumerate(parts):
+            stacked[:, n] = part.arrays[name][part.ticks]
         return stacked
 
     def optional(name: str) -> np.ndarray:
-        return np.stack([sample.optional.get(name, zeros) for sample in samples], axis=1)
+        stacked = np.zeros((ticks, len(parts)), ARRAYS[name][0])
+        for n, part in enumerate(parts):
+            if name in part.arrays:
+                stacked[:, n] = part.arrays[name][part.ticks]
+        return stacked
 
     return ReplayBatch(
         map=column("map"),
         features=column("features"),
         actions=column("actions"),
         old_log_probs=column("old_log_probs"),
-        value_preds=column("value_preds"),
+        value_preds=_stack_values(parts, ticks),
         rewards=column("rewards"),
         dones=column("dones"),
-        terminations=np.stack([terminations for terminations, _ in ends], axis=1),
-        truncations=np.stack([truncations for _, truncations in ends], axis=1),
-        action_mask=_stack_masks(samples, ticks, action_dim),
+        terminations=np.stack([end[part.ticks] for part, (end, _) in zip(parts, ends, strict=True)], axis=1),
+        truncations=np.stack([end[part.ticks] for part, (_, end) in zip(parts, ends, strict=True)], axis=1),
+        action_mask=_stack_masks(parts, ticks, action_dim),
         conflict_events=optional("conflict_events"),
         conflict_intensity=optional("conflict_intensity"),
         action_dim=action_dim,
@@ -87,12 +106,22 @@ def stack_samples(
     )
 
 
-def _stack_masks(samples: Sequence[ReplaySample], ticks: int, action_dim: int) -> np.ndarray:
+def _stack_values(parts: Sequence[Part], ticks: int) -> np.ndarray:
+    """Stack the values, and the one after the last tick below them."""
+    stacked = np.empty((ticks + 1, len(parts)), np.float32)
+    for n, part in enumerate(parts):
+        values = part.arrays["value_preds"]
+        stacked[:ticks, n] = values[part.ticks]
+        stacked[ticks, n] = values[part.ticks.stop] if part.last_value is None else part.last_value
+    return stacked
+
+
+def _stack_masks(parts: Sequence[Part], ticks: int, action_dim: int) -> np.ndarray:
     """Stack the masks; ids beyond a sample's own vocabulary are masked."""
-    masks = np.ones((ticks, len(samples), action_dim), bool)
-    for n, sample in enumerate(samples):
-        if "action_mask" in sample.optional:
-            mask = sample.optional["action_mask"][:, :action_dim]
+    masks = np.ones((ticks, len(parts), action_dim), bool)
+    for n, part in enumerate(parts):
+        if "action_mask" in part.arrays:
+            mask = part.arrays["action_mask"][part.ticks, :action_dim]
             masks[:, n, : mask.shape[1]] = mask
             masks[:, n, mask.shape[1] :] = False
     return masks

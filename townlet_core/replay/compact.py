@@ -26,11 +26,9 @@ def pack_bits(flags: np.ndarray) -> np.ndarray:
     return np.packbits(flags.reshape(-1) != 0, bitorder="little")
 
 
-def unpack_bits(packed: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Return flags `start` to `stop` of packed bits, as bool."""
-    first = start // 8
-    bits = np.unpackbits(packed[first : -(-stop // 8)], bitorder="little")
-    return bits[start - 8 * first : stop - 8 * first].view(bool)
+def unpack_bits(packed: np.ndarray, length: int) -> np.ndarray:
+    """Return packed flags as bool, flat."""
+    return np.unpackbits(packed, count=length, bitorder="little").view(bool)
 
 
 def compact_bytes(values: np.ndarray) -> tuple[MapType, np.ndarray]:

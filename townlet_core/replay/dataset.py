@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core.errors import SampleError, count
-from townlet_core.replay.batch import ReplayBatch, stack_samples
+from townlet_core.replay.batch import Part, ReplayBatch, stack_parts
 from townlet_core.replay.compatibility import CompatibilityCheck, check_conflict_features
 from townlet_core.replay.episodes import cut_episode
 from townlet_core.replay.events import count_events
@@ -237,14 +237,20 @@ class ReplayDataset:
     def stack(self, members: Sequence[int]) -> ReplayBatch:
         """Make a batch of episodes of one length, by their numbers."""
         items = [self._items[i] for i in members]
-        samples = [self._sample(item) for item in items]
-        return stack_samples(samples, [item.label for item in items], self.feature_names, self.action_dim)
+        names = [item.label for item in items]
+        return stack_parts([self._part(item) for item in items], names, self.feature_names, self.action_dim)
+
+    def _part(self, item: Item) -> Part:
+        if item.shard and item.part is None:
+            return item.shard.part(item.number, self._blocks.rows(item.block))
+        sample = self._sample(item)
+        return Part(sample.arrays(), slice(0, sample.timesteps))
 
     def _sample(self, item: Item) -> ReplaySample:
         if item.sample is not None:
             return item.sample
         if item.shard:
-            sample = item.shard.sample(item.number, self._blocks.rows(item.block), compact=True)
+            sample = item.shard.sample(item.number)
             return sample if item.part is None else cut_episode(sample, item.part)
         assert item.path is not None  # a sample is in memory, packed, or has a file
         if file_identity(item.path) != item.identity:

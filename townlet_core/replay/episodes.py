@@ -11,11 +11,16 @@ from townlet_core.replay.sample import ReplaySample
 
 def split_dones(sample: ReplaySample) -> tuple[np.ndarray, np.ndarray]:
     """Return terminations and truncations, each (T,) bool; an unlabelled done is a termination."""
-    truncations = sample.optional.get("truncations")
+    return split_ends(sample.dones, sample.optional)
+
+
+def split_ends(dones: np.ndarray, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return terminations and truncations of the arrays of a sample."""
+    truncations = arrays.get("truncations")
     if truncations is None:
-        terminations = sample.optional.get("terminations", sample.dones)
-        return terminations, sample.dones & ~terminations
-    return sample.optional.get("terminations", sample.dones & ~truncations), truncations
+        terminations = arrays.get("terminations", dones)
+        return terminations, dones & ~terminations
+    return arrays.get("terminations", dones & ~truncations), truncations
 
 
 def learned_ticks(dones: np.ndarray, terminations: np.ndarray, bootstrap_truncations: bool) -> np.ndarray:

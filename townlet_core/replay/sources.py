@@ -80,7 +80,7 @@ class Item(NamedTuple):
     @property
     def label(self) -> str:
         """The name of the episode in a batch."""
-        name = self.shard.place(self.number).stem if self.shard else self.name
+        name = self.shard.name(self.number).removesuffix(".npz") if self.shard else self.name
         return name if self.part is None else f"{name}[{self.part.start}:{self.part.stop}]"
 
 
@@ -127,16 +127,16 @@ def _read_entry(entry: ManifestEntry, config: ReplayDatasetConfig, selection: Se
 def _read_shard(shard: Shard, config: ReplayDatasetConfig, selection: Selection, blocks: Blocks) -> Source:
     """Choose the episodes of a shard by its samples table; the rows are not read."""
     own_blocks: dict[int, int] = {}  # by record batch of the shard
-    source = Source([(str(shard.place(n)), facts) for n, facts in shard.facts()], [], [], [])
+    source = Source([(shard.label(n), facts) for n, facts in shard.facts()], [], [], [])
     source.scenarios.extend(
-        (digest, name, str(shard.place(number))) for digest, (name, number) in shard.scenarios.items()
+        (digest, name, shard.label(number)) for digest, (name, number) in shard.scenarios.items()
     )
     kept, filters = frozenset(shard.kept), config.filters
     for number, episodes in enumerate(shard.episodes(config.bootstrap_truncations)):
         timesteps = int(shard.timesteps[number])
         if number not in kept or not is_wanted(filters, shard.agents[number], timesteps):
             continue
-        name, size = str(shard.place(number)), timesteps * shard.layout.row_bytes
+        name, size = shard.label(number), timesteps * shard.layout.row_bytes
         chosen = selection.choose_described(name, shard.fingerprints[number], episodes, size)
         _require_memory(config, selection, name)
         batch = shard.batch_of(number)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,10 +48,15 @@ class Layout:
         """Whether the samples have no schema version."""
         return "schema_version" not in self.shared
 
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row before compression, rounded up by column."""
+    @cached_property
+    def packed_row_bytes(self) -> int:
+        """Bytes of one row in the file, before compression."""
         return sum(-(-math.prod(width) * self._bits(name) // 8) for name, width in self.widths.items())
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """Bytes of one row in memory, where a flag takes a byte."""
+        return sum(math.prod(width) * max(8, self._bits(name)) // 8 for name, width in self.widths.items())
 
     def _bits(self, name: str) -> int:
         kind = self._type_of(name)
@@ -118,8 +124,9 @@ def pack_rows(
         pa.array(np.repeat(np.arange(first, first + len(samples), dtype=np.int32), lengths)),
         pa.array(np.concatenate([np.arange(ticks, dtype=np.int32) for ticks in lengths])),
     ]
+    arrays = [sample.arrays() for sample in samples]
     for name, width in layout.widths.items():
-        parts = [sample.arrays()[name] for sample in samples]
+        parts = [own[name] for own in arrays]
         if name == "value_preds":
             parts = [part[:-1] for part in parts]  # the last one is in the samples table
         values = _pack_array(parts, layout.map_type if name == "map" else None)
@@ -138,43 +145,21 @@ def _pack_array(parts: Sequence[np.ndarray], kind: str | None) -> pa.Array:
 
 
 class Rows:
-    """The decoded rows of one record batch. Large maps of bits stay packed until ticks are taken."""
+    """The rows of one record batch, every array by name; the map has its stored type, flags are bytes."""
 
     def __init__(self, layout: Layout, batch: pa.RecordBatch) -> None:
         self.count = batch.num_rows
-        self.nbytes = batch.nbytes
         self.sample = batch.column("sample").to_numpy()
         self.tick = batch.column("tick").to_numpy()
-        self._layout = layout
-        self._columns = {name: _unpack_column(batch.column(name), name != "map") for name in layout.widths}
-
-    def arrays(self, start: int = 0, stop: int | None = None, compact: bool = False) -> dict[str, np.ndarray]:
-        """Return the arrays of these rows by name; value_preds lack the last value.
-
-        compact: leave the map in its stored type instead of float32.
-        """
-        stop = self.count if stop is None else stop
-        arrays = {}
-        for name, width in self._layout.widths.items():
-            column, first, last = self._columns[name], start * math.prod(width), stop * math.prod(width)
-            flat = (
-                unpack_bits(column.packed, first, last) if isinstance(column, _Bits) else column[first:last]
-            )
-            array = flat.reshape(stop - start, *width)
-            arrays[name] = array if name != "map" or compact else array.astype(np.float32, copy=False)
-        return arrays
+        self.arrays = {
+            name: _unpack_column(batch.column(name)).reshape(self.count, *width)
+            for name, width in layout.widths.items()
+        }
 
 
-class _Bits(NamedTuple):
-    """A column of bits, eight to a byte."""
-
-    packed: np.ndarray
-
-
-def _unpack_column(column: pa.Array, expand: bool) -> np.ndarray | _Bits:
-    """Return the flat values of a column. expand: unpack bits at once."""
+def _unpack_column(column: pa.Array) -> np.ndarray:
+    """Return the flat values of a column."""
     values = column.values if pa.types.is_fixed_size_list(column.type) else column
     if not pa.types.is_boolean(values.type):
         return values.to_numpy()
-    packed = np.frombuffer(values.buffers()[1], np.uint8)
-    return unpack_bits(packed, 0, len(values)) if expand else _Bits(packed)
+    return unpack_bits(np.frombuffer(values.buffers()[1], np.uint8), len(values))

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from townlet_core import io
 from townlet_core.errors import SampleError
+from townlet_core.replay.batch import Part
 from townlet_core.replay.checks import check_sample, check_values
 from townlet_core.replay.compatibility import SharedFacts
 from townlet_core.replay.format import ARRAYS, TRAINING_ARRAYS, Finding, problems
@@ -73,14 +74,15 @@ class Shard:
         self.layout: Layout = parse_layout(about, str(ref.samples))
         index = self._decode(data, schema, [schema.get_field_index(name) for name in INDEX])
         self.count = index.num_rows
-        self.agents: list[str] = index.column("agent_id").to_pylist()
-        self.given_names: list[str | None] = index.column("name").to_pylist()
+        self.agents = _texts(index.column("agent_id"))
+        self.given_names = _texts(index.column("name"))
         self.timesteps = index.column("timesteps").to_numpy(zero_copy_only=False)
         self.first_rows = index.column("first_row").to_numpy(zero_copy_only=False)
         self.last_values = index.column("last_value_pred").to_numpy(zero_copy_only=False)
         self.action_ids: list[int] = index.column("action_ids").to_pylist()
         self.fingerprints: list[bytes] = index.column("fingerprint").to_pylist()
-        self.warnings: list[list[str]] = index.column("warnings").to_pylist()
+        weak = index.column("warnings")
+        self.warnings: list[list[str]] = weak.to_pylist() if len(weak.values) else [[]] * self.count
         self._ends = (index.column("episode_ticks"), index.column("episode_ends"))
         self.scenarios = self._scenarios(index)
         self._check_index(index)
@@ -102,9 +104,16 @@ class Shard:
         """Return the name of a sample's NPZ file: its own, or the one that the capture's numbering gives."""
         if given := self.given_names[number]:
             return given
+        return f"{self._prefix}_{self.agents[number]}_{self.ref.first_sample + number:03d}.npz"
+
+    @cached_property
+    def _prefix(self) -> str:
         match = _NAME.fullmatch(self.ref.path.name)
-        prefix = match["prefix"] if match else self.ref.path.stem
-        return f"{prefix}_{self.agents[number]}_{self.ref.first_sample + number:03d}.npz"
+        return match["prefix"] if match else self.ref.path.stem
+
+    def label(self, number: int) -> str:
+        """Return the place of a sample as text."""
+        return f"{self.ref.path}/{self.name(number)}"
 
     def place(self, number: int) -> Path:
         """Return the path of a sample for messages: a name below the shard, as if it were a folder."""
@@ -167,26 +176,24 @@ class Shard:
             self._checked.add(number)
         return rows
 
-    def sample(self, number: int, rows: Rows | None = None, compact: bool = False) -> ReplaySample:
-        """Return a sample. rows: its record batch, if that has been read.
-
-        compact: with the metadata that all samples share, and the map as stored.
-        Raises SampleError, MissingError or DiskError.
-        """
-        batch = self.batches[self.batch_of(number)]
-        rows = rows or _recent_rows(self, self.batch_of(number))
-        start = int(self.first_rows[number]) - batch.first_row
-        arrays = rows.arrays(start, start + int(self.timesteps[number]), compact)
+    def sample(self, number: int) -> ReplaySample:
+        """Return a sample. Raises SampleError, MissingError or DiskError."""
+        part = self.part(number, _recent_rows(self, self.batch_of(number)))
+        arrays = {name: array[part.ticks] for name, array in part.arrays.items()}
+        arrays["map"] = arrays["map"].astype(np.float32, copy=False)
         arrays["value_preds"] = np.append(arrays["value_preds"], self.last_values[number])
         training = {name: arrays.pop(name) for name in TRAINING_ARRAYS}
-        metadata = (
-            {**self.layout.shared, "agent_id": self.agents[number]} if compact else self.metadata(number)
-        )
-        return ReplaySample(**training, optional=arrays, metadata=metadata)
+        return ReplaySample(**training, optional=arrays, metadata=self.metadata(number))
+
+    def part(self, number: int, rows: Rows) -> Part:
+        """Return where a sample lies in the rows of its record batch."""
+        start = int(self.first_rows[number]) - self.batches[self.batch_of(number)].first_row
+        ticks = slice(start, start + int(self.timesteps[number]))
+        return Part(rows.arrays, ticks, self.last_values[number])
 
     def examine(self, number: int) -> tuple[ReplaySample | None, list[Finding]]:
         """Read a sample, and collect every finding; the sample is None if there is a problem."""
-        place = str(self.place(number))
+        place = self.label(number)
         sample = self.sample(number)
         findings = check_sample(sample.arrays(), sample.metadata, place, place, self.limits)
         if not problems(findings) and (
@@ -203,7 +210,7 @@ class Shard:
         try:
             return compose_metadata(row, self.layout.shared)
         except (orjson.JSONDecodeError, TypeError, AttributeError) as error:
-            raise SampleError(f"{self.place(number)}: its metadata is damaged", RESTORE) from error
+            raise SampleError(f"{self.label(number)}: its metadata is damaged", RESTORE) from error
 
     def original(self, number: int) -> tuple[bytes, bytes]:
         """Return the NPZ and the JSON file of a sample, to the byte."""
@@ -252,11 +259,11 @@ class Shard:
 
     def _scenarios(self, index: pa.RecordBatch) -> dict[str, tuple[str, int]]:
         """Return the scenarios by digest: the name, and the number of the first sample."""
-        names, digests = (index.column(name).to_pylist() for name in ("scenario", "scenario_sha256"))
+        names, digests = (_texts(index.column(name)) for name in ("scenario", "scenario_sha256"))
         found: dict[str, tuple[str, int]] = {}
         for number in self.kept:
-            if number < len(digests) and digests[number] is not None and digests[number] not in found:
-                found[digests[number]] = (str(names[number]), number)
+            if number < len(digests) and (digest := digests[number]) is not None and digest not in found:
+                found[digest] = str(names[number]), number
         return found
 
     def _check_index(self, index: pa.RecordBatch) -> None:
@@ -264,7 +271,7 @@ class Shard:
         optional = ("name", "scenario", "scenario_sha256")
         if not self.count or any(index.column(name).null_count for name in INDEX if name not in optional):
             raise self._damaged("has no samples, or samples without values")
-        if any(not _is_file_name(name) for name in self.given_names if name is not None):
+        if not all(map(_is_file_name, {*self.given_names} - {None})):
             raise self._damaged("has a name that is not NAME.npz")
         if self.timesteps.min() < 1 or not np.array_equal(self.first_rows, first_rows(self.timesteps)):
             raise self._damaged("has samples that do not follow each other")
@@ -297,7 +304,7 @@ class Shard:
 
     def _check_shared(self) -> None:
         """Check what the samples have in common, by the metadata of the first one."""
-        ticks, place = int(self.timesteps[0]), str(self.place(0))
+        ticks, place = int(self.timesteps[0]), self.label(0)
         like = {
             name: np.broadcast_to(np.zeros((), ARRAYS[name][0]), (ticks + (name == "value_preds"), *width))
             for name, width in self.layout.widths.items()
@@ -334,7 +341,7 @@ class Shard:
             rows.tick, np.arange(rows.count) - starts
         ):
             raise SampleError(f"{place}: its rows are not those of the samples table", RESTORE)
-        arrays = rows.arrays(compact=True)
+        arrays = rows.arrays
         found = problems(check_values(arrays, self.layout.shared, place, self.limits))
         if found:  # name the sample and its tick
             for number in range(first, last):
@@ -342,7 +349,7 @@ class Shard:
                     *(int(self.first_rows[number]) - batch.first_row + n for n in (0, self.timesteps[number]))
                 )
                 own = {name: array[ticks] for name, array in arrays.items()}
-                where = str(self.place(number))
+                where = self.label(number)
                 found = problems(check_values(own, self.layout.shared, where, self.limits)) or found
         if found:
             raise SampleError(str(found[0]), found[0].hint)
@@ -355,6 +362,13 @@ class Shard:
 
     def _damaged(self, message: str) -> SampleError:
         return SampleError(f"{self.ref.samples}: {message}", RESTORE)
+
+
+def _texts(column: pa.Array) -> list[Any]:
+    """Return the texts of a column, mostly equal ones, without making each anew."""
+    encoded = column.dictionary_encode()
+    texts = [*encoded.dictionary.to_pylist(), None]
+    return [texts[i] for i in encoded.indices.fill_null(-1).to_pylist()]
 
 
 def _is_file_name(name: str) -> bool:

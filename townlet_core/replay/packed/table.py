@@ -84,11 +84,14 @@ def describe(
         "metrics": {key: float(value) for key, value in (metadata.get("metrics") or {}).items()},
         "metadata": orjson.dumps(_rest(metadata)),
     }
-    data, text = original or (None, io.dump_json(canonical_metadata(metadata)))
-    if (
-        io.dump_json(compose_metadata(row, {key: metadata[key] for key in SHARED_KEYS if key in metadata}))
-        != text
-    ):
+    shared = {key: metadata[key] for key in SHARED_KEYS if key in metadata}
+    if original is None:  # compare without writing JSON, which takes longer than all else
+        are_floats = all(type(value) is float for value in (metadata.get("metrics") or {}).values())
+        if not are_floats or compose(row, shared) != metadata:
+            row["meta_json"] = io.dump_json(canonical_metadata(metadata))
+        return row | {"container": STORED}
+    data, text = original
+    if io.dump_json(canonical_metadata(compose(row, shared))) != text:
         row["meta_json"] = text
     return row | _describe_container(sample, data)
 
@@ -106,9 +109,9 @@ def _rest(metadata: dict[str, Any]) -> dict[str, Any]:
     return rest
 
 
-def _describe_container(sample: ReplaySample, data: bytes | None) -> dict[str, Any]:
+def _describe_container(sample: ReplaySample, data: bytes) -> dict[str, Any]:
     for container, compress in ((STORED, False), (DEFLATED, True)):
-        if data is None or pack_npz(sample.arrays(), compress) == data:
+        if pack_npz(sample.arrays(), compress) == data:
             return {"container": container}
     return {"npz": data}
 
@@ -118,15 +121,18 @@ def compose_metadata(row: dict[str, Any], shared: dict[str, Any]) -> dict[str, A
     if row.get("meta_json") is not None:
         parsed: dict[str, Any] = io.parse_json(row["meta_json"], "meta_json")
         return parsed
+    return canonical_metadata(compose(row, shared))
+
+
+def compose(row: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a sample from the columns of its row and the shared keys."""
     metadata = orjson.loads(row["metadata"])
     if isinstance(metadata.get("capture"), dict):
         own = {key: row[key] for key in (*_PLACE, *_TEXTS) if row[key] is not None}
         metadata["capture"] = {**metadata["capture"], **own}
     lengths = {key: row["timesteps"] + more for key, more in _LENGTHS.items()}
     metrics = {key: value for key, value in (row["metrics"] or {}).items() if value is not None}
-    return canonical_metadata(
-        {**shared, **lengths, "agent_id": row["agent_id"], "metrics": metrics, **metadata}
-    )
+    return {**shared, **lengths, "agent_id": row["agent_id"], "metrics": metrics, **metadata}
 
 
 def sample_table(rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:

@@ -38,6 +38,7 @@ class ShardWriter:
         self._schema = pa.schema([])
         self._rows: list[dict[str, Any]] = []  # of the samples table
         self._waiting: list[ReplaySample] = []  # of the next record batch
+        self._waiting_rows = 0
         self._header = ""  # sha256 of what comes before the record batches
         self._batches: list[list[Any]] = []  # offset, bytes, rows, sha256
         self._path = Path(folder) / f"{name}.arrow"
@@ -71,9 +72,10 @@ class ShardWriter:
         weak = [f"{finding.place} {finding.message}" for finding in warnings(findings)]
         self._rows.append(describe(sample, self.transitions, name, weak, original))
         self._waiting.append(sample)
+        self._waiting_rows += sample.timesteps
         self.transitions += sample.timesteps
         assert self._layout is not None  # begun above
-        if sum(one.timesteps for one in self._waiting) * self._layout.row_bytes >= BATCH_BYTES:
+        if self._waiting_rows * self._layout.packed_row_bytes >= BATCH_BYTES:
             self._write_batch()
 
     def _begin(self, layout: Layout) -> None:
@@ -86,7 +88,7 @@ class ShardWriter:
         assert self._layout is not None  # there are samples
         first = len(self._rows) - len(self._waiting)
         batch = pack_rows(self._layout, self._waiting, first, self._schema)
-        self._waiting = []
+        self._waiting, self._waiting_rows = [], 0
         self._writer.write_batch(batch)
         data = self._sink.take()
         if not self._batches:  # the schema is written with the first batch
