@@ -49,13 +49,17 @@ class Blocks:
             self._ahead, self._now = {}, -1
         if block in self._held:
             return self._held[block]
-        if self.keep or block not in self._window_of:
-            rows = self._read(block)
-            self._held = {**self._held, block: rows} if self.keep else {block: rows}
-            return rows
-        if self._window_of[block] != self._now:
-            self._enter(self._window_of[block])
-        return self._ahead[block].result()
+        window = self._window_of.get(block)
+        is_next = window in (0, self._now + 1) or self._now < 0  # in order, from the start or from any window
+        if window is not None and not self.keep and window != self._now and is_next:
+            self._enter(window)
+        if block in self._ahead:
+            return self._ahead[block].result()
+        rows = self._read(block)
+        if not self.keep:
+            self._held.clear()  # out of order: keep the last one only
+        self._held[block] = rows
+        return rows
 
     def _enter(self, window: int) -> None:
         """Forget other windows, and have this one and the next one read."""
