@@ -263,6 +263,16 @@ def test_a_batch_that_expands_too_far_is_refused_before_it_is_decoded(tmp_path):
         opened(tmp_path, small_array_bytes=1000, max_expansion=3).sample(0)
 
 
+def test_bits_that_take_too_much_memory_as_floats_are_refused(tmp_path):
+    write(tmp_path, [make_sample(3000)])
+    bytes_of_floats = sum(array.nbytes for array in make_sample(3000).arrays().values())
+    assert opened(tmp_path, max_array_bytes=bytes_of_floats).count == 1
+    with pytest.raises(
+        SampleError, match=r"lists a record batch of [\d,]+ bytes as samples, expected at most"
+    ):
+        opened(tmp_path, max_array_bytes=bytes_of_floats // 2)
+
+
 def test_missing_halves_are_missing_files(tmp_path):
     write(tmp_path, [make_sample()])
     (tmp_path / "x_00001.arrow").rename(tmp_path / "gone")

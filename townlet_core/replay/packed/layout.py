@@ -58,6 +58,13 @@ class Layout:
         """Bytes of one row in memory, where a flag takes a byte."""
         return sum(math.prod(width) * max(8, self._bits(name)) // 8 for name, width in self.widths.items())
 
+    @cached_property
+    def sample_row_bytes(self) -> int:
+        """Bytes of one row in a sample, where the map is float32."""
+        return sum(
+            math.prod(width) * np.dtype(ARRAYS[name][0]).itemsize for name, width in self.widths.items()
+        )
+
     def _bits(self, name: str) -> int:
         kind = self._type_of(name)
         return 1 if kind == "bool" else 8 * np.dtype(kind).itemsize

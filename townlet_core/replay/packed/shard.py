@@ -316,6 +316,7 @@ class Shard:
         batches: list[_Batch] = []
         stops = (self.first_rows + self.timesteps).tolist()
         row = sample = 0
+        most_rows = self.limits.max_array_bytes // self.layout.sample_row_bytes
         listed, end = about.get("batches"), None
         for entry in listed if isinstance(listed, list) else ():
             if not (isinstance(entry, list) and [type(value) for value in entry] == [int, int, int, str]):
@@ -325,6 +326,10 @@ class Shard:
             is_whole = rows > 0 and last <= self.count and stops[last - 1] == row + rows
             if not is_whole or offset < len(MAGIC) or size < 1 or (end is not None and offset != end):
                 raise self._damaged("lists record batches that do not hold whole samples")
+            if rows > most_rows:
+                size_text = f"{rows * self.layout.sample_row_bytes:,} bytes"
+                most = f"expected at most {self.limits.max_array_bytes:,}"
+                raise self._damaged(f"lists a record batch of {size_text} as samples, {most}")
             batches.append(_Batch(offset, size, rows, digest, row, sample, last))
             row, sample, end = row + rows, last, offset + size
         if row != self.transitions or batches[0].offset > self.limits.max_metadata_bytes:
