@@ -1,11 +1,13 @@
 """The samples behind a path, each once and in order."""
 
 import pytest
-from replay_samples import make_sample
+from replay_samples import equal, make_sample
 
 from townlet_core.errors import MissingError, SampleError
 from townlet_core.replay.find import find_entries
 from townlet_core.replay.manifest import entry_metadata, read_entry, save_manifest
+from townlet_core.replay.packed.pack import open_manifest, pack
+from townlet_core.replay.packed.writer import ShardWriter
 from townlet_core.replay.sample import save_sample
 
 
@@ -52,3 +54,27 @@ def test_nothing_there_and_nothing_in_it_are_errors(tmp_path):
         find_entries(tmp_path / "absent")
     with pytest.raises(SampleError, match="holds no samples"):
         find_entries(tmp_path)
+
+
+def test_packed_samples_are_found_by_manifest_shard_folder_and_name(folder):
+    manifest = pack(open_manifest(folder / "x_manifest.json"), folder / "packed").manifest
+    shard = folder / "packed" / "x_00001.arrow"
+    for path in (manifest, manifest.parent, shard, shard.with_name("x_00001_samples.arrow")):
+        assert names(find_entries(path)) == ["x_anna_002.npz", "x_anna_001.npz"]
+    (one,) = find_entries(shard / "x_anna_001.npz")
+    assert equal(read_entry(one), read_entry(find_entries(folder / "x_anna_001.npz")[0]))
+    with pytest.raises(MissingError, match="no such sample in the shard"):
+        find_entries(shard / "x_anna_003.npz")
+
+
+def test_a_shard_alone_is_numbered_as_in_the_manifest_beside_it(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    shards = []
+    for number in (1, 2):
+        writer = ShardWriter(out, f"y_{number:05d}")
+        writer.add(make_sample(seed=number))
+        shards.append(writer.close())
+    save_manifest(out, "y", [], {}, shards=shards)
+    assert names(find_entries(out / "y_00002.arrow")) == ["y_anna_002.npz"]
+    (out / "y_manifest.json").unlink()
+    assert names(find_entries(out / "y_00002.arrow")) == ["y_anna_001.npz"]

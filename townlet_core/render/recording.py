@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import InputError, SampleError, TownletError, shown
+from townlet_core.replay.find import find_entries
 from townlet_core.replay.folder import MANIFEST_ENDINGS
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import (
@@ -18,7 +19,6 @@ from townlet_core.replay.manifest import (
     examine_entry,
     load_manifest,
     sample_or_manifest,
-    unlisted_entry,
 )
 from townlet_core.replay.sample import ReplaySample, raise_first
 
@@ -48,12 +48,13 @@ def load_recording(
 ) -> Recording:
     """Read the samples of the given town and episode, by default those of the first sample.
 
-    path: a manifest, a folder with one, or a sample; its siblings are found if a manifest beside it lists it.
+    path: a manifest, a folder with one, a shard, or a sample, packed or not; the siblings of a sample are
+    found if a manifest beside it lists it.
     Raises SampleError, InputError for a town or episode that was not recorded, MissingError, or DiskError.
     """
     path = sample_or_manifest(path)
     manifest = _manifest_of(path, limits)
-    entries = manifest.entries if manifest else (unlisted_entry(path),)
+    entries = manifest.entries if manifest else tuple(find_entries(path, limits))
     stories = {entry: _story_of(entry, limits) for entry in entries}
     first = next((entry for entry in entries if _is(entry, path)), entries[0])
     wanted = stories[first]
@@ -73,16 +74,17 @@ def load_recording(
 
 def _manifest_of(path: Path, limits: ReadLimits) -> Manifest | None:
     """Read a manifest, or for a sample the manifest beside it that lists it; None if there is none."""
-    if path.suffix != ".npz":
+    if path.suffix not in (".npz", ".arrow"):
         return load_manifest(path, limits)
-    for name in io.list_folder(path.parent):
+    folder = path.parent.parent if path.parent.suffix == ".arrow" else path.parent
+    for name in io.list_folder(folder):
         if name.endswith(MANIFEST_ENDINGS):
             try:
-                manifest = load_manifest(path.parent / name, limits)
+                manifest = load_manifest(folder / name, limits)
+                if any(_is(entry, path) for entry in manifest.entries):
+                    return manifest
             except TownletError:
                 continue  # it was not selected
-            if any(_is(entry, path) for entry in manifest.entries):
-                return manifest
     return None
 
 
@@ -92,13 +94,19 @@ def _scenario_beside(manifest: Path) -> Path | None:
 
 
 def _is(entry: ManifestEntry, path: Path) -> bool:
-    return os.path.realpath(entry.sample) == os.path.realpath(path)
+    """Whether a path names a sample, or the shard that holds it."""
+    real = os.path.realpath(path)
+    return os.path.realpath(entry.sample) == real or bool(
+        entry.shard and real in map(os.path.realpath, (entry.shard.ref.path, entry.shard.ref.samples))
+    )
 
 
 def _story_of(entry: ManifestEntry, limits: ReadLimits) -> _Story | None:
     """Read from a sample's JSON what it belongs to, before its arrays are read."""
+    if entry.shard and None not in (story := entry.shard.stories[entry.number]).values():
+        return _Story(story["town"], story["episode"])
     metadata = entry_metadata(entry, limits)
-    if not isinstance(metadata, dict) or "schema_version" not in metadata:
+    if "schema_version" not in metadata:
         return None
     said = metadata.get("capture")
     capture = said if isinstance(said, dict) else {}

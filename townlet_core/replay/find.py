@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from townlet_core import io
-from townlet_core.errors import MissingFileError, SampleError
+from townlet_core.errors import MissingFileError, SampleError, TownletError
 from townlet_core.replay.folder import MANIFEST_ENDINGS, find_files
 from townlet_core.replay.format import problems
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
@@ -18,11 +18,15 @@ from townlet_core.replay.packed.shard import Shard
 def find_entries(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> list[ManifestEntry]:
     """List the samples of a sample, a manifest, a shard or a folder, unread, in order, each once.
 
+    A packed sample is named below its shard, as messages name it.
+
     A folder gives the samples of its manifests, by the manifests' names, then those that no manifest lists.
     Raises SampleError for a damaged manifest or no samples, MissingError, InputError or DiskError.
     """
     path = Path(path)
     kind = io.kind_of(path)
+    if kind is None and path.parent.suffix == ".arrow" and io.kind_of(path.parent):
+        return [_packed_entry(path, limits)]
     if kind is None:
         raise MissingFileError(f"{path}: no such file or folder")
     if kind == "folder":
@@ -30,8 +34,35 @@ def find_entries(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> list[Manife
     if path.suffix == ".json" and io.kind_of(path.with_suffix(".npz")):
         path = path.with_suffix(".npz")
     if path.suffix == ".arrow":
-        return list(shard_entries(Shard(unlisted_shard(path), limits)))
+        return list(shard_entries(open_shard(path, limits)))
     return [unlisted_entry(path)] if path.suffix == ".npz" else list(load_manifest(path, limits).entries)
+
+
+def open_shard(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Shard:
+    """Open a shard by the path of its rows or of its table.
+
+    Its samples are numbered as in a manifest beside it that lists the shard, or from 1.
+    """
+    wanted = unlisted_shard(path)
+    for name in io.list_folder(wanted.path.parent):
+        if name.endswith(MANIFEST_ENDINGS):
+            try:
+                shards = load_manifest(wanted.path.parent / name, limits).shards
+            except TownletError:
+                continue  # it was not asked for
+            for ref in shards:
+                if ref.path == wanted.path:
+                    return Shard(ref._replace(only=None), limits)
+    return Shard(wanted, limits)
+
+
+def _packed_entry(path: Path, limits: ReadLimits) -> ManifestEntry:
+    """Return a sample of a shard by its name below it."""
+    shard = open_shard(path.parent, limits)
+    for entry in shard_entries(shard):
+        if entry.name == path.name:
+            return entry
+    raise MissingFileError(f"{path}: no such sample in the shard", f"townlet replay inspect {path.parent}")
 
 
 def _entries_of_folder(folder: Path, limits: ReadLimits) -> list[ManifestEntry]:

@@ -151,13 +151,13 @@ def listed_files(manifest: Manifest) -> list[Path]:
 
 
 def sample_or_manifest(path: Path) -> Path:
-    """Resolve a path: a folder or run to its one manifest, a sample's JSON to its NPZ.
+    """Resolve a path: a folder or run to its one manifest, a sample's JSON to its NPZ; others are kept.
 
     Raises MissingError if the path does not exist, InputError for a folder without exactly one manifest.
     """
     path = Path(path)
     kind = io.kind_of(path)
-    if kind is None:
+    if kind is None and not (path.parent.suffix == ".arrow" and io.kind_of(path.parent)):
         raise MissingFileError(f"{path}: no such file or folder")
     if kind == "folder":
         return _only_manifest(path)

@@ -10,11 +10,12 @@ from typing import NamedTuple
 from townlet_core.errors import InputError, shown
 from townlet_core.replay.compatibility import SharedFacts
 from townlet_core.replay.episodes import cut_episode
+from townlet_core.replay.find import open_shard
 from townlet_core.replay.format import warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import ManifestEntry, examine_entry, load_manifest, unlisted_entry
 from townlet_core.replay.packed.blocks import Blocks
-from townlet_core.replay.packed.reference import is_shard, unlisted_shard
+from townlet_core.replay.packed.reference import is_shard
 from townlet_core.replay.packed.shard import Shard
 from townlet_core.replay.sample import ReplaySample, file_identity, raise_first
 from townlet_core.replay.selection import Selection
@@ -103,7 +104,7 @@ def read_sources(config: ReplayDatasetConfig, selection: Selection, blocks: Bloc
             yield _read_shard(shard, config, selection, blocks)
     for path in map(Path, config.samples):
         if is_shard(path):
-            yield _read_shard(Shard(unlisted_shard(path), config.limits), config, selection, blocks)
+            yield _read_shard(open_shard(path, config.limits), config, selection, blocks)
         else:
             yield from _read_entry(unlisted_entry(path), config, selection)
 

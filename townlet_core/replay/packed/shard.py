@@ -35,6 +35,8 @@ from townlet_core.replay.packed.table import (
     check_columns,
     compose_metadata,
     first_rows,
+    is_file_name,
+    texts_of,
 )
 from townlet_core.replay.sample import ReplaySample, raise_first
 from townlet_core.replay.selection import fingerprint
@@ -74,8 +76,8 @@ class Shard:
         self.layout: Layout = parse_layout(about, str(ref.samples))
         index = self._decode(data, schema, [schema.get_field_index(name) for name in INDEX])
         self.count = index.num_rows
-        self.agents = _texts(index.column("agent_id"))
-        self.given_names = _texts(index.column("name"))
+        self.agents = texts_of(index.column("agent_id"))
+        self.given_names = texts_of(index.column("name"))
         self.timesteps = index.column("timesteps").to_numpy(zero_copy_only=False)
         self.first_rows = index.column("first_row").to_numpy(zero_copy_only=False)
         self.last_values = index.column("last_value_pred").to_numpy(zero_copy_only=False)
@@ -212,6 +214,12 @@ class Shard:
         except (orjson.JSONDecodeError, TypeError, AttributeError) as error:
             raise SampleError(f"{self.label(number)}: its metadata is damaged", RESTORE) from error
 
+    @cached_property
+    def stories(self) -> list[dict[str, Any]]:
+        """Town and episode of each sample, by these names; None where it does not say."""
+        stories: list[dict[str, Any]] = _details(self).select(["town", "episode"]).to_pylist()
+        return stories
+
     def original(self, number: int) -> tuple[bytes, bytes]:
         """Return the NPZ and the JSON file of a sample, to the byte."""
         row = _details(self).slice(number, 1).to_pylist()[0]
@@ -259,7 +267,7 @@ class Shard:
 
     def _scenarios(self, index: pa.RecordBatch) -> dict[str, tuple[str, int]]:
         """Return the scenarios by digest: the name, and the number of the first sample."""
-        names, digests = (_texts(index.column(name)) for name in ("scenario", "scenario_sha256"))
+        names, digests = (texts_of(index.column(name)) for name in ("scenario", "scenario_sha256"))
         found: dict[str, tuple[str, int]] = {}
         for number in self.kept:
             if number < len(digests) and (digest := digests[number]) is not None and digest not in found:
@@ -271,7 +279,7 @@ class Shard:
         optional = ("name", "scenario", "scenario_sha256")
         if not self.count or any(index.column(name).null_count for name in INDEX if name not in optional):
             raise self._damaged("has no samples, or samples without values")
-        if not all(map(_is_file_name, {*self.given_names} - {None})):
+        if not all(map(is_file_name, {*self.given_names} - {None})):
             raise self._damaged("has a name that is not NAME.npz")
         if self.timesteps.min() < 1 or not np.array_equal(self.first_rows, first_rows(self.timesteps)):
             raise self._damaged("has samples that do not follow each other")
@@ -367,20 +375,6 @@ class Shard:
 
     def _damaged(self, message: str) -> SampleError:
         return SampleError(f"{self.ref.samples}: {message}", RESTORE)
-
-
-def _texts(column: pa.Array) -> list[Any]:
-    """Return the texts of a column, mostly equal ones, without making each anew."""
-    encoded = column.dictionary_encode()
-    texts = [*encoded.dictionary.to_pylist(), None]
-    return [texts[i] for i in encoded.indices.fill_null(-1).to_pylist()]
-
-
-def _is_file_name(name: str) -> bool:
-    """Whether a name is one of an NPZ file in a folder; unpacking writes it there."""
-    return (
-        name.isprintable() and len(name.encode()) <= 255 and name.endswith(".npz") and Path(name).name == name
-    )
 
 
 @lru_cache(maxsize=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -156,3 +157,17 @@ def check_columns(schema: pa.Schema) -> str:
 def first_rows(timesteps: np.ndarray) -> np.ndarray:
     """Return the number of each sample's first row, (N,) int64."""
     return np.cumsum(timesteps, dtype=np.int64) - timesteps
+
+
+def texts_of(column: pa.Array) -> list[Any]:
+    """Return the texts of a column, mostly equal ones, without making each anew."""
+    encoded = column.dictionary_encode()
+    texts = [*encoded.dictionary.to_pylist(), None]
+    return [texts[i] for i in encoded.indices.fill_null(-1).to_pylist()]
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name is one of an NPZ file in a folder; unpacking writes it there."""
+    return (
+        name.isprintable() and len(name.encode()) <= 255 and name.endswith(".npz") and Path(name).name == name
+    )
