@@ -9,6 +9,7 @@ import typer
 
 from townlet_cli.console import command, count, next_step, out, print_json, safe, table, warn
 from townlet_cli.render import render
+from townlet_cli.replay_handling import filter_samples, merge, slice_samples, split
 from townlet_cli.replay_pack import pack, unpack
 
 replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_args_is_help=True)
@@ -50,6 +51,10 @@ def validate(
 replay_app.command()(render)
 replay_app.command()(pack)
 replay_app.command()(unpack)
+replay_app.command("filter")(filter_samples)
+replay_app.command("slice")(slice_samples)
+replay_app.command()(merge)
+replay_app.command()(split)
 
 
 def _print_findings(findings: list[Any]) -> None:

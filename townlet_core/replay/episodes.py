@@ -42,16 +42,16 @@ def find_episodes(dones: np.ndarray) -> list[slice]:
 
 
 def cut_episode(sample: ReplaySample, ticks: slice) -> ReplaySample:
-    """Return one of a sample's episodes as a sample of its own, with the metadata of the whole.
+    """Return some of a sample's ticks, such as one episode, as a sample with the metadata of the whole.
 
-    At the sample's end the bootstrap value is the sample's own. Elsewhere the next recorded value belongs to
-    another episode, so the bootstrap value is 0 after a termination, and the last value of the episode after
-    a truncation.
+    The bootstrap value is the next recorded one, or at the sample's end the sample's own. After the end of an
+    episode inside, the next one belongs to another episode: then it is 0 after a termination, and the last
+    value of the episode after a truncation.
     """
     if ticks == slice(0, sample.timesteps):
         return sample
     values = sample.value_preds[ticks.start : ticks.stop + 1]
-    if ticks.stop < sample.timesteps:
+    if ticks.stop < sample.timesteps and sample.dones[ticks.stop - 1]:
         terminations, _ = split_dones(sample)
         after = np.float32(0) if terminations[ticks.stop - 1] else values[-2]
         values = np.append(values[:-1], after)

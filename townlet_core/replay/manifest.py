@@ -32,6 +32,9 @@ _FORMS = 'expected {"metadata": {...}, "samples": [...]}, one with "shards", or 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+SELECTION = "selection"  # key in the metadata of a manifest that refers to samples of others
+
+
 class ManifestEntry(NamedTuple):
     """One sample of a manifest; None for missing keys."""
 
@@ -71,6 +74,11 @@ class Manifest:
     def entries(self) -> tuple[ManifestEntry, ...]:
         """Every sample, packed or not. Raises SampleError, MissingError or DiskError for a damaged shard."""
         return self.samples or tuple(entry for shard in self.open_shards() for entry in shard_entries(shard))
+
+    @property
+    def is_selection(self) -> bool:
+        """Whether it refers to samples of other manifests, as filter and split write it."""
+        return isinstance(self.metadata.get(SELECTION), dict)
 
     def open_shards(self) -> Iterator[Shard]:
         """Open the shards, one after the other. Raises SampleError, MissingError or DiskError."""
@@ -168,6 +176,8 @@ def sample_or_manifest(path: Path) -> Path:
 
 def _only_manifest(folder: Path) -> Path:
     names = [name for name in io.list_folder(folder) if name.endswith(MANIFEST_ENDINGS)]
+    if len(names) > 1:  # those that refer to samples of the others do not count
+        names = [name for name in names if not load_manifest(folder / name).is_selection] or names
     if len(names) == 1:
         return folder / names[0]
     if not names and io.kind_of(folder / RUN_FILE) == "file" and io.list_folder(folder / RUN_SAMPLES):

@@ -31,7 +31,7 @@ _NPY_HEADER = re.compile(
 )
 _PLAIN_DTYPES = {"|b1", "|i1", "|u1", *(f"<{kind}{size}" for kind in "iuf" for size in (2, 4, 8))}
 _MAX_HEADER_BYTES = 4096
-_STORED, _DEFLATED = 0, 8
+_STORED, DEFLATE = 0, 8
 _ALIGNMENT = 64  # of array data in the file, so that stored arrays are used without a copy
 _PADDING_FIELD = 0xD935  # the extra-field id that zip alignment tools use
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format has no "no date"
@@ -41,7 +41,7 @@ class Member(NamedTuple):
     """One array file of an NPZ, as the zip directory describes it."""
 
     name: str  # without .npy
-    method: int  # _STORED or _DEFLATED
+    method: int  # _STORED or DEFLATE
     crc: int
     packed_bytes: int
     bytes: int  # after decompression
@@ -54,7 +54,7 @@ def pack_npz(arrays: dict[str, np.ndarray], compress: bool = False) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, array in arrays.items():
             info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            info.compress_type = _DEFLATED if compress else _STORED
+            info.compress_type = DEFLATE if compress else _STORED
             info.create_system = 3
             info.external_attr = 0o644 << 16
             start = buffer.tell() + _LOCAL_HEADER.size + len(info.filename) + 4
@@ -126,7 +126,7 @@ def _read_entry(data: bytes, position: int, file: str) -> tuple[Member, int]:
     name = data[start : start + name_length].decode("latin1")
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}\.npy", name):
         raise SampleError(f"{file}: holds a file named {shown(name)}, expected arrays (NAME.npy)", RESTORE)
-    if flags & 1 or method not in (_STORED, _DEFLATED):
+    if flags & 1 or method not in (_STORED, DEFLATE):
         raise SampleError(f"{file}: {name} is encrypted or packed in a way NPZ files are not", RESTORE)
     if method == _STORED and packed_bytes != expanded_bytes:
         raise SampleError(f"{file}: {name} is stored, but its two sizes differ", RESTORE)
@@ -188,7 +188,7 @@ def _unpack(data: bytes, member: Member, file: str, verify: bool) -> memoryview:
         raise damaged
     start += sum(_LOCAL_HEADER.unpack_from(data, member.offset)[-2:])  # name and extra field
     raw = memoryview(data)[start : start + member.packed_bytes]
-    if member.method == _DEFLATED:
+    if member.method == DEFLATE:
         try:
             raw = memoryview(zlib.decompressobj(-15).decompress(raw, member.bytes + 1))
         except zlib.error as error:

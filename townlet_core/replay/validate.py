@@ -169,8 +169,10 @@ def _validate_manifest(path: Path, report: Report, limits: ReadLimits, for_train
         report.findings.append(_as_finding(error, path))
         return []
     entries = [*manifest.samples, *_packed_entries(manifest.shards, report, limits)]
-    for name, times in Counter(entry.name for entry in entries).items():
+    names = {entry.sample: entry.name for entry in entries}
+    for place, times in Counter(entry.sample for entry in entries).items():
         if times > 1:
+            name = names[place]
             report.findings.append(Finding("warning", str(path), "samples", f"lists {name} {times} times"))
     _validate_together(path, entries, report, limits, for_training, manifest)
     _validate_whole(manifest, entries, report, limits)

@@ -25,6 +25,7 @@ _HEADER_TYPE, _HEADER, _BUFFERS, _COMPRESSION = (
     8,
     10,
 )  # offsets in the vtables of Message and RecordBatch
+_CODEC, _CODECS = 4, ("lz4", "zstd")  # offset in the vtable of BodyCompression, and the values
 
 
 def read_schema(data: bytes, place: str) -> pa.Schema:
@@ -90,6 +91,20 @@ def _expanded_bytes(data: bytes) -> int:
             raise struct.error("a buffer of negative size")
         total += size if declared == _NOT_COMPRESSED else declared
     return total
+
+
+def compression_of(data: bytes, place: str) -> str:
+    """Return how the buffers of a record batch are compressed: zstd, lz4 or none. Raises SampleError."""
+    try:
+        message = 8 + struct.unpack_from("<I", data, 8)[0]
+        batch = _target(data, _field(data, message, _HEADER))
+        compression = _field(data, batch, _COMPRESSION)
+        if compression == 0:
+            return "none"
+        codec = _field(data, _target(data, compression), _CODEC)
+        return _CODECS[data[codec] if codec else 0]
+    except (struct.error, IndexError) as error:
+        raise SampleError(f"{place} is damaged", RESTORE) from error
 
 
 def _field(data: bytes, table: int, entry: int) -> int:

@@ -88,7 +88,7 @@ def pack(
 
     Raises SampleError for a damaged sample, InputError, MissingError or DiskError.
     """
-    with _new_folder(output) as folder:
+    with new_folder(output) as folder:
         saved = _write_shards(manifest, folder, compression, limits, after_sample)
     return _summary(manifest, load_manifest(output / saved.name, limits))
 
@@ -97,7 +97,7 @@ def _write_shards(
     manifest: Manifest, folder: Path, compression: str, limits: ReadLimits, after_sample: Callable[[], Any]
 ) -> Path:
     """Write shards, other files and manifest, and return the manifest's path."""
-    prefix = _prefix(manifest)
+    prefix = prefix_of(manifest)
     series = ShardSeries(folder, prefix, compression)
     metrics: dict[str, Any] = {}
     try:
@@ -105,7 +105,7 @@ def _write_shards(
             sample, name = read_entry(entry, limits), entry.sample.name
             if name in metrics:
                 raise InputError(f"{entry.sample}: another sample has the same name", "rename one of them")
-            series.add(sample, name, _files_of(entry, limits))
+            series.add(sample, name, original_files(entry, limits))
             metrics[name] = sample_metrics(sample)
             after_sample()
         shards = series.close()
@@ -131,7 +131,7 @@ def unpack(
             f"{manifest.path}: lists no shards: its samples are not packed", "use them as they are"
         )
     listed, metrics = [], {}
-    with _new_folder(output) as folder:
+    with new_folder(output) as folder:
         for entry in manifest.entries:
             assert entry.shard is not None  # a manifest lists either shards or samples
             sample, files = read_entry(entry, limits), entry.shard.original(entry.number)
@@ -139,12 +139,12 @@ def unpack(
             metrics[entry.name] = sample_metrics(sample)
             after_sample()
         copied = [_unpack_other(file.path, folder, metrics, limits) for file in manifest.files or ()]
-        saved = save_manifest(folder, _prefix(manifest), listed, manifest.metadata, copied)
+        saved = save_manifest(folder, prefix_of(manifest), listed, manifest.metadata, copied)
     return _summary(manifest, load_manifest(output / saved.name, limits))
 
 
 @contextlib.contextmanager
-def _new_folder(output: Path) -> Iterator[Path]:
+def new_folder(output: Path) -> Iterator[Path]:
     """Yield a folder that gets the name `output` when the block ends; an error leaves nothing."""
     output = Path(output)
     if io.kind_of(output) not in ("folder", None) or io.list_folder(output):
@@ -169,12 +169,13 @@ def open_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
     return load_manifest(path, limits)
 
 
-def _prefix(manifest: Manifest) -> str:
+def prefix_of(manifest: Manifest) -> str:
+    """Return the start of the names of a dataset's files."""
     return manifest.path.stem.removesuffix("manifest").rstrip("_") or "samples"
 
 
-def _files_of(entry: ManifestEntry, limits: ReadLimits) -> tuple[bytes, bytes]:
-    """Return the NPZ and the JSON file of a sample."""
+def original_files(entry: ManifestEntry, limits: ReadLimits) -> tuple[bytes, bytes]:
+    """Return the NPZ and the JSON file of a sample. Raises SampleError, MissingError or DiskError."""
     if entry.shard:
         return entry.shard.original(entry.number)
     return (
