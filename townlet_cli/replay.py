@@ -11,6 +11,7 @@ from townlet_cli.console import command, count, next_step, out, print_json, safe
 from townlet_cli.render import render
 from townlet_cli.replay_handling import filter_samples, merge, slice_samples, split
 from townlet_cli.replay_pack import pack, unpack
+from townlet_cli.replay_upkeep import diff, list_datasets, prune, recompress
 
 replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_args_is_help=True)
 
@@ -55,6 +56,10 @@ replay_app.command("filter")(filter_samples)
 replay_app.command("slice")(slice_samples)
 replay_app.command()(merge)
 replay_app.command()(split)
+replay_app.command("list")(list_datasets)
+replay_app.command()(diff)
+replay_app.command()(recompress)
+replay_app.command()(prune)
 
 
 def _print_findings(findings: list[Any]) -> None:
