@@ -9,16 +9,14 @@ import typer
 
 from townlet_cli.console import command, count, next_step, out, print_json, safe, table, warn
 from townlet_cli.render import render
+from townlet_cli.replay_golden import compare, print_moved
+from townlet_cli.replay_options import FollowLinks, Json
 from townlet_cli.replay_pack import pack, unpack
+from townlet_cli.replay_stats import stats
 
 replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_args_is_help=True)
 
 _BAR_WIDTH = 30
-
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
 @replay_app.command()
@@ -27,27 +25,43 @@ def validate(
     for_training: Annotated[
         bool, typer.Option("--for-training", help="Also check the requirements of training.")
     ] = False,
+    golden: Annotated[
+        Path | None,
+        typer.Option(help="Also compare the metrics of the one PATH with a golden or metrics file."),
+    ] = None,
     follow_links: FollowLinks = False,
     json: Json = False,
 ) -> None:
-    """Report every problem and warning; exit 1 if there is a problem."""
+    """Report every problem and warning; exit 1 if there is a problem or a metric has moved."""
+    from townlet_core.errors import InputError
     from townlet_core.replay.limits import ReadLimits
     from townlet_core.replay.validate import validate_path
 
+    if golden and len(paths) > 1:
+        raise InputError(
+            f"--golden is about one dataset, and {len(paths)} paths are given", "name one of them"
+        )
     limits = ReadLimits(follow_links=follow_links)
     reports = [(path, validate_path(path, limits, for_training)) for path in paths]
+    is_sound = not any(report.problems for _, report in reports)
+    compared = compare(paths[0], golden, limits) if golden and is_sound else None
     if json:
         found = [{"path": str(path), **report.as_dict()} for path, report in reports]
-        print_json({"ok": all(report["ok"] for report in found), "reports": found})
+        moved = [row.as_dict() for row in compared[1]] if compared else []
+        said = {"golden": {"file": str(golden), "compared": compared[0], "moved": moved}} if compared else {}
+        print_json({"ok": is_sound and not moved, "reports": found, **said})
     else:
         for path, report in reports:
             _print_findings(report.findings)
             _print_verdict(path, report.as_dict())
-    if any(report.problems for _, report in reports):
+        if golden and compared:
+            print_moved(golden, *compared)
+    if not is_sound or (compared and compared[1]):
         raise typer.Exit(1)
 
 
 replay_app.command()(render)
+replay_app.command()(stats)
 replay_app.command()(pack)
 replay_app.command()(unpack)
 

@@ -12,6 +12,7 @@ from townlet_core.errors import SampleError
 from townlet_core.replay import manifest as manifests
 from townlet_core.replay import sample as samples_module
 from townlet_core.replay.dataset import ReplayDataset
+from townlet_core.replay.find import find_entries
 from townlet_core.replay.manifest import save_manifest
 from townlet_core.replay.packed.writer import ShardWriter
 from townlet_core.replay.sample import save_sample
@@ -88,7 +89,7 @@ def test_columns_that_come_later_are_summarised_on_their_own():
 
 
 def test_statistics_are_those_of_the_arrays_joined(npz):
-    found = read_statistics(npz).as_dict()
+    found = read_statistics(find_entries(npz)).as_dict()
     features = np.concatenate([sample.features for sample in SAMPLES]).astype(np.float64)
     rewards = np.concatenate([sample.rewards for sample in SAMPLES]).astype(np.float64)
     for i, name in enumerate(SAMPLES[0].feature_names):
@@ -111,7 +112,7 @@ def test_statistics_are_those_of_the_arrays_joined(npz):
 
 
 def test_actions_are_counted_in_all_and_by_agent(npz):
-    found = read_statistics(npz).as_dict()
+    found = read_statistics(find_entries(npz)).as_dict()
     assert sum(found["actions"].values()) == 88
     own = [sample for sample in SAMPLES if sample.agent_id == "ada"]
     waits = sum(int((sample.actions == 0).sum()) for sample in own)
@@ -121,11 +122,11 @@ def test_actions_are_counted_in_all_and_by_agent(npz):
 
 
 def test_npz_files_and_shards_give_the_same_statistics_to_the_bit(npz, packed):
-    assert read_statistics(npz).as_dict() == read_statistics(packed).as_dict()
+    assert read_statistics(find_entries(npz)).as_dict() == read_statistics(find_entries(packed)).as_dict()
     shard = packed.with_name("s_00001.arrow")
-    assert read_statistics(shard).as_dict() == read_statistics(packed).as_dict()
+    assert read_statistics(find_entries(shard)).as_dict() == read_statistics(find_entries(packed)).as_dict()
     config = ReplayDatasetConfig(manifests=(npz,), shuffle=False)
-    features = read_statistics(npz).feature_statistics()
+    features = read_statistics(find_entries(npz)).feature_statistics()
     assert ReplayDataset(config).feature_statistics() == features
     streamed = ReplayDatasetConfig(manifests=(packed,), streaming=True)
     assert ReplayDataset(streamed).feature_statistics() == features
@@ -138,7 +139,9 @@ def test_each_sample_is_read_once_and_in_order(npz, monkeypatch):
         manifests, "examine_sample", lambda path, *rest: read.append(path.name) or examine(path, *rest)
     )
     seen = []
-    read_statistics(npz, each=lambda entry, metrics: seen.append((entry.name, metrics["timesteps"])))
+    read_statistics(
+        find_entries(npz), each=lambda one: seen.append((one.entry.name, one.metrics["timesteps"]))
+    )
     assert read == [f"s_{i:03d}.npz" for i in range(6)]
     assert seen == [(f"s_{i:03d}.npz", sample.timesteps) for i, sample in enumerate(SAMPLES)]
 
@@ -149,7 +152,7 @@ def test_samples_that_do_not_fit_each_other_are_refused(tmp_path):
     other.metadata["feature_names"] = other.metadata["feature_names"][::-1]
     save_sample(other, tmp_path, "b")
     with pytest.raises(SampleError, match=r"b\.npz"):
-        read_statistics(tmp_path)
+        read_statistics(find_entries(tmp_path))
 
 
 def test_an_episode_that_ends_inside_a_sample_counts_as_one():

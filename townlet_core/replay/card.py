@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from townlet_core import io
 from townlet_core.errors import InputError, count, printable, shown
+from townlet_core.replay.manifest import Manifest, companion
 
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")  # Hugging Face's categories
 _LICENSE = re.compile(r"[a-z0-9.-]{1,40}")
@@ -64,7 +67,7 @@ def dataset_card(
     size = f"{count(counts['transitions'], 'transition')} in {count(counts['episodes'], 'episode')}"
     agents = count(len(statistics["agents"]), "agent")
     sections = {
-        "Origin": _origin(statistics["origin"]),
+        "Origin": _origin(statistics),
         "Contents": _contents(statistics),
         "Columns": _table(("column", "meaning"), ((f"`{name}`", text) for name, text in _COLUMNS.items())),
         "Statistics": _statistics(statistics),
@@ -80,6 +83,25 @@ def dataset_card(
             "",
         ]
     )
+
+
+def card_path(manifest: Manifest) -> Path:
+    """Return the path of the card of a capture, `<prefix>_card.md`."""
+    return companion(manifest.path, "card.md")
+
+
+def save_card(manifest: Manifest, statistics: dict[str, Any], force: bool = False) -> Path:
+    """Write the card of a capture beside its manifest, and return its path.
+
+    Raises InputError if there is one already, without `force`; DiskError.
+    """
+    path = card_path(manifest)
+    io.refuse_existing(path, force)
+    scenarios = ", ".join(statistics["origin"].get("scenario", ())) or "replay data"
+    forms = ["arrow" if manifest.shards else "npz"]
+    card = dataset_card(f"Townlet: {scenarios}", manifest.metadata, statistics, forms)
+    io.write_file(path, card.encode("utf-8", "backslashreplace"))
+    return path
 
 
 def _head(title: str, metadata: dict[str, Any], transitions: int) -> str:
@@ -104,12 +126,10 @@ def _size_category(rows: int) -> str:
     return f"n>{_SIZES[-1]}"
 
 
-def _origin(origin: dict[str, dict[str, int]]) -> str:
+def _origin(statistics: dict[str, Any]) -> str:
     """Say where the samples come from, by fact; how many of them, where there is more than one origin."""
-    if not origin:
-        return "The samples do not say where they come from."
-    rows = []
-    for fact, values in origin.items():
+    rows = [("sha256 of the samples", f"`{statistics['samples_sha256']}`")]
+    for fact, values in statistics["origin"].items():
         many = ", ".join(f"{_text(value)} ({count(n, 'sample')})" for value, n in values.items())
         rows.append((_NAMES.get(fact, fact), many if len(values) > 1 else _text(next(iter(values)))))
     return _table(("", ""), rows)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from townlet_core.replay.compatibility import CompatibilityCheck
 from townlet_core.replay.episodes import find_episodes, split_dones
-from townlet_core.replay.find import find_entries
+from townlet_core.replay.format import Finding
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
-from townlet_core.replay.manifest import ManifestEntry, read_entry
+from townlet_core.replay.manifest import ManifestEntry, examine_entry
 from townlet_core.replay.metrics import sample_metrics
-from townlet_core.replay.sample import ReplaySample
+from townlet_core.replay.sample import ReplaySample, raise_first
+from townlet_core.replay.selection import fingerprint, samples_sha256
 from townlet_core.replay.summaries import Summaries
 
 GROUPS = ("features", "reward_terms", "arrays", "episodes")
@@ -25,16 +25,22 @@ OTHERS = "(others)"
 
 
 class DatasetStatistics:
-    """Statistics of samples that are compatible, added one by one; keeps no sample (docs/statistics.md)."""
+    """Statistics of samples, added one by one; keeps no sample (docs/statistics.md).
+
+    compatibility: whether the samples fit each other; read_statistics compares them.
+    """
 
     def __init__(self) -> None:
+        self.compatibility = CompatibilityCheck()
         self._summaries = {group: Summaries() for group in GROUPS}
+        self._fingerprints: list[bytes] = []
         self._counts: Counter[str] = Counter()
         self._agents: dict[str, dict[str, Any]] = {}
         self._origin: dict[str, Counter[str]] = {}
 
-    def add(self, sample: ReplaySample, metrics: dict[str, float]) -> None:
-        """Add a sample. metrics: the sample's (metrics.sample_metrics)."""
+    def add(self, sample: ReplaySample, metrics: dict[str, float], own: bytes | None = None) -> None:
+        """Add a sample. metrics: the sample's (metrics.sample_metrics). own: its fingerprint, if known."""
+        self._fingerprints.append(own or fingerprint(sample))
         self._summaries["features"].add(sample.feature_names, sample.features)
         if sample.reward_terms:
             self._summaries["reward_terms"].add(sample.reward_terms, sample.optional["reward_terms"])
@@ -51,6 +57,7 @@ class DatasetStatistics:
     def as_dict(self) -> dict[str, Any]:
         """Return the statistics, JSON-ready, in the form of docs/statistics.md."""
         return {
+            "samples_sha256": samples_sha256(self._fingerprints),
             "counts": {name: self._counts[name] for name in _COUNTS},
             "actions": _sum_actions(self._agents.values()),
             "agents": self._agents,
@@ -92,25 +99,35 @@ class DatasetStatistics:
 _COUNTS = ("samples", "episodes", "transitions", "terminated", "truncated", "unfinished")
 
 
-def read_statistics(
-    path: Path,
-    limits: ReadLimits = DEFAULT_LIMITS,
-    each: Callable[[ManifestEntry, dict[str, float]], Any] = lambda entry, metrics: None,
-) -> DatasetStatistics:
-    """Read every sample of a sample, manifest, shard or folder once, in order, and return the statistics.
+class Read(NamedTuple):
+    """A sample that was read and added."""
 
-    each: called with the entry and metrics of every sample. Memory holds one sample; of packed data, one
-    record batch.
-    Raises SampleError for a damaged sample or samples that do not fit each other, MissingError, InputError or
-    DiskError.
+    entry: ManifestEntry
+    sample: ReplaySample
+    metrics: dict[str, float]
+    warnings: list[Finding]
+
+
+def read_statistics(
+    entries: Iterable[ManifestEntry],
+    limits: ReadLimits = DEFAULT_LIMITS,
+    each: Callable[[Read], Any] = lambda read: None,
+) -> DatasetStatistics:
+    """Read every sample once, in order, and return the statistics.
+
+    each: called after each sample. Memory holds one sample; of packed data, one record batch.
+    Raises SampleError for a damaged sample or samples that do not fit each other, MissingError or DiskError.
     """
-    statistics, compatibility = DatasetStatistics(), CompatibilityCheck()
-    for entry in find_entries(path, limits):
-        sample = read_entry(entry, limits)
-        compatibility.add(str(entry.sample), sample)
+    statistics = DatasetStatistics()
+    for entry in entries:
+        sample, findings = examine_entry(entry, limits)
+        raise_first(findings)
+        assert sample is not None  # there is no sample only where there is a problem
         metrics = sample_metrics(sample)
-        statistics.add(sample, metrics)
-        each(entry, metrics)
+        statistics.compatibility.add(str(entry.sample), sample)
+        own = entry.shard.fingerprints[entry.number] if entry.shard else None
+        statistics.add(sample, metrics, own)
+        each(Read(entry, sample, metrics, findings))
     return statistics
 
 

@@ -65,7 +65,7 @@ class Summaries:
                 "width": width,
                 "counts": self._bins[at, : last + 1].tolist(),
             }
-            extremes = {"min": float(self._low[at]), "max": float(self._high[at])}
+            extremes = {"min": float(self._low[at]) + 0.0, "max": float(self._high[at]) + 0.0}  # no -0
             found[name] = {"count": count, "mean": mean, "std": std, **extremes, "histogram": histogram}
         return found
 

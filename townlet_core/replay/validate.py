@@ -41,6 +41,8 @@ from townlet_core.replay.packed.reference import ShardRef, is_shard, unlisted_sh
 from townlet_core.replay.packed.shard import Shard
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.replay.selection import Selection
+from townlet_core.replay.statistics import DatasetStatistics
+from townlet_core.replay.stored import check_statistics, has_statistics
 from townlet_core.replay.totals import EventTotals, Part, capture_totals, part_of
 from townlet_core.replay.whole import check_events, check_files, check_origin, compare_metrics
 
@@ -230,10 +232,14 @@ def _validate_together(
 ) -> None:
     """Validate samples, check that valid ones are compatible, and check all for training."""
     compatibility, selection = CompatibilityCheck(), Selection(for_training)
+    statistics = DatasetStatistics() if manifest and has_statistics(manifest) else None
     for entry in entries:
         sample = _validate_entry(entry, report, limits)
         if sample is None:
+            statistics = None  # they are of all samples
             continue
+        if statistics:
+            statistics.add(sample, sample_metrics(sample))
         if manifest:
             report.findings += check_origin(manifest, entry, sample)
         try:
@@ -241,6 +247,8 @@ def _validate_together(
         except TownletError as error:
             report.findings.append(_as_finding(error, entry.sample))
         selection.choose(str(entry.sample), sample, entry_bytes(entry))
+    if manifest and statistics:
+        report.findings += check_statistics(manifest, statistics)
     if for_training and compatibility.name:
         report.findings += _check_for_training(path, compatibility, selection, limits)
 
