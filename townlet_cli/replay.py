@@ -7,16 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from townlet_cli.console import command, count, next_step, out, print_json, safe, table, warn
+from townlet_cli.console import count, out, print_json, safe
 from townlet_cli.render import render
 from townlet_cli.replay_golden import compare, print_moved
+from townlet_cli.replay_inspect import inspect
 from townlet_cli.replay_options import FollowLinks, Json
 from townlet_cli.replay_pack import pack, unpack
 from townlet_cli.replay_stats import stats
 
 replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_args_is_help=True)
-
-_BAR_WIDTH = 30
 
 
 @replay_app.command()
@@ -60,6 +59,7 @@ def validate(
         raise typer.Exit(1)
 
 
+replay_app.command()(inspect)
 replay_app.command()(render)
 replay_app.command()(stats)
 replay_app.command()(pack)
@@ -86,81 +86,3 @@ def _print_verdict(path: Path, report: dict[str, Any]) -> None:
     found = f"{count(len(report['problems']), 'problem')}, {count(len(report['warnings']), 'warning')}"
     verdict = "[green]ok[/green]" if report["ok"] else "[red]not usable[/red]"
     out.print(f"{safe(path)}: {verdict}: {', '.join(counts) or 'nothing'} read, {found}")
-
-
-@replay_app.command()
-def inspect(
-    path: Annotated[Path, typer.Argument(help="A sample, a manifest, or a folder with one manifest.")],
-    features: Annotated[
-        bool, typer.Option("--features", help="Show mean and standard deviation of each feature.")
-    ] = False,
-    follow_links: FollowLinks = False,
-    json: Json = False,
-) -> None:
-    """Show shapes, agents, metrics, actions and rewards."""
-    from townlet_core.replay.inspect import describe_path
-    from townlet_core.replay.limits import ReadLimits
-
-    found = describe_path(path, ReadLimits(follow_links=follow_links), features)
-    if json:
-        print_json(found)
-        return
-    for warning in found["warnings"]:
-        warn(warning)
-    if found["kind"] == "sample":
-        _print_sample(found)
-    else:
-        _print_manifest(found, follow_links)
-    if features:
-        _print_features(found["features"])
-
-
-def _print_sample(found: dict[str, Any]) -> None:
-    from townlet_core.telemetry.curves import sparkline
-
-    origin = found["behaviour"] or "an unknown policy"
-    ticks = count(found["timesteps"], "tick")
-    out.print(f"{safe(found['agent_id'])}: {ticks}, recorded from {safe(origin)}")
-    # The curve may be of averages; the range beside it is that of the ticks.
-    rewards = next(row for row in found["arrays"] if row["name"] == "rewards")
-    span = f"{rewards['min']:.3g} to {rewards['max']:.3g}"
-    out.print(f"rewards  {sparkline(found['reward_curve'])}  {span}\n")
-    arrays = table("Arrays", "name", "shape", "type", "min", "mean", "max")
-    for row in found["arrays"]:
-        figures = (f"{row[name]:.4g}" for name in ("min", "mean", "max"))
-        arrays.add_row(row["name"], " × ".join(map(str, row["shape"])), row["dtype"], *figures)
-    out.print(arrays)
-    actions = table("Actions", "name", "count", "")
-    most = max(found["actions"].values())
-    for name, number in found["actions"].items():
-        actions.add_row(safe(name), str(number), "█" * max(1, round(_BAR_WIDTH * number / most)))
-    actions.columns[2].justify = "left"
-    out.print(actions)
-    metrics = table("Metrics", "name", "value")
-    for name, value in found["metrics"].items():
-        metrics.add_row(safe(name), f"{value:.6g}")
-    out.print(metrics)
-
-
-def _print_manifest(found: dict[str, Any], follow_links: bool) -> None:
-    samples, shape = found["samples"], " × ".join(map(str, found["map_shape"]))
-    out.print(
-        f"{count(len(samples), 'sample')}, {count(found['transitions'], 'transition')}, map {shape}, "
-        f"{count(found['feature_count'], 'feature')}, {count(found['action_dim'], 'action')}"
-    )
-    rows = table("Samples", "sample", "agent", "ticks", "reward", "entropy", "rivalry", "conflicts")
-    for sample in samples:
-        metrics = sample["metrics"]
-        figures = ("reward_sum", "action_entropy", "rivalry_max_max", "queue_conflict_events")
-        cells = (f"{metrics[name]:.4g}" if name in metrics else "–" for name in figures)
-        rows.add_row(safe(sample["sample"]), safe(sample["agent_id"]), f"{metrics['timesteps']:.0f}", *cells)
-    out.print(rows)
-    train = ("train", "--mode", "replay", "--replay-manifest", found["file"])
-    next_step(command(*train, *(["--follow-links"] if follow_links else [])))
-
-
-def _print_features(statistics: dict[str, Any]) -> None:
-    rows = table(f"Features over {count(statistics['count'], 'tick')}", "name", "mean", "std")
-    for name, mean, std in zip(statistics["names"], statistics["mean"], statistics["std"], strict=True):
-        rows.add_row(safe(name), f"{mean:.4f}", f"{std:.4f}")
-    out.print(rows)

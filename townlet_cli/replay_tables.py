@@ -48,6 +48,17 @@ def summary_table(title: str, columns: dict[str, dict[str, Any]]) -> Table:
     return rows
 
 
+def histogram_table(title: str, columns: dict[str, dict[str, Any]]) -> Table:
+    """Tabulate range and histogram of columns."""
+    rows = table(title, "name", "min", "max", "histogram")
+    rows.columns[-1].justify, rows.columns[-1].no_wrap = "left", True
+    for name, found in columns.items():
+        extremes = (f"{found[key]:.3g}" for key in ("min", "max"))
+        counts = bars(found["histogram"]["counts"], out.width - _NAME - 2 * _FIGURE + 4)
+        rows.add_row(safe(name), *extremes, counts)
+    return rows
+
+
 def action_table(statistics: dict[str, Any]) -> Table:
     """Tabulate how often each action was taken, in all, and by agent if there are few of them."""
     agents = statistics["agents"]

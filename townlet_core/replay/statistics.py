@@ -17,6 +17,7 @@ from townlet_core.replay.metrics import sample_metrics
 from townlet_core.replay.sample import ReplaySample, raise_first
 from townlet_core.replay.selection import fingerprint, samples_sha256
 from townlet_core.replay.summaries import Summaries
+from townlet_core.vocab import CONFLICT_FEATURES
 
 GROUPS = ("features", "reward_terms", "arrays", "episodes")
 _PER_TICK = ("rewards", "old_log_probs", "conflict_events", "conflict_intensity")
@@ -105,7 +106,7 @@ class Read(NamedTuple):
     entry: ManifestEntry
     sample: ReplaySample
     metrics: dict[str, float]
-    warnings: list[Finding]
+    findings: list[Finding]  # warnings
 
 
 def read_statistics(
@@ -129,6 +130,14 @@ def read_statistics(
         statistics.add(sample, metrics, own)
         each(Read(entry, sample, metrics, findings))
     return statistics
+
+
+def headline_columns(statistics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Choose the columns that a dataset is judged by: rewards, terms that vary, conflicts and rivalry."""
+    wanted = ("conflict_events", "conflict_intensity", *CONFLICT_FEATURES)
+    known = {**statistics["arrays"], **statistics["features"]}
+    terms = {f"reward: {name}": found for name, found in statistics["reward_terms"].items() if found["std"]}
+    return {"rewards": known["rewards"], **terms, **{name: known[name] for name in wanted if name in known}}
 
 
 def _sum_actions(agents: Iterable[dict[str, Any]]) -> dict[str, int]:
