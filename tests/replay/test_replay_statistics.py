@@ -11,6 +11,7 @@ from replay_samples import make_sample
 from townlet_core.errors import SampleError
 from townlet_core.replay import manifest as manifests
 from townlet_core.replay import sample as samples_module
+from townlet_core.replay import summaries
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.replay.find import find_entries
 from townlet_core.replay.manifest import save_manifest
@@ -41,10 +42,10 @@ def packed(tmp_path):
 
 
 def summary_of(*blocks):
-    summaries = Summaries()
+    summary = Summaries()
     for block in blocks:
-        summaries.add(["x"], np.array(block, np.float32)[:, None])
-    return summaries.as_dict()["x"]
+        summary.add(["x"], np.array(block, np.float32)[:, None])
+    return summary.as_dict()["x"]
 
 
 def test_moments_and_extremes_are_those_of_all_rows_together():
@@ -77,11 +78,19 @@ def test_a_histogram_depends_on_the_numbers_and_not_on_their_order(numbers, rand
     assert histogram["counts"] == expected
 
 
+@given(st.lists(NUMBERS, min_size=1, max_size=60), st.lists(st.integers(0, 60), max_size=5))
+def test_it_does_not_matter_how_many_rows_come_at_a_time(numbers, cuts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(summaries, "_BLOCK", 8)
+        parts = [part.tolist() for part in np.split(np.array(numbers), sorted(cuts))]
+        assert summary_of(*parts) == summary_of(numbers)
+
+
 def test_columns_that_come_later_are_summarised_on_their_own():
-    summaries = Summaries()
-    summaries.add(["a", "b"], np.array([[0, 1], [2, 3]], np.float32))
-    summaries.add(["c", "a"], np.array([[7, 4]], np.float32))
-    assert {name: (n, mean) for name in "abc" for n, mean, _ in [summaries.moments(name)]} == {
+    found = Summaries()
+    found.add(["a", "b"], np.array([[0, 1], [2, 3]], np.float32))
+    found.add(["c", "a"], np.array([[7, 4]], np.float32))
+    assert {name: (n, mean) for name in "abc" for n, mean, _ in [found.moments(name)]} == {
         "a": (3, 2),
         "b": (2, 2),
         "c": (1, 7),

@@ -110,7 +110,7 @@ def describe_dataset(
             row = {"sample": read.entry.name, "agent_id": read.sample.agent_id, "metrics": read.metrics}
             rows.append(row)
         for finding in warnings(read.findings):
-            weak.setdefault(f"{finding.place} {finding.message}", [finding.file, 0])[1] += 1
+            weak.setdefault(f"{finding.place} {finding.message}".strip(), [finding.file, 0])[1] += 1
         shares.add(read.sample)
         after_sample()
 

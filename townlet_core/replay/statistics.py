@@ -121,15 +121,25 @@ def read_statistics(
     """
     statistics = DatasetStatistics()
     for entry in entries:
-        sample, findings = examine_entry(entry, limits)
-        raise_first(findings)
-        assert sample is not None  # there is no sample only where there is a problem
+        sample, findings = _read(entry, limits)
         metrics = sample_metrics(sample)
         statistics.compatibility.add(str(entry.sample), sample)
         own = entry.shard.fingerprints[entry.number] if entry.shard else None
         statistics.add(sample, metrics, own)
         each(Read(entry, sample, metrics, findings))
     return statistics
+
+
+def _read(entry: ManifestEntry, limits: ReadLimits) -> tuple[ReplaySample, list[Finding]]:
+    """Read a sample and the warnings about it. The rows of a shard are verified when they are read."""
+    if entry.shard:
+        weak = entry.shard.warnings[entry.number]
+        found = [Finding("warning", str(entry.sample), "", text) for text in weak]
+        return entry.shard.sample(entry.number), found
+    sample, found = examine_entry(entry, limits)
+    raise_first(found)
+    assert sample is not None  # there is no sample only where there is a problem
+    return sample, found
 
 
 def headline_columns(statistics: dict[str, Any]) -> dict[str, dict[str, Any]]:

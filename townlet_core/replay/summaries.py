@@ -10,19 +10,31 @@ import numpy as np
 BINS = 32  # at most, in a histogram
 _FINEST = -20  # bins are 2**-20 wide or wider,
 _DIGITS = 24  # and not narrower than the steps between float32 numbers of this size
-_BLOCK = 8192  # rows at a time, which bounds the float64 copies
+_BLOCK = 1 << 18  # numbers that are added together
+
+
+class _Block:
+    """Rows of some columns that wait until there are enough of them."""
+
+    def __init__(self, places: np.ndarray) -> None:
+        self.places = places  # of the columns
+        self.rows = np.empty((max(1, _BLOCK // len(places)), len(places)))
+        self.filled = 0
 
 
 class Summaries:
-    """Summaries of columns, which are known by name; a block of rows may have any of them.
+    """Summaries of columns, which are known by name; rows may have any of them.
+
+    Rows are added in blocks of a fixed number, so that it does not matter how many come at a time.
 
     The bins of a histogram are [i · w, (i + 1) · w) for whole i. The width w is the smallest power of two for
     which at most BINS bins cover the column. Bins of a width are unions of bins of half the width, so a
-    histogram depends on the numbers alone: not on their order, and not on how they came in blocks.
+    histogram depends on the numbers alone, and not on their order.
     """
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
+        self._blocks: dict[tuple[str, ...], _Block] = {}
         self._count: np.ndarray = np.zeros(0, np.int64)
         self._mean: np.ndarray = np.zeros(0)
         self._squares: np.ndarray = np.zeros(0)  # sum of squared deviations
@@ -39,23 +51,28 @@ class Summaries:
 
     def add(self, names: Sequence[str], rows: np.ndarray) -> None:
         """Add rows (N, len(names)) of finite numbers to the named columns, each named once."""
-        at = self._find(names)
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK].astype(np.float64)
-            self._add_moments(at, block)
-            self._widen(at, block.min(axis=0), block.max(axis=0))
-            places = np.floor(np.ldexp(block, -self._exponent[at])).astype(np.int64) - self._first[at]
-            flat = (places + np.arange(len(at)) * BINS).ravel()
-            self._bins[at] += np.bincount(flat, minlength=len(at) * BINS).reshape(-1, BINS)
+        key = tuple(names)
+        if key not in self._blocks:
+            self._blocks[key] = _Block(self._find(key))
+        block, start = self._blocks[key], 0
+        while start < len(rows):
+            some = rows[start : start + len(block.rows) - block.filled]
+            block.rows[block.filled : block.filled + len(some)] = some
+            block.filled += len(some)
+            start += len(some)
+            if block.filled == len(block.rows):
+                self._flush(block)
 
     def moments(self, name: str) -> tuple[int, float, float]:
         """Return count, mean and standard deviation of a column; the deviation is the population's."""
+        self._flush_all()
         at = self._places[name]
         count = int(self._count[at])
         return count, float(self._mean[at]), float(np.sqrt(self._squares[at] / count))
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Return by column `{count, mean, std, min, max, histogram: {start, width, counts}}`."""
+        self._flush_all()
         found = {}
         for name, at in self._places.items():
             count, mean, std = self.moments(name)
@@ -73,6 +90,21 @@ class Summaries:
         """Return `{names, count, mean, std}` of columns that came together (docs/data.md, Manifest)."""
         count, mean, std = zip(*map(self.moments, self.names), strict=True)
         return {"names": self.names, "count": count[0], "mean": list(mean), "std": list(std)}
+
+    def _flush_all(self) -> None:
+        for block in self._blocks.values():
+            if block.filled:
+                self._flush(block)
+
+    def _flush(self, block: _Block) -> None:
+        """Add the rows of a block, which is empty afterwards."""
+        at, rows = block.places, block.rows[: block.filled]
+        block.filled = 0
+        self._add_moments(at, rows)
+        self._widen(at, rows.min(axis=0), rows.max(axis=0))
+        places = np.floor(np.ldexp(rows, -self._exponent[at])).astype(np.int64) - self._first[at]
+        flat = (places + np.arange(len(at)) * BINS).ravel()
+        self._bins[at] += np.bincount(flat, minlength=len(at) * BINS).reshape(-1, BINS)
 
     def _find(self, names: Sequence[str]) -> np.ndarray:
         """Return where the columns are, after making room for new ones."""
