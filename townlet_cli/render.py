@@ -76,7 +76,7 @@ def render(
 
     _refuse_idle_options(form, output, tick, every)
     recording = load_recording(path, town, episode, ReadLimits(follow_links=follow_links))
-    target = output or _beside(recording.path, form, town, episode)
+    target = output or beside(recording.path, form, town, episode)
     if form is not Format.ansi:
         refuse_existing(target, force)
     animation = _replay(recording, scenario, Part(first, last))
@@ -108,7 +108,7 @@ def _refuse_idle_options(form: Format, output: Path | None, tick: int | None, ev
         raise InputError("--output is a file; ansi is printed", "redirect it instead: > FILE")
 
 
-def _beside(path: Path, form: Format, town: int | None, episode: int | None) -> Path:
+def beside(path: Path, form: Format, town: int | None, episode: int | None) -> Path:
     """Name the output after the recording: rollout_sample_manifest.json becomes rollout_sample.html."""
     stem = path.name.removesuffix(path.suffix).removesuffix("manifest").rstrip("_") or path.parent.name
     stem += "" if town is None else f"_town{town}"

@@ -319,7 +319,7 @@ def test_streaming_memory_does_not_grow_with_the_dataset(tmp_path):
 
 def test_the_room_opens_without_the_simulator_and_without_torch():
     program = (
-        "import sys, townlet_core.replay.validate, townlet_core.replay.inspect\n"
+        "import sys, townlet_core.replay.validate, townlet_core.replay.dataset\n"
         "loaded = [m for m in sys.modules if m == 'torch' or m.startswith('townlet_core.')]\n"
         "print(*sorted(m for m in loaded if not m.startswith('townlet_core.replay')))"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from townlet_core.ppo.device import torch
@@ -35,6 +37,12 @@ class RunningStatistics(torch.nn.Module):
         """Subtract the mean from rows (N, size) float32, divide by the deviation, and clip to ± CLIP."""
         deviations = (rows - self.mean.float()) / self.std.float()
         return deviations.clamp(-CLIP, CLIP)
+
+    def begin(self, count: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Begin with the statistics of `count` rows: their mean (size,) and deviation (size,)."""
+        self.count.fill_(count)
+        self.mean.copy_(torch.tensor(mean, dtype=torch.float64))
+        self.squares.copy_(torch.tensor(std, dtype=torch.float64).square() * count)
 
     def update(self, rows: np.ndarray) -> None:
         """Add rows (N, size) to the statistics; those with a number that is not finite are left out.

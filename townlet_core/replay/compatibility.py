@@ -102,7 +102,8 @@ class CompatibilityCheck:
         raise SampleError(f"{self.name} and {name} do not fit together: {facts}", _APART)
 
     def _compare_features(self, name: str, features: tuple[str, ...]) -> None:
-        if difference := name_difference(self.feature_names, features):
+        if features != self.feature_names:
+            difference = name_difference(self.feature_names, features)
             self._refuse(name, f"features: {difference}")
 
     def _note_terms(self, name: str, terms: tuple[str, ...]) -> None:

@@ -25,6 +25,7 @@ from townlet_core.replay.sources import (
     make_items,
     read_sources,
 )
+from townlet_core.replay.summaries import Summaries
 from townlet_core.rng import generator
 
 _SHUFFLE_STREAM = 0x7E91A7  # keeps these draws apart from others with the same seed
@@ -208,24 +209,14 @@ class ReplayDataset:
     def feature_statistics(self) -> dict[str, Any]:
         """Return `{names, count, mean, std}` of the features over all ticks, for a manifest's metadata.
 
-        Computed sample by sample in float64; std is the population's.
-        Source: the pairwise update of Chan, Golub and LeVeque 1979, eq. 2.1.
+        Computed in one pass, in the order of the files; std is the population's.
         """
-        count, mean, squares = 0, np.zeros(len(self.feature_names)), np.zeros(len(self.feature_names))
-        for sample in map(self._sample, self._items):
-            features, ticks = sample.features.astype(np.float64), sample.timesteps
-            shift = features.mean(axis=0) - mean
-            squares += ((features - features.mean(axis=0)) ** 2).sum(axis=0)
-            squares += shift**2 * (count * ticks / (count + ticks))
-            mean += shift * (ticks / (count + ticks))
-            count += ticks
-        std = np.sqrt(squares / count)
-        return {
-            "names": list(self.feature_names),
-            "count": count,
-            "mean": mean.tolist(),
-            "std": std.tolist(),
-        }
+        features = Summaries()
+        self._blocks.plan(())  # not the windows of an epoch, which are in another order
+        self._order = (-1, [])
+        for item in self._items:
+            features.add(self.feature_names, self._sample(item).features)
+        return features.as_features()
 
     def event_counts(self) -> dict[str, int]:
         """Count the events of the configured logs by type."""

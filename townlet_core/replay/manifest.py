@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingFileError, SampleError, shown
+from townlet_core.errors import InputError, MissingFileError, SampleError, TownletError, shown
 from townlet_core.replay.folder import (
     FOLLOW,
     MANIFEST_ENDINGS,
@@ -126,6 +126,17 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
     Raises SampleError for an unknown form or a path that leaves the manifest's folder, InputError for
     text that is not JSON (or YAML, for `.yaml` and `.yml`), MissingError, or DiskError.
     """
+    manifest, errors = examine_manifest(path, limits)
+    if errors:
+        raise errors[0]
+    return manifest
+
+
+def examine_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Manifest, list[TownletError]]:
+    """Read a manifest without its damaged entries, and return it with an error for each of them.
+
+    Raises as load_manifest does if it is none at all.
+    """
     path = Path(path)
     content = _read(path, limits)
     metadata: Any = {}
@@ -143,12 +154,15 @@ def load_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
     if len(values) > limits.max_samples:
         raise SampleError(f"{path}: lists {len(values):,} {what}, expected at most {limits.max_samples:,}")
     files = None if others is None else _files(others, path, limits)
-    places = [(value, f"{path}: {what}[{i}]") for i, value in enumerate(values)]
-    if packed is not None:
-        shards = tuple(_shard(value, place, path, limits) for value, place in places)
-        return Manifest(path, (), metadata, files, shards, limits)
-    entries = tuple(_entry(value, place, path, limits) for value, place in places)
-    return Manifest(path, entries, metadata, files, (), limits)
+    sound: list[Any] = []
+    errors: list[TownletError] = []
+    for i, value in enumerate(values):
+        try:
+            sound.append((_entry if packed is None else _shard)(value, f"{path}: {what}[{i}]", path, limits))
+        except TownletError as error:
+            errors.append(error)
+    entries, shards = (tuple(sound), ()) if packed is None else ((), tuple(sound))
+    return Manifest(path, entries, metadata, files, shards, limits), errors
 
 
 def listed_files(manifest: Manifest) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 import orjson
@@ -99,9 +100,20 @@ class Selection:
             reason = f"found {self._count()}, {_WHY}: {self.unlearnable[0]}"
             raise SampleError(f"nothing to learn from: {reason}", "capture longer ones with --ticks")
 
+    @property
+    def samples_sha256(self) -> str | None:
+        """The digest of the recordings; None if it is not known or something was left out."""
+        is_all = self.for_training and not self.repeats and not self.unlearnable
+        return samples_sha256(self._first) if is_all else None
+
     def _count(self) -> str:
         noun = "episode" if self.are_cut else "sample"
         return f"{self.episodes} {noun}{'s' if self.episodes != 1 else ''}"
+
+
+def samples_sha256(fingerprints: Iterable[bytes]) -> str:
+    """Return a digest of recordings in their order, whatever files they are in."""
+    return hashlib.sha256(b"".join(fingerprints)).hexdigest()
 
 
 def fingerprint(sample: ReplaySample) -> bytes:

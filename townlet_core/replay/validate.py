@@ -32,7 +32,7 @@ from townlet_core.replay.manifest import (
     companion,
     entry_bytes,
     examine_entry,
-    load_manifest,
+    examine_manifest,
     shard_entries,
     unlisted_entry,
 )
@@ -41,6 +41,9 @@ from townlet_core.replay.packed.reference import ShardRef, is_shard, unlisted_sh
 from townlet_core.replay.packed.shard import Shard
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.replay.selection import Selection
+from townlet_core.replay.statistics import DatasetStatistics
+from townlet_core.replay.stored import check_statistics, has_statistics
+from townlet_core.replay.structure import check_structure
 from townlet_core.replay.totals import EventTotals, Part, capture_totals, part_of
 from townlet_core.replay.whole import check_events, check_files, check_origin, compare_metrics
 
@@ -164,19 +167,22 @@ def _validate_manifest(path: Path, report: Report, limits: ReadLimits, for_train
     """Validate a manifest and its samples, and compare them; return the samples' files."""
     report.manifests += 1
     try:
-        manifest = load_manifest(path, limits)
+        listed, errors = examine_manifest(path, limits)
     except TownletError as error:
         report.findings.append(_as_finding(error, path))
         return []
+    manifest, found = check_structure(listed)
+    report.findings += [*(_as_finding(error, path) for error in errors), *found]
+    before = len(report.problems)
     entries = [*manifest.samples, *_packed_entries(manifest.shards, report, limits)]
-    names = {entry.sample: entry.name for entry in entries}
-    for place, times in Counter(entry.sample for entry in entries).items():
-        if times > 1:
-            name = names[place]
-            report.findings.append(Finding("warning", str(path), "samples", f"lists {name} {times} times"))
-    _validate_together(path, entries, report, limits, for_training, manifest)
-    _validate_whole(manifest, entries, report, limits)
-    return [*(entry.sample for entry in entries), *(ref.path for ref in manifest.shards)]
+    is_complete = before == len(report.problems) and not errors and manifest == listed
+    for entry in set(listed.samples) - set(entries):
+        report.samples += _real(entry.sample) not in report.seen
+        report.seen[_real(entry.sample)] = None
+    _validate_together(path, entries, report, limits, for_training, manifest, is_complete)
+    _validate_whole(manifest, entries, report, limits, is_complete)
+    files = [*(entry.sample for entry in listed.samples), *(entry.sample for entry in entries)]
+    return [*files, *(ref.path for ref in listed.shards)]
 
 
 def _packed_entries(
@@ -198,9 +204,16 @@ def _loose_entries(path: Path, report: Report, limits: ReadLimits) -> list[Manif
 
 
 def _validate_whole(
-    manifest: Manifest, entries: Sequence[ManifestEntry], report: Report, limits: ReadLimits
+    manifest: Manifest,
+    entries: Sequence[ManifestEntry],
+    report: Report,
+    limits: ReadLimits,
+    is_complete: bool,
 ) -> None:
-    """Validate the other files of a capture, and compare them with its samples."""
+    """Validate the other files of a capture, and compare them with its samples.
+
+    is_complete: whether the entries are all samples of the manifest, so that sums can be compared.
+    """
     report.findings += check_files(manifest)
     log, metrics = companion(manifest.path, "events.jsonl"), companion(manifest.path, "metrics.json")
     files = [_real(entry.sample) for entry in entries]
@@ -209,11 +222,12 @@ def _validate_whole(
     events = None
     if io.kind_of(log) == "file":
         events = _validate_events(log, report, limits)
-    if events and len(parts) == len(files):
+    is_complete = is_complete and len(parts) == len(files)
+    if events and is_complete:
         report.findings += check_events(manifest, parts, events, str(log))
     if metrics != manifest.path and io.kind_of(metrics) == "file":
         said = _validate_metrics(metrics, report, limits, set(files))
-        if events and len(parts) == len(files) and said and TOTAL in said:
+        if events and is_complete and said and TOTAL in said:
             agents = dict.fromkeys(part.agent for part in parts)
             totals = capture_totals(parts, events, agents)
             report.findings += compare_metrics(said[TOTAL], totals, str(metrics), TOTAL, True)
@@ -229,13 +243,18 @@ def _validate_together(
     limits: ReadLimits,
     for_training: bool,
     manifest: Manifest | None = None,
+    is_complete: bool = True,
 ) -> None:
     """Validate samples, check that valid ones are compatible, and check all for training."""
     compatibility, selection = CompatibilityCheck(), Selection(for_training)
+    statistics = DatasetStatistics() if manifest and has_statistics(manifest) and is_complete else None
     for entry in entries:
         sample = _validate_entry(entry, report, limits)
         if sample is None:
+            statistics = None  # they are of all samples
             continue
+        if statistics:
+            statistics.add(sample, sample_metrics(sample))
         if manifest:
             report.findings += check_origin(manifest, entry, sample)
         try:
@@ -243,6 +262,8 @@ def _validate_together(
         except TownletError as error:
             report.findings.append(_as_finding(error, entry.sample))
         selection.choose(str(entry.sample), sample, entry_bytes(entry))
+    if manifest and statistics:
+        report.findings += check_statistics(manifest, statistics)
     if for_training and compatibility.name:
         report.findings += _check_for_training(path, compatibility, selection, limits)
 
@@ -275,7 +296,10 @@ def _validate_entry(entry: ManifestEntry, report: Report, limits: ReadLimits) ->
     try:
         sample, findings = examine_entry(entry, limits)
     except TownletError as error:
-        report.findings.append(_as_finding(error, entry.sample))
+        is_of_shard = entry.shard and str(error).startswith(f"{entry.shard.ref.path}: ")
+        report.findings.append(
+            _as_finding(error, entry.shard.ref.path if entry.shard and is_of_shard else entry.sample)
+        )
         return None
     report.findings += findings
     if sample is not None:

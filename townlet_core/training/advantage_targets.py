@@ -104,7 +104,10 @@ def replay_batch(
 def first_statistics(
     network: ActorCritic, seen: Sequence[ReplayBatch] | Sequence[Frames], gamma: float
 ) -> None:
-    """Initialise the network's running statistics with features and discounted returns, without a critic."""
+    """Initialise the network's running statistics with features and discounted returns, without a critic.
+
+    Statistics of features that have begun already stay as they are.
+    """
     features, returns = [], []
     for data in seen:
         lanes = (len(data.actions), -1)
@@ -114,7 +117,8 @@ def first_statistics(
         dones = (data.terminations | data.truncations).reshape(lanes)
         returns.append(advantages(rewards, nothing, dones, gamma, 1.0)[alive])
         features.append(data.features.reshape(*alive.shape, -1)[alive])
-    network.update_observation_stats(np.concatenate(features))
+    if network.observations is not None and not network.observations.count:
+        network.update_observation_stats(np.concatenate(features))
     network.update_return_stats(np.concatenate(returns))
 
 

@@ -44,6 +44,7 @@ from townlet_core.training.recordings import (
     ReplayStream,
     check_agreement,
     count_logged_events,
+    feature_statistics,
     warn_of_scenarios,
 )
 from townlet_core.training.rollout import STATE_FILE, Rollout
@@ -198,12 +199,17 @@ class Trainer:
     def _initialise_normalisers(self, log: TelemetryWriter) -> None:
         """Initialise the running statistics from recordings, or from a rollout that is undone afterwards.
 
+        Those of the features begin with all recordings, those of the returns with the first that are due.
         They are saved in a checkpoint, because best.json may name the network that acts first.
         """
         own = [kept for kept in (self.network.observations, self.network.returns) if kept is not None]
         if not own or any(kept.count for kept in own):
             return  # no statistics, or a resumed run that has them already
         if self.dataset:
+            if self.network.observations is not None:
+                with self.stop_request.at_once():
+                    features = feature_statistics(self.dataset)
+                self.network.observations.begin(features["count"], features["mean"], features["std"])
             recorded = ReplayStream(self.dataset, self.settings.replay_transitions).take()
             first_statistics(self.network, recorded, self.settings.gamma)
         elif self.rollout:

@@ -60,7 +60,8 @@ class TrainingOptions(PPOOptions):
     warm_start_epochs: Annotated[int, DATA("Epochs of behaviour cloning.", ge=1, le=100_000)] = 20
     hidden_size: HiddenSize = 256
     normalise_observations: Annotated[
-        bool, PPO("Normalise features by running mean and standard deviation.")
+        bool,
+        PPO("Normalise features by running mean and standard deviation, which begin with the recordings'."),
     ] = False
     normalise_returns: Annotated[
         bool, PPO("Normalise returns by running mean and standard deviation (PopArt).")

@@ -17,6 +17,7 @@ from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, chec
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.manifest import load_manifest, unlisted_entry
 from townlet_core.replay.packed.reference import is_shard, unlisted_shard
+from townlet_core.replay.stored import stored_features
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.training.settings import TrainingSettings
@@ -148,6 +149,20 @@ def count_logged_events(dataset: ReplayDataset, warn: Callable[[str], Any]) -> d
     except (InputError, MissingError, DiskError) as error:
         warn(f"{error}; its events are not counted")
         return None
+
+
+def feature_statistics(dataset: ReplayDataset) -> dict[str, Any]:
+    """Return `{names, count, mean, std}` of the features of all recordings.
+
+    They are read from the manifest if it stores those of exactly these samples; otherwise they are computed,
+    which reads all recordings once.
+    """
+    for path in dataset.config.manifests:
+        metadata = load_manifest(path, dataset.config.limits).metadata
+        stored = stored_features(metadata, dataset.selection.samples_sha256, dataset.feature_names)
+        if stored:
+            return stored
+    return dataset.feature_statistics()
 
 
 def check_cloneable(dataset: ReplayDataset) -> None:
