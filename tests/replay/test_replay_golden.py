@@ -60,6 +60,15 @@ def test_packed_data_has_the_metrics_of_its_npz_files(capture, tmp_path):
     assert measured(tmp_path / "packed") == expected
 
 
+def test_samples_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for folder in ("a", "b"):
+        entry = save_sample(make_sample(6, folder), tmp_path / folder, "s")
+        save_manifest(tmp_path / folder, "s", [entry], {})
+    io.write_json(tmp_path / "all_manifest.json", ["a/s.npz", "b/s.npz"])
+    for path in (tmp_path, tmp_path / "all_manifest.json"):
+        assert list(measured(path)) == ["dataset", "a/s.npz", "b/s.npz"]
+
+
 def test_a_large_dataset_has_no_entries_of_single_samples(capture, monkeypatch):
     monkeypatch.setattr(golden, "MOST_SAMPLES", 1)
     assert list(measured(capture)) == ["dataset", "total"]

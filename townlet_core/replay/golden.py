@@ -52,7 +52,8 @@ def measure(
     statistics = read_statistics(entries, limits, keep)
     names = [file.name for file, _ in samples]
     if len(set(names)) < len(names):
-        names = [os.path.relpath(file, path) for file, _ in samples]
+        root = path if io.kind_of(path) == "folder" else path.parent
+        names = [os.path.relpath(file, root) for file, _ in samples]
     found = {DATASET: dict(_numbers(statistics.as_dict()))}
     found |= {name: metrics for name, (_, metrics) in zip(names, samples, strict=True)}
     if totals := _recorded_totals(path, limits):

@@ -33,10 +33,12 @@ def check_structure(manifest: Manifest) -> tuple[Manifest, list[Finding]]:
 
 def _repeated(manifest: Manifest) -> Iterator[Finding]:
     """Find samples and shards that are listed more than once."""
-    names = [entry.name for entry in manifest.samples] + [ref.name for ref in manifest.shards]
-    for name, times in Counter(names).items():
+    listed = [(entry.sample, entry.name) for entry in manifest.samples]
+    listed += [(ref.path, ref.name) for ref in manifest.shards]
+    names = dict(listed)
+    for path, times in Counter(path for path, _ in listed).items():
         if times > 1:
-            yield Finding("warning", str(manifest.path), "samples", f"lists {name} {times} times")
+            yield Finding("warning", str(manifest.path), "samples", f"lists {names[path]} {times} times")
 
 
 def _listed(manifest: Manifest) -> Iterator[tuple[Path, int | None]]:
