@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from townlet_cli.console import out, safe, table
 
-LESS_IS_BETTER = ("s", "ms", "µs", "ns", "kB")  # units of durations and sizes; all others are rates
+LESS_IS_BETTER = ("s", "ms", "µs", "ns", "kB", "MB")  # units of durations and sizes; all others are rates
 
 Measure = Callable[[], float]  # returns one measurement, above 0
 

@@ -22,10 +22,13 @@ ENVIRONMENT = HOME / ".venv"
 CONSTRAINTS = HOME / "requirements.txt"
 WORKERS = HOME / "workers"
 PACKAGES = {
+    "huggingface": ("datasets",),
     "magent2": ("magent2",),
+    "minari": ("minari", "h5py", "pillow"),
     "pettingzoo": ("pettingzoo[butterfly,sisl]",),
     "pufferlib": ("pufferlib",),
     "stable_baselines3": ("torch", "stable-baselines3"),
+    "torchrl": ("torch", "torchrl"),
 }
 # Peers that need other versions of what the rest use: an environment and pins of their own.
 APART = {"pufferlib": (ENVIRONMENT / "pufferlib", HOME / "requirements-pufferlib.txt")}

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from benchmarks import cartpole, learning, results_page, simulation
+from benchmarks import cartpole, costs, learning, replay, replay_data, results_page, simulation
 from benchmarks.curves import Curve, draw_curves
 from benchmarks.figures import Figure, in_turn, rate
 from benchmarks.one_town import seconds_to_first_line
@@ -193,3 +193,43 @@ def test_curves_are_a_picture_with_every_name_in_it():
         element.text for element in ElementTree.fromstring(picture).iter() if element.tag.endswith("text")
     ]
     assert {"a < b", "c", "scripted", "ticks", "reward"} <= set(words)
+
+
+def numbers(row):
+    """Return the numbers of a table's row."""
+    return [float(cell.replace(",", "")) for cell in row.strip("| \n").split(" | ")[1:]]
+
+
+def test_the_costs_of_a_capture_are_those_of_the_page():
+    page = (ROOT / "docs" / "data.md").read_text()
+    rows = [row for text in costs.size_tables(["kitchen_breakfast"]) for row in text.splitlines()[2:]]
+    documented = [row for row in page.splitlines() if row.startswith("| kitchen_breakfast |")]
+    assert len(rows) == len(documented) == 2
+    for found, expected in zip(rows, documented, strict=True):
+        assert numbers(found) == pytest.approx(numbers(expected), rel=0.05)  # zlib and pyarrow may change
+
+
+def test_the_data_of_a_benchmark_is_made_once_and_anew_when_other_data_is_wanted(tmp_path, monkeypatch):
+    made = []
+    capture = replay_data.write_capture
+    monkeypatch.setattr(replay_data, "write_capture", lambda *given: made.append(given[2]) or capture(*given))
+    for towns in (1, 1, 2):
+        data = replay_data.make_data(tmp_path, towns, ticks=4)
+    assert [settings.num_towns for settings in made] == [1, 2]
+    assert data.transitions == 2 * 4 * 8
+    assert len(data.files("npz")) == 16
+    assert [path.parent.name for path in data.files("lz4")] == ["lz4"]
+
+
+@pytest.mark.parametrize("name", replay.PEERS)
+def test_a_peer_copies_recordings_and_delivers_them_all(name, tmp_path):
+    data = replay_data.make_data(tmp_path / "data", towns=2, ticks=6)
+    folder, files = str(tmp_path / "copy"), [str(file) for file in data.files("npz")]
+    with replay.start(name) as ask:
+        assert ask(what="make", folder=folder, files=files) == 16
+    with replay.start(name) as ask:
+        assert ask(what="open", folder=folder) > 0
+        assert ask(what="epoch", folder=folder, transitions=96) > 0
+        assert 10 < ask(what="memory") < 2000
+        with pytest.raises(RuntimeError, match="ended without an answer"):
+            ask(what="epoch", folder=folder, transitions=97)
