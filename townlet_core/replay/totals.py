@@ -71,10 +71,14 @@ class EventTotals:
         self.reasons: Counter[str] = Counter()
         self.intensities: list[float] = []
         self.shares: dict[tuple[int, str], tuple[float, float]] = {}
-        for event in events:
-            self._add(event)
+        self.add(events)
 
-    def _add(self, event: dict[str, Any]) -> None:
+    def add(self, events: Iterable[dict[str, Any]]) -> None:
+        """Count more events."""
+        for event in events:
+            self._count(event)
+
+    def _count(self, event: dict[str, Any]) -> None:
         self.by_type[event["type"]] += 1
         if isinstance(event.get("actor"), str):
             self.by_actor[event["actor"], event["type"]] += 1
