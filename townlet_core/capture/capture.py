@@ -49,10 +49,7 @@ def write_capture(
     """
     plan = plan_capture(scenario, settings)
     with lock_folder(output):
-        unfinished = Unfinished(output, plan)
-        if not unfinished.can_continue():
-            _clear(unfinished, force)
-        unfinished.clean()
+        unfinished = begin_capture(plan, output, force)
         missing = [
             (block, unfinished.files(block), len(towns_of(plan, block)) * settings.ticks)
             for block in unfinished.missing()
@@ -63,14 +60,22 @@ def write_capture(
         return finish_capture(unfinished, _scenario_file(scenario, scenario_text))
 
 
-def _clear(unfinished: Unfinished, force: bool) -> None:
-    """Remove the capture that is in the folder, finished or not, and begin a new one."""
-    existing = find_capture_files(unfinished.output, unfinished.plan["prefix"])
-    if not force:
-        unfinished.refuse_other()
-        refuse_other_capture(unfinished.output, existing, unfinished.plan["origin"])
-    remove_capture(unfinished.output, existing)
-    unfinished.begin()
+def begin_capture(plan: dict[str, Any], output: Path, force: bool) -> Unfinished:
+    """Return the unfinished capture of this plan in a locked folder: the one that is there, or a new one.
+
+    A new one replaces the capture that is there. Raises InputError if that is of another origin, without
+    `force`.
+    """
+    unfinished = Unfinished(output, plan)
+    if not unfinished.can_continue():
+        existing = find_capture_files(output, plan["prefix"])
+        if not force:
+            unfinished.refuse_other()
+            refuse_other_capture(output, existing, plan["origin"])
+        remove_capture(output, existing)
+        unfinished.begin()
+    unfinished.clean()
+    return unfinished
 
 
 def _scenario_file(scenario: Scenario, text: bytes | None) -> bytes:
@@ -88,16 +93,21 @@ def refuse_existing_capture(
     A capture of the same settings that was interrupted replaces nothing: it continues.
     force: raise only for foreign files with the name of a file to be written.
     """
-    unfinished = Unfinished(output, plan_capture(scenario, settings))
+    return refuse_existing_plan(plan_capture(scenario, settings), output, force)
+
+
+def refuse_existing_plan(plan: dict[str, Any], output: Path, force: bool) -> CaptureFiles:
+    """Do the same for a plan."""
+    unfinished, prefix = Unfinished(output, plan), plan["prefix"]
     if unfinished.can_continue():
         return CaptureFiles([], {}, [])
-    existing = find_capture_files(output, settings.prefix)
-    is_whole = f"{settings.prefix}_manifest.json" in existing.parts
+    existing = find_capture_files(output, prefix)
+    is_whole = f"{prefix}_manifest.json" in existing.parts
     if is_whole:
-        discard_remains(output, settings.prefix)
+        discard_remains(output, prefix)
     if is_whole or existing.others or io.kind_of(output) != "folder":
         io.refuse_existing(output, force)
     if not force:
         unfinished.refuse_other()
-        refuse_other_capture(output, existing, unfinished.plan["origin"])
+        refuse_other_capture(output, existing, plan["origin"])
     return existing

@@ -14,6 +14,8 @@ from townlet_core.replay.manifest import save_manifest
 from townlet_core.replay.metrics import TOTAL, stream_metrics
 from townlet_core.replay.totals import add_tallies
 
+MARK_ENDING = "_shard.json"  # of the file that makes a folder a shard of a capture
+
 
 class Capture(NamedTuple):
     """A capture that was written."""
@@ -45,7 +47,7 @@ def finish_capture(unfinished: Unfinished, scenario: bytes) -> Capture:
     about["events"] = sum(facts["events"] for facts in moved.blocks)
     if plan["shard"]:
         about["shard"] = "{}/{}".format(*plan["shard"])
-        files.append(output / f"{prefix}_shard.json")
+        files.append(output / f"{prefix}{MARK_ENDING}")
         io.write_json(files[-1], {"plan": plan, "blocks": moved.blocks})
     manifest = save_manifest(output, prefix, moved.samples, about, files, moved.shards)
     io.remove(unfinished.folder)

@@ -41,11 +41,10 @@ class Unfinished:
     def refuse_other(self) -> None:
         """Raise InputError if another capture with this prefix has begun here. Versions do not count."""
         other = self._other()
-        if other is None or _without_versions(other) == _without_versions(self.plan):
+        difference = None if other is None else plan_difference(other, self.plan)
+        if difference is None or difference[0].startswith("versions"):
             return
-        names = [name for name, value in _flat(self.plan).items() if _flat(other).get(name) != value]
-        name = names[0] if names else "plan"
-        was, expected = (shown(_flat(one).get(name, "missing")) for one in (other, self.plan))
+        name, was, expected = difference
         raise InputError(
             f"{self.output}: holds another capture, not finished: its {name} is {was}, expected {expected}",
             REPLACE,
@@ -116,14 +115,25 @@ def discard_remains(output: Path, prefix: str) -> None:
             io.remove(hidden_folder(output, prefix))
 
 
-def _flat(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return a plan with the origin's entries among its own."""
-    origin = plan.get("origin")
-    origin = origin if isinstance(origin, dict) else {}
-    capture = origin.get("capture")
-    capture = capture if isinstance(capture, dict) else {}
-    return {**plan, **origin, **capture, "origin": None, "capture": None}
+def plan_difference(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, str, str] | None:
+    """Return the name of a setting that differs and its two values, for a message; None for equal plans.
+
+    A difference in the versions of libraries comes last.
+    """
+    first, second = _flat(one), _flat(other)
+    names = sorted({**first, **second}, key=lambda name: name.startswith("versions"))
+    for name in names:
+        if first.get(name) != second.get(name):
+            return name, shown(first.get(name, "missing")), shown(second.get(name, "missing"))
+    return None
 
 
-def _without_versions(plan: dict[str, Any]) -> dict[str, Any]:
-    return {**_flat(plan), "versions": None}
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested objects as one; only versions keep the name of the object they are in."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, "versions." if name == "versions" else "")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from townlet_core.capture.play import Work, play_block
-from townlet_core.errors import RunFailed
+from townlet_core.errors import InputError, RunFailed
 
-POLL_SECONDS = 0.2
 _work: Work | None = None  # of a worker process
 
 
@@ -28,7 +29,7 @@ def play_blocks(
     """Play blocks and yield the number and record of each as it is finished.
 
     blocks: number, folder and town-ticks. after: is told how many town-ticks were played since the last call.
-    Raises RunFailed if a worker process dies.
+    Raises RunFailed if a worker process dies, InputError for a policy that cannot be pickled.
     """
     if workers > 1:
         yield from _play_in_processes(work, list(blocks), workers, after)
@@ -40,9 +41,15 @@ def play_blocks(
 def _play_in_processes(
     work: Work, blocks: list[tuple[int, Path, int]], workers: int, after: Callable[[int], Any]
 ) -> Generator[tuple[int, dict[str, Any]]]:
+    try:
+        pickle.dumps(work)
+    except Exception as error:  # whatever a policy of somebody else raises
+        raise InputError(
+            f"the policy cannot be sent to worker processes: {error}", "capture with one worker"
+        ) from error
     context = get_context("spawn")  # a fork has none of its parent's threads, and some libraries need theirs
-    stop = context.Event()
-    pool = ProcessPoolExecutor(min(workers, len(blocks)) or 1, context, _begin_worker, (work, stop))
+    ends_with_us, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(min(workers, len(blocks)) or 1, context, _begin_worker, (work, ends_with_us))
     try:
         waiting: dict[Future[dict[str, Any]], tuple[int, int]] = {}
         rest = iter(blocks)
@@ -64,22 +71,21 @@ def _play_in_processes(
             "capture again: finished towns are kept; --workers 1 takes less memory and shows what fails",
         ) from error
     finally:
-        stop.set()
+        ours.close()
         pool.shutdown(cancel_futures=True)
+        ends_with_us.close()
 
 
-def _begin_worker(work: Work, stop: Any) -> None:
+def _begin_worker(work: Work, parent: Connection) -> None:
     global _work
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted as well, and stops us
-    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
 
 
-def _end_with_parent(stop: Any) -> None:
-    """End this process at once when the capture has ended, however it did."""
-    parent = parent_process()
-    while not stop.wait(POLL_SECONDS) and parent is not None and parent.is_alive():
-        pass
+def _end_with_parent(parent: Connection) -> None:
+    """End this process at once when the capture has ended, even if it was killed: then the pipe is closed."""
+    parent.poll(None)
     os._exit(1)  # what is half written is removed by the next capture
 
 
