@@ -41,10 +41,8 @@ def main() -> int:
     options = arguments()
     alone = simulator_rate(options.scenario)
     print(f"{options.scenario}: the simulator alone plays {alone:,.0f} transitions per CPU second")
-    print(
-        "| form | towns | workers | transitions | seconds | CPU seconds | transitions per CPU second | peak MB |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    columns = ("form", "towns", "workers", "transitions", "seconds", "CPU seconds", "per CPU second", "MB")
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     worst = 0.0
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for form, towns in (("arrow", options.arrow_towns), ("npz", options.npz_towns)):
@@ -56,13 +54,9 @@ def main() -> int:
                 transitions = sum(entry.frame_count or 0 for entry in entries)
                 rate = transitions / used.cpu_seconds
                 worst = max(worst, used.peak_mb)
-                numbers = (f"{towns:,}", workers, f"{transitions:,}", f"{used.seconds:.0f}")
-                numbers += (
-                    f"{used.cpu_seconds:.0f}",
-                    f"{rate:,.0f} ({rate / alone:.1%})",
-                    f"{used.peak_mb:.0f}",
-                )
-                print(f"| {form} | {' | '.join(map(str, numbers))} |", flush=True)
+                row = f"| {form} | {towns:,} | {workers} | {transitions:,} | {used.seconds:.0f} | "
+                row += f"{used.cpu_seconds:.0f} | {rate:,.0f} ({rate / alone:.1%}) | {used.peak_mb:.0f} |"
+                print(row, flush=True)
     print(f"at most {worst:.0f} MB, the limit is {LIMIT_MB}")
     return 1 if worst > LIMIT_MB else 0
 
