@@ -35,7 +35,7 @@ from townlet_core import io
 from townlet_core.errors import TownletError
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.device import torch
-from townlet_core.replay.manifest import load_manifest
+from townlet_core.replay.manifest import load_manifest, read_entry
 from townlet_core.telemetry.reader import read_records
 
 CLOCKS = ("timestamp", "epoch_duration_sec", "steps_per_second", "env_steps_per_second", "run_id")
@@ -62,6 +62,8 @@ class Story(NamedTuple):
 STORIES = (
     Story("capture", CAPTURE),
     Story("capture --force", f"{CAPTURE} --force", (f"{CAPTURE} --towns 2 --seed 5",)),
+    Story("capture --format arrow", f"{CAPTURE} --format arrow"),
+    Story("merge shards", "replay merge shard --output capture", (f"{CAPTURE} --shard 1/1 --output shard",)),
     Story("train", TRAIN, resumed_if="seed: 0"),
     Story("resume", "train --resume run --cycles 3", (TRAIN,)),
     Story("train --force", f"{LOGGED} --seed 1 --force", (f"{LOGGED} --seed 2 --cycles 1",), "seed: 1"),
@@ -235,9 +237,7 @@ def damage(here: Path, old: dict[str, bytes], expected: dict[str, Any]) -> Itera
     try:
         for manifest in list(here.rglob("*_manifest.json")):
             for entry in load_manifest(manifest).entries:
-                if entry.sha256 and io.sha256(io.read_file(entry.sample)) != entry.sha256:
-                    yield f"{manifest.name} lists {entry.sample.name}, which is another"
-                io.read_json(entry.meta)
+                read_entry(entry)
         if (here / "run" / "checkpoints" / "latest.json").exists():
             yield from load_checkpoint(here / "run").warnings
         for path in here.rglob("run.json"):

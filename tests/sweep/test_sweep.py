@@ -13,5 +13,5 @@ def test_a_disk_that_dies_or_fails_anywhere_leaves_what_can_be_finished():
     stories = re.findall(
         r"^(.+): \d+ operations, (\d+) faults, (\d+) of them not survived", ended.stdout, re.M
     )
-    assert [faults for _, faults, _ in stories] == ["6"] * 5, ended.stdout
+    assert [faults for _, faults, _ in stories] == ["6"] * 7, ended.stdout
     assert all(lost == "0" for _, _, lost in stories), ended.stdout
