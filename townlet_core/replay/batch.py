@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from townlet_core.replay.compact import Bits
 from townlet_core.replay.episodes import split_ends
 from townlet_core.replay.format import ARRAYS
 from townlet_core.replay.sample import ReplaySample
@@ -53,7 +54,7 @@ class ReplayBatch(NamedTuple):
 class Part(NamedTuple):
     """Where the ticks of one episode lie in arrays by name, which may hold more."""
 
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, Any]  # arrays; a packed map is Bits
     ticks: slice
     last_value: np.float32 | None = None  # after the last tick; None where value_preds holds it
 
@@ -80,6 +81,16 @@ def stack_parts(
             stacked[:, n] = part.arrays[name][part.ticks]
         return stacked
 
+    def maps() -> np.ndarray:
+        stacked = np.empty((len(parts), ticks, *parts[0].arrays["map"].shape[1:]), np.float32)
+        for n, part in enumerate(parts):
+            stored = part.arrays["map"]
+            if isinstance(stored, Bits):
+                stored.expand(part.ticks, stacked[n])
+            else:
+                stacked[n] = stored[part.ticks]
+        return stacked.swapaxes(0, 1)
+
     def optional(name: str) -> np.ndarray:
         stacked = np.zeros((ticks, len(parts)), ARRAYS[name][0])
         for n, part in enumerate(parts):
@@ -88,7 +99,7 @@ def stack_parts(
         return stacked
 
     return ReplayBatch(
-        map=column("map"),
+        map=maps(),
         features=column("features"),
         actions=column("actions"),
         old_log_probs=column("old_log_probs"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 MapType = Literal["bool", "uint8", "float32"]
 MAP_TYPES: tuple[MapType, ...] = ("bool", "uint8", "float32")  # from the narrowest
 _ONE = 0x3F800000  # 1.0 as float32
+# The eight flags of every byte, as float32.
+_FLOATS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.float32)
 
 
 def narrowest_type(values: np.ndarray) -> MapType:
@@ -26,14 +29,31 @@ def pack_bits(flags: np.ndarray) -> np.ndarray:
     return np.packbits(flags.reshape(-1) != 0, bitorder="little")
 
 
-def unpack_bits(packed: np.ndarray, length: int) -> np.ndarray:
-    """Return packed flags as bool, flat."""
-    return np.unpackbits(packed, count=length, bitorder="little").view(bool)
-
-
 def compact_bytes(values: np.ndarray) -> tuple[MapType, np.ndarray]:
     """Return a map in its narrowest type, flat."""
     kind = narrowest_type(values)
     if kind == "bool":
         return kind, pack_bits(values)
     return kind, np.ascontiguousarray(values.astype(kind)).reshape(-1)
+
+
+class Bits:
+    """Packed flags with the axes (T, …). Slices along T are bool arrays."""
+
+    def __init__(self, packed: np.ndarray, shape: tuple[int, ...]) -> None:
+        self.packed, self.shape = packed, shape
+        self._width = math.prod(shape[1:])
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(self.shape[0])
+        first, last = start * self._width, stop * self._width
+        flags = np.unpackbits(self.packed[first // 8 : -(-last // 8)], bitorder="little").view(bool)
+        return flags[first % 8 : first % 8 + last - first].reshape(stop - start, *self.shape[1:])
+
+    def expand(self, rows: slice, out: np.ndarray) -> None:
+        """Write rows as float32 into a contiguous array: eight values per look-up, if they fill bytes."""
+        first, last = rows.start * self._width, rows.stop * self._width
+        if first % 8 or last % 8:
+            out[:] = self[rows]
+            return
+        np.take(_FLOATS, self.packed[first // 8 : last // 8], axis=0, out=out.reshape(-1, 8), mode="clip")

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from townlet_core.errors import SampleError, shown
-from townlet_core.replay.compact import MAP_TYPES, MapType, narrowest_type, pack_bits, unpack_bits
+from townlet_core.replay.compact import MAP_TYPES, Bits, MapType, narrowest_type, pack_bits
 from townlet_core.replay.format import ARRAYS, TRAINING_ARRAYS
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.sample import ReplaySample
@@ -152,21 +152,22 @@ def _pack_array(parts: Sequence[np.ndarray], kind: str | None) -> pa.Array:
 
 
 class Rows:
-    """The rows of one record batch, every array by name; the map has its stored type, flags are bytes."""
+    """The rows of one record batch, every array by name; a map of flags is Bits, other flags are bytes."""
 
     def __init__(self, layout: Layout, batch: pa.RecordBatch) -> None:
         self.count = batch.num_rows
         self.sample = batch.column("sample").to_numpy()
         self.tick = batch.column("tick").to_numpy()
-        self.arrays = {
-            name: _unpack_column(batch.column(name)).reshape(self.count, *width)
+        self.arrays: dict[str, Any] = {
+            name: _unpack_column(batch.column(name), (self.count, *width), keep_packed=name == "map")
             for name, width in layout.widths.items()
         }
 
 
-def _unpack_column(column: pa.Array) -> np.ndarray:
-    """Return the flat values of a column."""
+def _unpack_column(column: pa.Array, shape: tuple[int, ...], keep_packed: bool) -> np.ndarray | Bits:
+    """Return the values of a column. keep_packed: flags remain bits."""
     values = column.values if pa.types.is_fixed_size_list(column.type) else column
     if not pa.types.is_boolean(values.type):
-        return values.to_numpy()
-    return unpack_bits(np.frombuffer(values.buffers()[1], np.uint8), len(values))
+        return values.to_numpy().reshape(shape)
+    bits = Bits(np.frombuffer(values.buffers()[1], np.uint8), shape)
+    return bits if keep_packed else bits[:]

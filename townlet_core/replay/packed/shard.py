@@ -354,7 +354,7 @@ class Shard:
             rows.tick, np.arange(rows.count) - starts
         ):
             raise SampleError(f"{place}: its rows are not those of the samples table", RESTORE)
-        arrays = rows.arrays
+        arrays = {**rows.arrays, "map": rows.arrays["map"][:]}
         found = problems(check_values(arrays, self.layout.shared, place, self.limits))
         if found:  # name the sample and its tick
             for number in range(first, last):
