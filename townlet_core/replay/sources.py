@@ -41,9 +41,7 @@ class ReplayDatasetConfig:
     seed: int = 0
     drop_last: bool = False  # leave out batches smaller than batch_size
     streaming: bool = False  # stream samples from disk; memory holds one batch, or memory_budget if packed
-    memory_budget: int = (
-        64 << 20
-    )  # bytes of packed rows to shuffle among; a larger dataset is shuffled in windows
+    memory_budget: int = 32 << 20  # bytes of packed rows in memory; larger data is shuffled in windows
     filters: SampleFilters = SampleFilters()
     for_training: bool = False  # leave out, with a warning, duplicates and episodes without training targets
     bootstrap_truncations: bool = True  # as in PPOConfig; without it truncations are terminations

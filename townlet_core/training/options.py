@@ -46,7 +46,7 @@ class TrainingOptions(PPOOptions):
     streaming: Annotated[bool, DATA("Stream samples from disk instead of loading them into memory.")] = False
     streaming_memory: Annotated[
         int, DATA("MiB for streamed shards; larger data is shuffled in windows, streamed or not.", ge=1)
-    ] = 64
+    ] = 32
     follow_links: Annotated[bool, DATA("Follow symbolic links that lead out of the samples' folder.")] = False
     capture_dir: Annotated[
         Path | None, DATA("Folder for scripted recordings if none are given; by default RUN/samples.")

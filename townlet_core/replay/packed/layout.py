@@ -55,8 +55,10 @@ class Layout:
 
     @cached_property
     def row_bytes(self) -> int:
-        """Bytes of one row in memory, where a flag takes a byte."""
-        return sum(math.prod(width) * max(8, self._bits(name)) // 8 for name, width in self.widths.items())
+        """Bytes of one row in memory: a map of flags stays packed, another flag takes a byte."""
+        bits = {name: math.prod(width) * self._bits(name) for name, width in self.widths.items()}
+        flags = [name for name in bits if name != "map" and self._type_of(name) == "bool"]
+        return sum(bits[name] if name in flags else -(-bits[name] // 8) for name in bits)
 
     @cached_property
     def sample_row_bytes(self) -> int:
