@@ -9,6 +9,7 @@ import typer
 
 from townlet_cli.console import command, count, next_step, out, print_json, progress, safe, warn
 from townlet_core.errors import InputError
+from townlet_core.io import refuse_existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -167,6 +168,8 @@ def split(
     if copy:
         if output is None:
             raise _missing_output()
+        for name in parts:
+            refuse_existing(output / name, force)
         written = {
             name: _copy(part, target._replace(output=output / name), limits) for name, part in parts.items()
         }

@@ -26,6 +26,20 @@ def recorded(request, captures, tmp_path):
 
 
 @pytest.fixture
+def npz_files(captures, tmp_path):
+    """A copy of the capture as NPZ files, which a test may change."""
+    shutil.copytree(captures / "npz", tmp_path / "npz")
+    return tmp_path / "npz"
+
+
+@pytest.fixture
+def shards(captures, tmp_path):
+    """A copy of the packed capture, which a test may change."""
+    shutil.copytree(captures / "arrow", tmp_path / "arrow")
+    return tmp_path / "arrow"
+
+
+@pytest.fixture
 def sound():
     """Assert that validation finds nothing at all."""
 

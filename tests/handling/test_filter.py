@@ -112,6 +112,12 @@ def test_a_manifest_is_written_only_where_it_may_be(recorded, tmp_path):
     save_selection(recorded / "x_manifest.json", sources, {}, force=True)
 
 
+def test_a_manifest_may_have_any_name(npz_files):
+    (npz_files / "rollout_sample_manifest.json").rename(npz_files / "list.json")
+    (source,) = open_sources([npz_files / "list.json"])
+    assert (source.manifest.path.name, len(source.entries)) == ("list.json", 27)
+
+
 def test_packed_samples_and_npz_files_are_not_referred_to_together(captures):
     with pytest.raises(InputError, match="both were given"):
         save_selection(captures / "x_manifest.json", open_sources([captures]), {})

@@ -89,6 +89,13 @@ def test_split_writes_neither_manifest_if_one_is_in_the_way(recorded, run):
     assert not (recorded / "rollout_sample_train_manifest.json").exists()
 
 
+def test_split_copies_nothing_if_one_folder_is_in_the_way(recorded, run, tmp_path):
+    (tmp_path / "out" / "validation").mkdir(parents=True)
+    (tmp_path / "out" / "validation" / "notes.txt").write_text("mine")
+    assert run("replay", "split", "recorded", "--copy", "--output", "out")[0] == 2
+    assert os.listdir("out") == ["validation"]
+
+
 def test_merge_names_what_is_there_twice(recorded, captures, run):
     found = as_json(
         run("replay", "merge", "recorded", captures / "npz", "--format", "npz", "--output", "m", "--json")

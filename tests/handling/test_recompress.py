@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -38,9 +37,8 @@ def files_of(folder):
     return {name: (folder / name).read_bytes() for name in os.listdir(folder) if name != ".lock"}
 
 
-def test_npz_files_are_deflated_and_stored_again_to_the_byte(captures, recorded, sound):
-    if not list(recorded.glob("*.npz")):
-        pytest.skip("of NPZ files")
+def test_npz_files_are_deflated_and_stored_again_to_the_byte(npz_files, sound):
+    recorded = npz_files
     before = files_of(recorded)
     chosen = filter_samples(open_sources([recorded]), agents=["ben"])
     selection = save_selection(recorded / "ben_manifest.json", chosen, {})
@@ -61,9 +59,8 @@ def test_npz_files_are_deflated_and_stored_again_to_the_byte(captures, recorded,
 
 
 @pytest.mark.parametrize("compression", ["lz4", "none"])
-def test_shards_get_another_number_and_hold_the_same(captures, tmp_path, sound, compression):
-    recorded = tmp_path / "recorded"
-    shutil.copytree(captures / "arrow", recorded)
+def test_shards_get_another_number_and_hold_the_same(captures, shards, sound, compression):
+    recorded = shards
     chosen = filter_samples(open_sources([recorded]), agents=["ben"])
     selection = save_selection(recorded / "ben_manifest.json", chosen, {})
     done = recompress(recorded, compression)
@@ -111,7 +108,7 @@ def test_an_interrupted_call_leaves_a_dataset_that_loads_and_is_finished_by_the_
     assert all("sha256" in entry for entry in content.get("samples") or content["shards"])
 
 
-def test_what_would_lose_something_is_refused(recorded, captures, tmp_path):
+def test_a_compression_of_another_form_is_refused(recorded, captures):
     with pytest.raises(InputError, match="--compression: 'gzip', expected stored, deflated, zstd, lz4, none"):
         recompress(recorded, "gzip")
     with pytest.raises(InputError, match="and lz4 is a compression of arrow"):
@@ -120,9 +117,8 @@ def test_what_would_lose_something_is_refused(recorded, captures, tmp_path):
         recompress(captures / "arrow", "stored")
 
 
-def test_an_array_of_others_and_a_link_are_refused_before_anything_is_written(recorded):
-    if not list(recorded.glob("*.npz")):
-        pytest.skip("of NPZ files")
+def test_an_array_of_others_and_a_link_are_refused_before_anything_is_written(npz_files):
+    recorded = npz_files
     path = recorded / "rollout_sample_ben_004.npz"
     arrays = dict(np.load(path))
     (recorded / "rollout_sample_manifest.json").unlink()
@@ -139,9 +135,8 @@ def test_an_array_of_others_and_a_link_are_refused_before_anything_is_written(re
     assert all(after[name] == before[name] for name in before if name != path.name)
 
 
-def test_digests_in_yaml_are_not_renewed_and_it_is_said(recorded):
-    if not list(recorded.glob("*.npz")):
-        pytest.skip("of NPZ files")
+def test_digests_in_yaml_are_not_renewed_and_it_is_said(npz_files):
+    recorded = npz_files
     content = json.loads((recorded / "rollout_sample_manifest.json").read_text())
     (recorded / "rollout_sample_manifest.json").unlink()
     with open(recorded / "x_manifest.yaml", "w") as file:

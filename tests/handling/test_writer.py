@@ -145,6 +145,24 @@ def test_an_output_is_replaced_only_with_force_and_only_if_it_is_a_dataset(captu
         copy(sources, recorded, force=True)
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_link_to_a_folder_stays_and_its_target_gets_the_dataset(recorded, tmp_path, force):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to("target")
+    sources = open_sources([recorded])
+    for again in (False, True)[: 1 + force]:
+        copy(sources, tmp_path / "link", force=again, format="npz")
+    assert (tmp_path / "link").is_symlink()
+    assert len(find_entries(tmp_path / "target")) == 27
+
+
+def test_the_current_folder_can_be_the_output(recorded, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    copy(open_sources([recorded]), ".")
+    assert len(find_entries(tmp_path / "here")) == 27
+
+
 def test_a_damaged_sample_leaves_nothing_behind(captures, recorded, tmp_path):
     victim = sorted(recorded.glob("*.npz") or recorded.glob("*_00001.arrow"))[-1:] or [
         recorded / "rollout_sample_00001.arrow"

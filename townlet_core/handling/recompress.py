@@ -75,14 +75,16 @@ def recompress(
 
 
 class _Listing:
-    """A manifest whose entries change: files has the real path of each, of the sample or of the rows."""
+    """A manifest whose entries change. files: the real paths of its samples, or of the rows of its shards."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.path = manifest.path
         listed = [entry.sample for entry in manifest.samples] or [ref.path for ref in manifest.shards]
-        self.files = [os.path.realpath(path) for path in listed]
+        self.files: dict[str, list[int]] = {}  # and the numbers of their entries
+        for number, path in enumerate(listed):
+            self.files.setdefault(os.path.realpath(path), []).append(number)
         has_digest = [bool(entry.sha256 or entry.meta_sha256) for entry in manifest.samples]
-        self._have_digest = has_digest or [True] * len(self.files)
+        self._have_digest = has_digest or [True] * len(listed)
         self._content: Any = None
         self._is_changed = False
 
@@ -91,7 +93,7 @@ class _Listing:
 
         Raises InputError for a manifest in YAML, which is not written.
         """
-        for number in [i for i, name in enumerate(self.files) if name == file and self._have_digest[i]]:
+        for number in filter(self._have_digest.__getitem__, self.files.get(file, ())):
             if self.path.suffix != ".json":
                 raise InputError(f"{self.path}: is YAML, and its digests would change", "make it JSON first")
             if self._content is None:
@@ -120,19 +122,19 @@ def _change_files(
 ) -> Recompressed:
     """Rewrite NPZ files. Until the end manifests do not say the digests of those, so that they load."""
     before = sum(io.file_size(entry.sample) for entry in entries)
-    todo = [entry for entry in entries if _is_other(entry, compression, limits)]
-    for entry in todo:
+    todo = {os.path.realpath(e.sample): e for e in entries if _is_other(e, compression, limits)}
+    for file in todo:
         for manifest in manifests:
-            manifest.update(os.path.realpath(entry.sample), {"sha256": None, "bytes": None})
+            manifest.update(file, {"sha256": None, "bytes": None})
     for manifest in manifests:
         manifest.save()
-    for entry in todo:
+    for entry in todo.values():
         _rewrite(entry, compression, limits)
         after_file()
-    for entry in entries:
-        if entry in todo or entry.sha256 is None:  # also where an earlier call was interrupted
-            for manifest in manifests:
-                manifest.update(os.path.realpath(entry.sample), io.file_digest(entry.sample))
+    unknown = {os.path.realpath(e.sample) for e in entries if e.sha256 is None}  # an earlier call was stopped
+    for file in todo.keys() | unknown:
+        for manifest in manifests:
+            manifest.update(file, io.file_digest(Path(file)))
     for manifest in manifests:
         manifest.save()
     after = sum(io.file_size(entry.sample) for entry in entries)
@@ -226,7 +228,8 @@ def _finish_move(folder: Path, listed: set[str]) -> None:
     """Remove what an interrupted call left: of two shards that are the same, the one that is not listed."""
     if io.kind_of(folder / _STAGE / _MOVE) == "file":
         said = io.read_json(folder / _STAGE / _MOVE)
-        names = [name for name in said if isinstance(name, str) and _NAME.fullmatch(name)]
+        words = said if isinstance(said, list) else []
+        names = [word for word in words if isinstance(word, str) and _NAME.fullmatch(word)]
         files = {name: os.path.realpath(folder / f"{name}.arrow") for name in names}
         if len(files) == 2 and any(file in listed for file in files.values()):
             for name in (name for name, file in files.items() if file not in listed):

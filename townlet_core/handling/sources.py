@@ -105,7 +105,7 @@ def _sources_of(path: Path, limits: ReadLimits) -> Iterator[Source]:
         manifests = manifests_below(path, limits)
         yield from (Source(manifest, manifest.entries) for manifest in manifests)
         yield Source(None, find_entries(path, limits))  # those that are left
-    elif path.name.endswith(MANIFEST_ENDINGS):
+    elif path.suffix in (".json", ".yaml", ".yml") and io.kind_of(path.with_suffix(".npz")) is None:
         manifest = load_manifest(path, limits)
         yield Source(manifest, manifest.entries)
     else:

@@ -100,8 +100,10 @@ def write_dataset(
     same prefix. If anything fails, nothing of what was written stays.
     Raises InputError if the folder holds anything else, or files of the sources; and what reading raises.
     """
-    output = Path(output)
     _refuse_sources(output, sources)
+    if os.path.islink(output) or Path(output).name in ("", ".."):
+        output = Path(os.path.realpath(output))  # a link stays, and its target gets the dataset
+    output = Path(output)
     with _folder(output, form.prefix, force) as folder:
         written = _Writing(folder, sources, form, limits).write(samples)
     return written._replace(manifest=output / written.manifest.name)
