@@ -8,10 +8,10 @@ SITE := .venv-site
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks demo test format check explore soak soak-resume sweep docs site pictures results bench
+.PHONY: help setup hooks demo test format check explore soak soak-capture soak-resume sweep docs site pictures results bench
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv and install townlet into it
 
@@ -57,6 +57,10 @@ explore: $(READY)  ## test every property with examples that no run has seen: a 
 
 soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: about half an hour on two cores
 	$(BIN)/python tests/soak.py
+
+soak-capture: $(READY)  ## capture 10,000 towns, and check memory and rate: some minutes
+	$(BIN)/python tests/compile_kernels.py
+	$(BIN)/python tests/capture_soak.py
 
 soak-resume: $(READY)  ## kill 100 training runs anywhere, resume them, compare how they end: about a minute
 	$(BIN)/python tests/kill_soak.py

@@ -24,8 +24,10 @@ from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
 
 if TYPE_CHECKING:
-    from townlet_core.capture.capture import Capture, CaptureSettings
+    from townlet_core.capture.finish import Capture
     from townlet_core.capture.folder import CaptureFiles
+    from townlet_core.capture.session import PreparedCapture
+    from townlet_core.capture.settings import CaptureSettings
     from townlet_core.scenario.model import Scenario
 
 SHOWN_SAMPLES = 12  # rows of the table; the manifest lists all
@@ -60,8 +62,18 @@ def capture(
     ] = None,
     prefix: Annotated[str, typer.Option(help="Prefix of all file names.")] = "rollout_sample",
     compress: Annotated[
-        bool, typer.Option("--compress", help="Compress the samples: smaller, slower to read.")
+        bool, typer.Option("--compress", help="Compress the NPZ files: smaller, slower to read.")
     ] = False,
+    format: Annotated[
+        str, typer.Option(help="npz: two files per sample; arrow: shards of many samples.")
+    ] = "npz",
+    compression: Annotated[
+        str | None, typer.Option(help="Of Arrow shards: zstd (the default), lz4 or none.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that play towns.")] = 1,
+    shard: Annotated[
+        str | None, typer.Option(help="I/N: capture the I-th of N parts; replay merge joins them.")
+    ] = None,
     auto_seed_agents: Annotated[
         bool, typer.Option("--auto-seed-agents", help="Add agents alice and bob if the scenario has none.")
     ] = False,
@@ -76,8 +88,8 @@ def capture(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play a scenario and write replay samples, metrics, events and a manifest."""
-    from townlet_core.capture.capture import refuse_uncheckable
     from townlet_core.capture.session import prepare_capture
+    from townlet_core.capture.settings import refuse_uncheckable
     from townlet_core.scenario.load import load_with_text, with_placeholder_agents
 
     if epsilon is not None and policy != "scripted":
@@ -108,22 +120,40 @@ def capture(
         agent=agent,
         prefix=prefix,
         compress=compress,
+        format=format,
+        compression=compression,
+        shard=shard,
+        workers=workers,
         force=force,
     )
     if check:
         refuse_uncheckable(loaded, prepared.settings)
     _name_what_goes(prepared.replaces, prepared.output)
-    note_first_compilation(towns)
-    with progress(f"capturing {loaded.name}", prepared.settings.ticks * towns) as advance:
-        result = prepared.write(advance)
-    _report(loaded, prepared.settings, result, as_json, command(*train, "--replay-manifest", result.manifest))
+    note_first_compilation()
+    result = _write(prepared)
+    then = command(*train, "--replay-manifest", result.manifest)
+    if shard is not None:
+        then = f"{command('replay', 'merge')} SHARD… --output FOLDER, with all shards"
+    _report(loaded, prepared.settings, result, as_json, then)
     if check:
         _check(loaded, result)
 
 
+def _write(prepared: PreparedCapture) -> Capture:
+    """Write the capture under a progress bar that counts transitions."""
+    agents = 1 if prepared.settings.agent else len(prepared.scenario.agents)
+    per_town = prepared.settings.ticks * agents
+    done, towns = prepared.finished_towns, prepared.towns
+    if done:
+        note(f"continuing a capture that was interrupted: {done:,} of {count(towns, 'town')} are finished")
+    what = f"capturing {prepared.scenario.name}"
+    with progress(what, towns * per_town, "transitions", done * per_town) as advance:
+        return prepared.write(lambda ticks: advance(ticks * agents))
+
+
 def _name_what_goes(existing: CaptureFiles, folder: Path) -> None:
     """Say which files of an older capture are removed, and what else stays."""
-    files = [*existing.parts, *(f"{stem}.npz" for stem in existing.samples)]
+    files = [*existing.parts, *existing.samples]
     if files:
         note(f"{safe(folder)}: replacing the capture that is there: {_some(files)}")
     if files and existing.others:
@@ -147,12 +177,18 @@ def note_first_compilation(num_towns: int = 1) -> None:
 
 def _report(scenario: Scenario, settings: CaptureSettings, result: Capture, as_json: bool, then: str) -> None:
     if as_json:
-        print_json({"manifest": str(result.manifest), "samples": result.entries, "totals": result.totals})
+        what = "shards" if settings.format == "arrow" else "samples"
+        print_json({"manifest": str(result.manifest), what: result.entries, "totals": result.totals})
         return
     title = f"{safe(scenario.name)}: {count(settings.ticks, 'tick')}, seed {settings.seed}"
-    rows = table(title, "sample", "ticks", "reward")
-    for entry, reward in list(zip(result.entries, result.rewards, strict=True))[:SHOWN_SAMPLES]:
-        rows.add_row(safe(entry["sample"]), str(entry["frame_count"]), f"{reward:.3f}")
+    if settings.format == "arrow":
+        rows = table(title, "shard", "samples", "transitions")
+        for entry in result.entries[:SHOWN_SAMPLES]:
+            rows.add_row(safe(entry["shard"]), f"{entry['sample_count']:,}", f"{entry['transitions']:,}")
+    else:
+        rows = table(title, "sample", "ticks", "reward")
+        for entry, reward in list(zip(result.entries, result.rewards, strict=True))[:SHOWN_SAMPLES]:
+            rows.add_row(safe(entry["sample"]), str(entry["frame_count"]), f"{reward:.3f}")
     if len(result.entries) > SHOWN_SAMPLES:
         rows.add_row(f"… and {len(result.entries) - SHOWN_SAMPLES} more")
     out.print(rows)

@@ -140,15 +140,27 @@ def table(title: str, *columns: str) -> Table:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar on stderr for the length of a block, on a terminal only; yields a function to advance it."""
+def progress(what: str, total: int, unit: str = "", done: int = 0) -> Iterator[Callable[..., None]]:
+    """Show a bar on stderr for the length of a block, on a terminal only; yields a function to advance it.
+
+    The function takes a number of steps, by default 1. unit: of what is counted, to show a rate. done: steps
+    that were taken before.
+    """
     # Not err.is_terminal: FORCE_COLOR makes that true in a pipe, where a bar is a page of control codes.
     if Verbosity.level == 0 or not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda steps=1: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(safe(what), total=total)
-        yield lambda: bar.advance(task)
+    left = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *left, TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=err, transient=True
+    ) as bar:
+        task = bar.add_task(safe(what), total=total, completed=done, rate="")
+
+        def advance(steps: int = 1) -> None:
+            speed = bar.tasks[0].speed
+            rate = f"{speed:,.0f} {unit}/s" if unit and speed else ""
+            bar.update(task, advance=steps, rate=rate)
+
+        yield advance

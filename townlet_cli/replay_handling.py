@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from townlet_cli.console import command, count, next_step, out, print_json, progress, safe, warn
+from townlet_cli.replay_join import are_capture_shards, join
 from townlet_core.errors import InputError
 from townlet_core.io import refuse_existing
 
@@ -126,9 +127,12 @@ def merge(
     follow_links: FollowLinks = False,
     json: Json = False,
 ) -> None:
-    """Join datasets that fit together, each recording once."""
+    """Join datasets that fit together, each recording once; of all shards of a capture, the capture."""
     from townlet_core.handling.merge import Merge
 
+    if are_capture_shards(paths):
+        join(paths, output, {"prefix": prefix, "format": format, "compression": compression}, force, json)
+        return
     sources, limits = _open(paths, follow_links)
     merged = Merge(sources, limits)
     target = Target(output, prefix, format, compression, force)

@@ -107,8 +107,13 @@ def allocate_frames(towns: Towns, ticks: int) -> Frames:
     )
     # Zeros take memory only when written. Twice their size, because frames are copied for training or saving.
     counted = f"{count(ticks, 'tick')} of {batch[1]:,} × {count(batch[2], 'agent')}"
-    require_memory(2 * sum(array.nbytes for array in frames), counted)
+    require_memory(2 * bytes_of(frames), counted)
     return frames
+
+
+def bytes_of(frames: Frames) -> int:
+    """Return the bytes of memory that frames take."""
+    return sum(array.nbytes for array in frames)
 
 
 def collect(

@@ -19,13 +19,15 @@ def cut_samples(
     agent_id: str,
     feature_names: tuple[str, ...],
     about: dict[str, Any],
+    town: int = 0,
 ) -> Iterator[ReplaySample]:
-    """Cut the frames of one agent of town 0 into samples, in order.
+    """Cut the frames of one agent of one town into samples, in order.
 
     A sample ends when the agent faints, when the episode ends, or with the frames. value_preds has one more
     row: 0 after a faint, else the value of the final or next observation.
-    about: `behaviour`, `value_source` and `capture` of the metadata.
+    about: `behaviour`, `value_source` and `capture` of the metadata. town: its index in the frames.
     """
+    frames = _of_one_town(frames, town)
     alive = frames.alive[:, 0, agent]
     dones = frames.terminations[:, 0, agent] | frames.truncations[:, 0, agent]
     start = 0
@@ -38,6 +40,10 @@ def cut_samples(
         episode = int(frames.episodes[start, 0])
         yield _sample(frames, agent, slice(start, stop), agent_id, feature_names, about, episode)
         start = stop
+
+
+def _of_one_town(frames: Frames, town: int) -> Frames:
+    return Frames(*(array[:, town : town + 1] for array in frames))
 
 
 def _sample(

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from townlet_core.capture.capture import (
-    PREFIX,
-    Capture,
-    CaptureSettings,
-    check_settings,
-    refuse_existing_capture,
-    write_capture,
-)
+from townlet_core.capture.capture import refuse_existing_capture, write_capture
+from townlet_core.capture.finish import Capture
 from townlet_core.capture.folder import CaptureFiles
 from townlet_core.capture.rollout import RecordedPolicy, scripted_policy
+from townlet_core.capture.settings import (
+    PREFIX,
+    CaptureSettings,
+    blocks_of,
+    check_settings,
+    parse_shard,
+    plan_capture,
+    towns_of,
+)
+from townlet_core.capture.unfinished import Unfinished
 from townlet_core.errors import InputError
 from townlet_core.scenario.load import load_with_text, resolve_scenario
 from townlet_core.scenario.model import Scenario
@@ -33,18 +37,32 @@ class PreparedCapture(NamedTuple):
     output: Path
     force: bool
     replaces: CaptureFiles  # what is in the folder
+    workers: int
 
-    def write(self, after_tick: Callable[[], Any] = lambda: None) -> Capture:
-        """Play the towns and write the files."""
+    def write(self, after: Callable[[int], Any] = lambda ticks: None) -> Capture:
+        """Play the towns and write the files. after: is told how many ticks of a town were played."""
         return write_capture(
             self.scenario,
             self.policy,
             self.settings,
             self.output,
-            after_tick,
+            after,
             scenario_text=self.text,
             force=self.force,
+            workers=self.workers,
         )
+
+    @property
+    def towns(self) -> int:
+        """The number of towns to play: all, or those of the shard."""
+        plan = plan_capture(self.scenario, self.settings)
+        return sum(len(towns_of(plan, block)) for block in blocks_of(plan))
+
+    @property
+    def finished_towns(self) -> int:
+        """The number of towns that an interrupted capture of the same settings has finished."""
+        unfinished = Unfinished(self.output, plan_capture(self.scenario, self.settings))
+        return unfinished.finished_towns() if unfinished.can_continue() else 0
 
 
 def capture(
@@ -59,15 +77,22 @@ def capture(
     epsilon: float | None = None,
     prefix: str = PREFIX,
     compress: bool = False,
+    format: str = "npz",
+    compression: str | None = None,
+    shard: str | None = None,
+    workers: int = 1,
     force: bool = False,
 ) -> Capture:
     """Play a scenario and write replay samples, metrics, events and a manifest into the folder `output`.
 
-    Equal arguments give equal bytes.
+    Equal arguments give equal bytes, whatever `workers` is.
     scenario: a bundled name, a YAML file, or a Scenario. output: by default captures/SCENARIO. policy:
     `scripted`, `random`, or what load_policy returns. ticks: of each town, by default one episode. seed: by
     default the scenario's. agent: record this agent only. epsilon: probability of a random legal action of
-    the script. prefix: start of all file names. force: replace the capture in the folder.
+    the script. prefix: start of all file names. compress: deflate the NPZ files. format: `npz`, or `arrow`
+    for shards of many samples. compression: of shards, `zstd` (the default), `lz4` or `none`. shard: `I/N`
+    for the I-th of N parts of the capture. workers: number of processes. force: replace the capture in the
+    folder.
     Raises InputError for what cannot be captured, and if the folder holds anything else.
     """
     if isinstance(scenario, Scenario):
@@ -88,6 +113,10 @@ def capture(
         agent=agent,
         prefix=prefix,
         compress=compress,
+        format=format,
+        compression=compression,
+        shard=shard,
+        workers=workers,
         force=force,
     )
     return prepared.write()
@@ -105,12 +134,18 @@ def prepare_capture(
     agent: str | None,
     prefix: str,
     compress: bool,
+    format: str,
+    compression: str | None,
+    shard: str | None,
+    workers: int,
     force: bool,
 ) -> PreparedCapture:
     """Resolve defaults and refuse what can be refused before anything is played; arguments as in `capture`.
 
     text: the scenario's file. output: by default captures/SCENARIO.
     """
+    if compression is not None and format == "npz":
+        raise InputError("compression is for shards", "choose --format arrow, or --compress for NPZ files")
     settings = CaptureSettings(
         ticks=scenario.ticks if ticks is None else ticks,
         num_towns=towns,
@@ -122,11 +157,20 @@ def prepare_capture(
         deterministic=policy.deterministic,
         prefix=prefix,
         compress=compress,
+        format=format,
+        compression=compression or "zstd",
+        shard=None if shard is None else parse_shard(shard),
     )
-    for name, value, least in (("ticks", settings.ticks, 1), ("towns", towns, 1), ("seed", settings.seed, 0)):
+    numbers = (
+        ("ticks", settings.ticks, 1),
+        ("towns", towns, 1),
+        ("workers", workers, 1),
+        ("seed", settings.seed, 0),
+    )
+    for name, value, least in numbers:
         if not least <= value < SEEDS:
             raise InputError(f"{name}: {value}, expected at least {least}")
     check_settings(scenario, settings)
     folder = Path("captures") / scenario.name if output is None else Path(output)
     replaces = refuse_existing_capture(scenario, settings, folder, force)
-    return PreparedCapture(scenario, text, policy, settings, folder, force, replaces)
+    return PreparedCapture(scenario, text, policy, settings, folder, force, replaces, workers)

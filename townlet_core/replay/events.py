@@ -20,9 +20,14 @@ _CONFLICT_FIELDS = ("object_id", "actor", "rival", "reason", "queue_length", "in
 def save_events(folder: Path, prefix: str, events: Iterable[dict[str, Any]]) -> Path:
     """Write `<prefix>_events.jsonl`. Each event has `tick`, `town`, `type` and the fields of its type."""
     path = Path(folder) / f"{prefix}_events.jsonl"
-    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
-    io.write_file(path, b"".join(orjson.dumps(event, option=options) for event in events))
+    io.write_file(path, dump_events(events))
     return path
+
+
+def dump_events(events: Iterable[dict[str, Any]]) -> bytes:
+    """Return the lines of an event log."""
+    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+    return b"".join(orjson.dumps(event, option=options) for event in events)
 
 
 def load_events(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[dict[str, Any]]:

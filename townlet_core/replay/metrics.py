@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,18 @@ def _reward_metrics(sample: ReplaySample) -> dict[str, Any]:
 
 def save_metrics(folder: Path, prefix: str, metrics: dict[str, dict[str, float]]) -> Path:
     """Write `<prefix>_metrics.json`: per sample file name, its metrics."""
+    return stream_metrics(folder, prefix, metrics.items())
+
+
+def stream_metrics(folder: Path, prefix: str, metrics: Iterable[tuple[str, dict[str, float]]]) -> Path:
+    """Write `<prefix>_metrics.json` in constant memory, of names and metrics in order."""
     path = Path(folder) / f"{prefix}_metrics.json"
-    io.write_json(path, metrics)
+    with io.AtomicFile(path) as file:
+        file.write(b"{")
+        for number, (name, values) in enumerate(metrics):
+            entry = io.dump_json({name: values}).removeprefix(b"{").removesuffix(b"\n}\n")
+            file.write(b"," + entry if number else entry)
+        file.write(b"\n}\n")
     return path
 
 

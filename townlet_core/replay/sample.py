@@ -89,12 +89,23 @@ def save_sample(sample: ReplaySample, folder: Path, stem: str, compress: bool = 
     samples give equal bytes (with the same zlib if compressed). Raises SampleError, and writes nothing, for
     an invalid sample (docs/data.md).
     """
+    _, data, meta_data = pack_sample(sample, stem, compress)
+    return save_original(data, meta_data, sample, folder, f"{stem}.npz")
+
+
+def pack_sample(
+    sample: ReplaySample, stem: str, compress: bool = False
+) -> tuple[dict[str, Any], bytes, bytes]:
+    """Return the manifest entry of a sample and the content of `stem.npz` and `stem.json`.
+
+    Raises SampleError for an invalid sample.
+    """
     if not _STEM_PATTERN.fullmatch(stem):
         raise InputError(f"sample name {shown(stem)}: expected 1 to 200 letters, digits, '_', '.' or '-'")
     sample_file, meta_file = f"{stem}.npz", f"{stem}.json"
     raise_first(check_sample(sample.arrays(), sample.metadata, sample_file, meta_file))
-    text = io.dump_json(canonical_metadata(sample.metadata))
-    return save_original(pack_npz(sample.arrays(), compress), text, sample, folder, sample_file)
+    data, meta_data = pack_npz(sample.arrays(), compress), io.dump_json(canonical_metadata(sample.metadata))
+    return _entry(data, meta_data, sample, sample_file), data, meta_data
 
 
 def save_original(
@@ -107,6 +118,11 @@ def save_original(
     meta_file = f"{sample_file.removesuffix('.npz')}.json"
     io.write_file(Path(folder) / meta_file, meta_data)
     io.write_file(Path(folder) / sample_file, data)
+    return _entry(data, meta_data, sample, sample_file)
+
+
+def _entry(data: bytes, meta_data: bytes, sample: ReplaySample, sample_file: str) -> dict[str, Any]:
+    meta_file = f"{sample_file.removesuffix('.npz')}.json"
     return {
         "sample": sample_file,
         "meta": meta_file,

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from townlet_core import io
-from townlet_core.capture.capture import PREFIX, Capture, CaptureSettings, write_capture
+from townlet_core.capture.capture import write_capture
+from townlet_core.capture.finish import Capture
+from townlet_core.capture.settings import PREFIX, CaptureSettings
 from townlet_core.errors import DiskError, InputError, MissingError, count, name_difference, shown
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.batch import ReplayBatch

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.capture.capture import PREFIX
+from townlet_core.capture.settings import PREFIX
 from townlet_core.errors import DiskError, InputError, MissingError, count, shown
 from townlet_core.locks import FileLock, lock_folder
 from townlet_core.ppo.checkpoint import Checkpoint, load_checkpoint
