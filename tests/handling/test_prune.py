@@ -18,12 +18,12 @@ from townlet_core.locks import lock_folder
 NOW = 1_000_000.0
 
 
-@pytest.fixture
-def shelf(captures, tmp_path):
+@pytest.fixture(params=["npz", "arrow"])
+def shelf(request, captures, tmp_path):
     """Three captures a, b and c, the oldest first, a day apart."""
     folder = tmp_path / "shelf"
     for days, name in enumerate("cba", start=1):
-        shutil.copytree(captures / "npz", folder / name)
+        shutil.copytree(captures / request.param, folder / name)
         when = NOW - days * 86400
         os.utime(folder / name / "rollout_sample_manifest.json", (when, when))
     return folder
@@ -90,8 +90,18 @@ def test_a_plan_removes_nothing_and_prune_removes_what_it_says(shelf):
 def test_files_that_no_capture_owns_stay(shelf):
     (shelf / "a" / "notes.txt").write_text("mine")
     (shelf / "a" / "rollout_sample_of_mine.npz").write_bytes(b"no sample")
-    list(prune(plan_prune(shelf, Rules(keep=2), NOW), shelf))
-    assert sorted(os.listdir(shelf / "a")) == [".lock", "notes.txt", "rollout_sample_of_mine.npz"]
+    (shelf / "a" / "rollout_sample_anna_001.txt").write_text("about anna")
+    (shelf / "a" / "rollout_sample_00001.json").write_text("{}")
+    mine = [
+        "notes.txt",
+        "rollout_sample_00001.json",
+        "rollout_sample_anna_001.txt",
+        "rollout_sample_of_mine.npz",
+    ]
+    plan = plan_prune(shelf, Rules(keep=2), NOW)
+    assert not {path.name for path in plan.going[0].files} & set(mine)
+    assert [reason for _, reason in prune(plan, shelf)] == [""]
+    assert sorted(os.listdir(shelf / "a")) == [".lock", *mine]
 
 
 def test_selections_go_with_their_capture_and_before_it(shelf, monkeypatch):

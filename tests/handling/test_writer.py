@@ -129,8 +129,7 @@ def test_mixed_forms_need_a_choice_and_unknown_values_are_refused(captures):
         assert message in str(refusal.value)
 
 
-def test_an_output_is_replaced_only_with_force_and_only_if_it_is_a_dataset(captures, tmp_path):
-    recorded = captures / "npz"
+def test_an_output_is_replaced_only_with_force_and_only_if_it_is_a_dataset(recorded, tmp_path):
     sources = open_sources([recorded])
     copy(sources, tmp_path / "copy")
     with pytest.raises(InputError, match="already exists"):

@@ -160,12 +160,11 @@ def _with_selections(capture: OldCapture, selections: Sequence[Manifest]) -> Old
 
 def _paths(folder: Path, existing: CaptureFiles) -> list[Path]:
     """Return the files of a capture: its parts, and the two files of each sample or shard."""
-    stems = {name.removesuffix(".npz").removesuffix(".arrow") for name in existing.samples}
-    return [
-        folder / name
-        for name in io.list_folder(folder)
-        if name in existing.parts or Path(name).stem.removesuffix("_samples") in stems
-    ]
+    names = list(existing.parts)
+    for name in existing.samples:
+        stem, _, ending = name.rpartition(".")
+        names += [name, f"{stem}.json" if ending == "npz" else f"{stem}_samples.arrow"]
+    return [path for name in names if io.kind_of(path := folder / name) == "file"]
 
 
 def _prefix(manifest: Path) -> str:
