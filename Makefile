@@ -8,7 +8,7 @@ SITE := .venv-site
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks demo test format check explore soak soak-capture soak-resume sweep docs site pictures results bench
+.PHONY: help setup hooks demo test format check explore fuzz soak soak-capture soak-resume sweep docs site pictures results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ check: $(READY)  ## format, lint, types, generated docs, tests: what CI runs
 explore: $(READY)  ## test every property with examples that no run has seen: a minute or two
 	$(BIN)/python tests/compile_kernels.py
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest $(CORES) -m hypothesis
+
+fuzz: $(READY)  ## read 20,000 mutants of each format: some minutes; LONG=1 for 200,000 that change every day
+	$(BIN)/python tests/compile_kernels.py
+	$(BIN)/python tests/fuzz/fuzz.py $(if $(LONG),--mutants 200000 --seed $$(date +%Y%m%d))
+	$(if $(LONG),HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest tests/fuzz -m hypothesis)
 
 soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: about half an hour on two cores
 	$(BIN)/python tests/soak.py

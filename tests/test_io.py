@@ -5,6 +5,8 @@ import fcntl
 import os
 import subprocess
 import sys
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,24 @@ def test_reading_names_what_is_missing_too_large_or_not_json(tmp_path):
         io.read_json(tmp_path / "bad.json")
     with pytest.raises(InputError, match="more than 4 bytes"):
         io.read_file(tmp_path / "bad.json", max_bytes=4)
+
+
+def test_reading_takes_the_memory_of_the_file_not_of_the_largest_allowed(tmp_path):
+    (tmp_path / "small").write_bytes(b"12345")
+    tracemalloc.start()
+    assert io.read_file(tmp_path / "small", max_bytes=1 << 34) == b"12345"
+    assert io.read_range(tmp_path / "small", 2, 1 << 34) == b"345"
+    assert io.read_range(tmp_path / "small", 9, 1 << 34) == b""
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_a_file_that_hides_its_size_is_read_to_the_end():
+    status = io.read_file(Path("/proc/self/status"))
+    assert status.startswith(b"Name:")
+    assert status.endswith(b"\n")
+    with pytest.raises(InputError, match="more than 9 bytes"):
+        io.read_file(Path("/proc/self/status"), max_bytes=9)
 
 
 def test_a_partial_last_line_is_cut_and_whole_lines_stay(tmp_path):

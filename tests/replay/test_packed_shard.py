@@ -195,6 +195,14 @@ def replace_column(name, values):
     return change
 
 
+def replace_metrics(kind):
+    def change(table, about):
+        values = pa.array([None] * table.num_rows, kind)
+        return table.set_column(table.schema.get_field_index("metrics"), "metrics", values)
+
+    return change
+
+
 WRONG = {
     "another format": lambda table, about: about.update(format=2),
     "no arrays": lambda table, about: about.update(arrays=[]),
@@ -217,6 +225,12 @@ WRONG = {
     "a missing column": lambda table, about: table.drop_columns(["metadata"]),
     "a column of another type": lambda table, about: table.set_column(0, "name", pa.array([1, 2])),
     "metadata that is no JSON": replace_column("metadata", [b"{", b"{}"]),
+    "metadata that is no object": replace_column("meta_json", [b"1.5", b"{}"]),
+    "metadata with another action_dim": replace_column("metadata", [b'{"action_dim":"9"}', b"{}"]),
+    "a column twice": lambda table, about: table.append_column("agent_id", table.column("agent_id")),
+    "a metric twice": replace_metrics(pa.struct([("a", pa.float64()), ("a", pa.float64())])),
+    "a metric of text": replace_metrics(pa.struct([("a", pa.string())])),
+    "a batch of more bytes than the file": lambda table, about: about["batches"][-1].__setitem__(1, 1 << 40),
 }
 
 
@@ -228,48 +242,98 @@ def test_a_table_that_does_not_fit_its_rows_is_refused(tmp_path, change):
         read_all(tmp_path)
 
 
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    write(tmp_path, [make_sample(5)])
+    table = tmp_path / "x_00001_samples.arrow"
+    for name in (b"reward_mean", b"agent_id"):
+        data = table.read_bytes()
+        table.write_bytes(data.replace(name, name[:-1] + b"\xff"))
+        with pytest.raises(SampleError, match="its schema is damaged"):
+            opened(tmp_path)
+        table.write_bytes(data)
+
+
 def read_all(folder):
     shard = opened(folder)
     for number in range(shard.count):
         raise_first(shard.examine(number)[1])
 
 
-def test_values_that_break_a_rule_are_named_with_sample_and_tick(tmp_path):
-    write(tmp_path, [make_sample(5), make_sample(6)])
-    path = tmp_path / "x_00001.arrow"
+def replace_rows(folder, name, values, kind=None):
+    """Write the rows again with another column, in one record batch, and give the table its digest."""
+    path = folder / "x_00001.arrow"
     table = pa.ipc.open_file(path).read_all()
-    actions = table.column("actions").to_numpy().copy()
-    actions[7] = 99
-    table = table.set_column(
-        table.schema.get_field_index("actions"), table.schema.field("actions"), pa.array(actions)
-    )
+    where, field = table.schema.get_field_index(name), table.schema.field(name)
+    table = table.set_column(where, field, pa.array(values, kind) if kind else values).combine_chunks()
     with pa.ipc.new_file(path, table.schema) as writer:
         writer.write_table(table)
     data, header = path.read_bytes(), 8 + table.schema.serialize().size
     size = data.rfind(b"\xff\xff\xff\xff\x00\x00\x00\x00") - header
-    batches = [[header, size, 11, io.sha256(data[header : header + size])]]
+    batches = [[header, size, table.num_rows, io.sha256(data[header : header + size])]]
     resealed(
-        tmp_path, lambda table, about: about.update(batches=batches, header_sha256=io.sha256(data[:header]))
+        folder, lambda table, about: about.update(batches=batches, header_sha256=io.sha256(data[:header]))
     )
+
+
+def test_values_that_break_a_rule_are_named_with_sample_and_tick(tmp_path):
+    write(tmp_path, [make_sample(5), make_sample(6)])
+    actions = pa.ipc.open_file(tmp_path / "x_00001.arrow").read_all().column("actions").to_numpy().copy()
+    actions[7] = 99
+    replace_rows(tmp_path, "actions", actions, pa.int64())
     with pytest.raises(SampleError, match=r"x_00001\.arrow/x_anna_002\.npz: actions has id 99 at tick 2"):
         opened(tmp_path).sample(0)
+
+
+def test_missing_values_in_a_list_are_refused(tmp_path):
+    write(tmp_path, [make_sample(5)])
+    features = pa.ipc.open_file(tmp_path / "x_00001.arrow").read_all().column("features").combine_chunks()
+    values = features.flatten().to_pylist()
+    values[3] = None
+    holed = pa.FixedSizeListArray.from_arrays(pa.array(values, pa.float32()), type=features.type)
+    replace_rows(tmp_path, "features", holed)
+    with pytest.raises(SampleError, match="record batch 0 has missing values"):
+        opened(tmp_path).sample(0)
+
+
+def test_a_sample_whose_json_disagrees_with_its_shard_is_refused(tmp_path, captures):
+    path = captures / "queue_conflict" / "rollout_sample_anna_001.npz"
+    sample, _ = examine_sample(path)
+    writer = ShardWriter(tmp_path, "x_00001")
+    writer.add(sample, path.name, (path.read_bytes(), path.with_suffix(".json").read_bytes()))
+    writer.close()
+    resealed(tmp_path, lambda table, about: about["shared"]["feature_names"].reverse())
+    with pytest.raises(SampleError, match="its metadata is not that of its shard"):
+        opened(tmp_path)
 
 
 def test_a_batch_that_expands_too_far_is_refused_before_it_is_decoded(tmp_path):
     sample = make_sample(3000)
     flat = dataclasses.replace(sample, features=np.zeros_like(sample.features), map=np.zeros_like(sample.map))
     write(tmp_path, [flat])
-    with pytest.raises(SampleError, match=r"expands [\d,]+ bytes to [\d,]+, expected at most"):
-        opened(tmp_path, small_array_bytes=1000, max_expansion=3).sample(0)
+    with pytest.raises(SampleError, match=r"a record batch of [\d,]+ bytes that takes [\d,]+ as samples"):
+        opened(tmp_path, small_array_bytes=1_000_000, max_expansion=3)
+
+
+def test_a_buffer_that_claims_to_expand_far_is_refused_before_it_is_decoded(tmp_path):
+    write(tmp_path, [make_sample(300)], compression="lz4")
+    path, table = tmp_path / "x_00001.arrow", tmp_path / "x_00001_samples.arrow"
+    offset, size, _, digest = opened(tmp_path).batches[0][:4]
+    data = bytearray(path.read_bytes())
+    claim = data.index((300 * 4).to_bytes(8, "little"), offset)  # of the column `sample`
+    data[claim : claim + 8] = (1 << 40).to_bytes(8, "little")
+    path.write_bytes(data)
+    table.write_bytes(
+        table.read_bytes().replace(digest.encode(), io.sha256(data[offset : offset + size]).encode())
+    )
+    with pytest.raises(SampleError, match=r"expands [\d,]+ bytes to 1,099,5\d\d,[\d,]+, expected at most"):
+        opened(tmp_path).sample(0)
 
 
 def test_bits_that_take_too_much_memory_as_floats_are_refused(tmp_path):
     write(tmp_path, [make_sample(3000)])
     bytes_of_floats = sum(array.nbytes for array in make_sample(3000).arrays().values())
     assert opened(tmp_path, max_array_bytes=bytes_of_floats).count == 1
-    with pytest.raises(
-        SampleError, match=r"lists a record batch of [\d,]+ bytes as samples, expected at most"
-    ):
+    with pytest.raises(SampleError, match=r"that takes [\d,]+ as samples, expected at most"):
         opened(tmp_path, max_array_bytes=bytes_of_floats // 2)
 
 

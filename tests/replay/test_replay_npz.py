@@ -91,6 +91,43 @@ def test_a_directory_that_hides_the_size_of_a_bomb_gains_nothing():
         read_all(bytes(data))
 
 
+def change(data, signature, field, value, width=2):
+    """Write an integer into the first header that begins with a signature."""
+    start = data.index(signature) + field
+    return data[:start] + value.to_bytes(width, "little") + data[start + width :]
+
+
+# What zipfile or numpy refuse, at least where they read in small pieces.
+PACKED = pack_npz({"rewards": np.arange(99, dtype=np.float32)}, compress=True)
+LAST, LOCAL, END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
+SIZE = int.from_bytes(PACKED[PACKED.index(LAST) + 20 :][:4], "little")  # compressed
+DAMAGED = {
+    "a flag of patches": change(PACKED, LAST, 8, 1 << 5),
+    "a later version of the zip format": change(PACKED, LAST, 6, 64),
+    "an extra field beyond its end": change(PACKED, LAST, 28, len("rewards")),
+    "no files in a directory of one": change(PACKED, END, 10, 0),
+    "compressed data without an end": change(PACKED, LAST, 20, SIZE - 1, 4),
+    "compressed data beyond the file": change(PACKED, LAST, 20, SIZE + 9999, 4),
+    "another name before the data": PACKED.replace(b"rewards", b"actions", 1),
+    "another version of the array format": zipped(("map.npy", b"\x93NUMPY\x01\x05" + bytes(60))),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_damage_to_the_container_is_refused(what):
+    with pytest.raises(SampleError, match=r"x\.npz"):
+        read_all(DAMAGED[what])
+
+
+def test_many_small_arrays_are_no_way_around_the_limit_of_expansion():
+    zeros = npy(HEADER % "7340032,", bytes(28 << 20))
+    data = zipped(*((f"a{i}.npy", zeros) for i in range(3)), method=zipfile.ZIP_DEFLATED)
+    with pytest.raises(
+        SampleError, match=r"x\.npz: expands [\d,]+ bytes to 88,\d+,\d+, expected at most 200"
+    ):
+        read_all(data)
+
+
 def test_a_file_cut_anywhere_is_refused():
     data = pack_npz(SAMPLE.arrays())
     for end in range(0, len(data), 97):

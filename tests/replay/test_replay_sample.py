@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -288,3 +289,14 @@ def test_a_reference_file_without_training_arrays_is_refused(captures):
         SampleError, match="has no actions, old_log_probs, value_preds, rewards, dones; expected"
     ):
         load_sample(captures / "two_step" / "observation_hybrid_sample.npz")
+
+
+def test_rewards_near_the_largest_float_are_summed_without_overflow(tmp_path):
+    sample = make_sample()
+    terms = np.full_like(sample.optional["reward_terms"], 3e38)
+    sample = dataclasses.replace(sample, optional=sample.optional | {"reward_terms": terms})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_sample(sample, tmp_path, "a")
+        _, weak = load_sample(tmp_path / "a.npz")
+    assert any("reward_terms do not sum to the reward at tick 0" in text for text in weak)

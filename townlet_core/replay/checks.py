@@ -169,7 +169,7 @@ def _check_weakness(arrays: dict[str, np.ndarray], metadata: dict[str, Any], fil
         message = f"use ids missing from action_lookup: {', '.join(map(str, unknown[:5]))}"
         findings.append(Finding("warning", file, "actions", message))
     if "reward_terms" in arrays:
-        gap = np.abs(arrays["reward_terms"].sum(axis=1) - rewards)
+        gap = np.abs(arrays["reward_terms"].sum(axis=1, dtype=np.float64) - rewards)
         if gap.max() > _REWARD_SLACK:
             message = f"do not sum to the reward at tick {gap.argmax()} (off by {gap.max():.3g})"
             findings.append(Finding("warning", file, "reward_terms", message))

@@ -11,8 +11,8 @@ class ReadLimits:
 
     max_sample_bytes: int = 1 << 30  # an NPZ file on disk
     max_array_bytes: int = 1 << 30  # declared total size of a sample's arrays
-    max_expansion: int = 200  # largest expansion factor of a compressed array ...
-    small_array_bytes: int = 64 << 20  # ... that is larger than this
+    max_expansion: int = 200  # largest expansion factor of a compressed sample ...
+    small_array_bytes: int = 64 << 20  # ... whose arrays are together larger than this
     max_members: int = 64  # files inside one NPZ
     max_features: int = 4096  # feature columns and map channels
     max_actions: int = 1024  # size of an action vocabulary

@@ -32,6 +32,8 @@ _NPY_HEADER = re.compile(
 _PLAIN_DTYPES = {"|b1", "|i1", "|u1", *(f"<{kind}{size}" for kind in "iuf" for size in (2, 4, 8))}
 _MAX_HEADER_BYTES = 4096
 _STORED, DEFLATE = 0, 8
+_MAX_VERSION = 63  # of the zip format, which is needed to read a member
+_PLAIN_FLAGS = 0b1000_0000_1110  # how hard it was compressed, sizes also after the data, names in UTF-8
 _ALIGNMENT = 64  # of array data in the file, so that stored arrays are used without a copy
 _PADDING_FIELD = 0xD935  # the extra-field id that zip alignment tools use
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format has no "no date"
@@ -79,31 +81,33 @@ def list_members(data: bytes, file: str, limits: ReadLimits) -> dict[str, Member
     compression ratio of zip bombs, duplicate names, encryption.
     """
     members: dict[str, Member] = {}
-    count, position = _find_directory(data, file)
+    count, position, end = _find_directory(data, file)
     if count > limits.max_members:
         raise SampleError(f"{file}: holds {count} files, expected at most {limits.max_members}")
     for _ in range(count):
         member, position = _read_entry(data, position, file)
         if member.name in members:
             raise SampleError(f"{file}: {member.name} is there twice, expected one of each array", RESTORE)
-        if member.bytes > max(limits.small_array_bytes, limits.max_expansion * member.packed_bytes):
-            raise SampleError(
-                f"{file}: {member.name} expands {member.packed_bytes:,} bytes to {member.bytes:,}, "
-                f"expected at most {limits.max_expansion} times as much",
-                "save it uncompressed, or raise max_expansion",
-            )
         members[member.name] = member
+    if position != end:
+        raise SampleError(f"{file}: its zip directory is damaged", RESTORE)
     total = sum(member.bytes for member in members.values())
     if total > limits.max_array_bytes:
         raise SampleError(
             f"{file}: its arrays take {total:,} bytes, expected at most {limits.max_array_bytes:,}",
             "capture shorter samples, or raise max_array_bytes",
         )
+    if total > max(limits.small_array_bytes, limits.max_expansion * len(data)):
+        raise SampleError(
+            f"{file}: expands {len(data):,} bytes to {total:,}, "
+            f"expected at most {limits.max_expansion} times as much",
+            "save it uncompressed, or raise max_expansion",
+        )
     return members
 
 
-def _find_directory(data: bytes, file: str) -> tuple[int, int]:
-    """Return the number of members and where the first directory entry begins."""
+def _find_directory(data: bytes, file: str) -> tuple[int, int, int]:
+    """Return the number of members, and where the directory begins and ends."""
     if data[:2] != b"PK":
         raise SampleError(f"{file}: is not an NPZ file (it does not begin as a zip archive)", RESTORE)
     at = data.rfind(b"PK\x05\x06", max(0, len(data) - _DIRECTORY_END.size - 65535))
@@ -112,7 +116,7 @@ def _find_directory(data: bytes, file: str) -> tuple[int, int]:
     _, _, _, _, count, size, offset, _ = _DIRECTORY_END.unpack_from(data, at)
     if offset + size != at:
         raise SampleError(f"{file}: its zip directory is damaged", RESTORE)
-    return count, offset
+    return count, offset, at
 
 
 def _read_entry(data: bytes, position: int, file: str) -> tuple[Member, int]:
@@ -120,18 +124,30 @@ def _read_entry(data: bytes, position: int, file: str) -> tuple[Member, int]:
     if position + _DIRECTORY_ENTRY.size > len(data) or data[position : position + 4] != b"PK\x01\x02":
         raise SampleError(f"{file}: its zip directory is damaged", RESTORE)
     entry = _DIRECTORY_ENTRY.unpack_from(data, position)
-    flags, method, crc, packed_bytes, expanded_bytes = entry[3], entry[4], entry[7], entry[8], entry[9]
+    version, flags, method, crc, packed_bytes, expanded_bytes = *entry[2:5], *entry[7:10]
     name_length, extra_length, comment_length, offset = entry[10], entry[11], entry[12], entry[16]
     start = position + _DIRECTORY_ENTRY.size
     name = data[start : start + name_length].decode("latin1")
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}\.npy", name):
         raise SampleError(f"{file}: holds a file named {shown(name)}, expected arrays (NAME.npy)", RESTORE)
-    if flags & 1 or method not in (_STORED, DEFLATE):
+    if version & 0xFF > _MAX_VERSION or flags & ~_PLAIN_FLAGS or method not in (_STORED, DEFLATE):
         raise SampleError(f"{file}: {name} is encrypted or packed in a way NPZ files are not", RESTORE)
     if method == _STORED and packed_bytes != expanded_bytes:
         raise SampleError(f"{file}: {name} is stored, but its two sizes differ", RESTORE)
+    if not _is_sound(data[start + name_length : start + name_length + extra_length]):
+        raise SampleError(f"{file}: its zip directory is damaged", RESTORE)
     member = Member(name[:-4], method, crc, packed_bytes, expanded_bytes, offset)
     return member, start + name_length + extra_length + comment_length
+
+
+def _is_sound(extra: bytes) -> bool:
+    """Whether the fields of an extra field end within it."""
+    while len(extra) >= 4:
+        size = 4 + struct.unpack_from("<H", extra, 2)[0]
+        if size > len(extra):
+            return False
+        extra = extra[size:]
+    return True
 
 
 def read_array(data: bytes, member: Member, file: str, verify: bool = True) -> np.ndarray:
@@ -186,13 +202,21 @@ def _unpack(data: bytes, member: Member, file: str, verify: bool) -> memoryview:
     start = member.offset + _LOCAL_HEADER.size
     if start > len(data) or data[member.offset : member.offset + 4] != b"PK\x03\x04":
         raise damaged
-    start += sum(_LOCAL_HEADER.unpack_from(data, member.offset)[-2:])  # name and extra field
+    name_length, extra_length = _LOCAL_HEADER.unpack_from(data, member.offset)[-2:]
+    if data[start : start + name_length] != f"{member.name}.npy".encode():
+        raise damaged
+    start += name_length + extra_length
     raw = memoryview(data)[start : start + member.packed_bytes]
+    if len(raw) != member.packed_bytes:
+        raise damaged
     if member.method == DEFLATE:
+        stream = zlib.decompressobj(-15)
         try:
-            raw = memoryview(zlib.decompressobj(-15).decompress(raw, member.bytes + 1))
+            raw = memoryview(stream.decompress(raw, member.bytes + 1))
         except zlib.error as error:
             raise damaged from error
+        if not stream.eof:
+            raise damaged
     if len(raw) != member.bytes or (verify and zlib.crc32(raw) != member.crc):
         raise damaged
     return raw
@@ -202,7 +226,7 @@ def _read_npy_header(raw: memoryview, name: str, file: str) -> tuple[np.dtype, b
     """Return dtype, Fortran order, shape, and the offset of the data."""
     long = raw[6:7] in (b"\x02", b"\x03")
     start = 12 if long else 10
-    if len(raw) < start or raw[:6] != _NPY_MAGIC or raw[6:7] not in (b"\x01", b"\x02", b"\x03"):
+    if len(raw) < start or raw[:6] != _NPY_MAGIC or raw[6:8] not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
         raise SampleError(f"{file}: {name} does not begin as an array file", RESTORE)
     end = start + int.from_bytes(raw[8:start], "little")
     text = bytes(raw[start : min(end, start + _MAX_HEADER_BYTES)]).decode("latin1")

@@ -153,6 +153,16 @@ def _pack_array(parts: Sequence[np.ndarray], kind: str | None) -> pa.Array:
     return pa.array(flat.astype(np.uint8) if kind == "uint8" else flat)
 
 
+def is_whole(layout: Layout, batch: pa.RecordBatch, rows: int) -> bool:
+    """Whether a record batch has this many rows, without missing values and without values beyond."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        values = column.values if pa.types.is_fixed_size_list(column.type) else column
+        expected = rows * math.prod(layout.widths.get(name, ()))
+        if len(column) != rows or len(values) != expected or column.null_count or values.null_count:
+            return False
+    return True
+
+
 class Rows:
     """The rows of one record batch, every array by name; a map of flags is Bits, other flags are bytes."""
 

@@ -7,7 +7,7 @@ Source: the Arrow columnar format, version 1.5, "Encapsulated message format", a
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
@@ -33,9 +33,19 @@ def read_schema(data: bytes, place: str) -> pa.Schema:
     if data[: len(MAGIC)] != MAGIC:
         raise SampleError(f"{place}: is not an Arrow IPC file", RESTORE)
     try:
-        return pa.ipc.read_schema(pa.py_buffer(data[len(MAGIC) :]))
+        schema = pa.ipc.read_schema(pa.py_buffer(data[len(MAGIC) :]))
+        _decode_names(schema)
+        return schema
     except (pa.ArrowException, ValueError, OSError) as error:
         raise SampleError(f"{place}: its schema is damaged", RESTORE) from error
+
+
+def _decode_names(fields: Iterable[pa.Field]) -> None:
+    """Raise UnicodeDecodeError for a name that is not UTF-8; the library raises it where the name is used."""
+    for field in fields:
+        str(field.name)
+        if pa.types.is_struct(field.type):
+            _decode_names(field.type)
 
 
 def decode(
@@ -49,8 +59,7 @@ def decode(
         expanded = _expanded_bytes(data)
     except (struct.error, IndexError) as error:
         raise SampleError(f"{place} is damaged", RESTORE) from error
-    most = min(limits.max_array_bytes, max(limits.small_array_bytes, limits.max_expansion * len(data)))
-    if expanded > most:
+    if expanded > (most := most_expanded(len(data), limits)):
         raise SampleError(
             f"{place} expands {len(data):,} bytes to {expanded:,}, expected at most {most:,}",
             "pack smaller samples, or raise max_array_bytes and max_expansion",
@@ -66,6 +75,11 @@ def decode(
     except (pa.ArrowException, ValueError, OSError) as error:
         raise SampleError(f"{place} is damaged", RESTORE) from error
     return batch
+
+
+def most_expanded(size: int, limits: ReadLimits) -> int:
+    """Return how many bytes this many bytes of a file may expand to."""
+    return min(limits.max_array_bytes, max(limits.small_array_bytes, limits.max_expansion * size))
 
 
 def _expanded_bytes(data: bytes) -> int:

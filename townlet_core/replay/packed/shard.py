@@ -23,8 +23,8 @@ from townlet_core.replay.format import ARRAYS, TRAINING_ARRAYS, Finding, problem
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.metadata import check_metadata, reward_terms_of
 from townlet_core.replay.npz import RESTORE, pack_npz
-from townlet_core.replay.packed.layout import KEY, Layout, Rows, parse_layout
-from townlet_core.replay.packed.message import MAGIC, decode, read_schema
+from townlet_core.replay.packed.layout import KEY, Layout, Rows, is_whole, parse_layout
+from townlet_core.replay.packed.message import MAGIC, decode, most_expanded, read_schema
 from townlet_core.replay.packed.reference import ShardRef
 from townlet_core.replay.packed.table import (
     DEFLATED,
@@ -170,7 +170,7 @@ class Shard:
         if io.sha256(data) != batch.sha256:
             raise SampleError(f"{place}: {_CHANGED}", RESTORE)
         decoded = decode(data, self._schema, self.limits, place)
-        if decoded.num_rows != batch.rows or any(column.null_count for column in decoded.columns):
+        if not is_whole(self.layout, decoded, batch.rows):
             raise SampleError(f"{place} has missing values or rows", RESTORE)
         rows = Rows(self.layout, decoded)
         if number not in self._checked:
@@ -210,9 +210,13 @@ class Shard:
         row = _details(self).slice(number, 1).to_pylist()[0]
         row |= {"timesteps": int(self.timesteps[number]), "agent_id": self.agents[number]}
         try:
-            return compose_metadata(row, self.layout.shared)
+            metadata = compose_metadata(row, self.layout.shared)
+            own = {key: metadata.get(key) for key in self.layout.shared}
         except (orjson.JSONDecodeError, TypeError, AttributeError) as error:
             raise SampleError(f"{self.label(number)}: its metadata is damaged", RESTORE) from error
+        if _sorted_json(own) != _sorted_json(self.layout.shared):
+            raise SampleError(f"{self.label(number)}: its metadata is not that of its shard", RESTORE)
+        return metadata
 
     @cached_property
     def stories(self) -> list[dict[str, Any]]:
@@ -324,7 +328,6 @@ class Shard:
         batches: list[_Batch] = []
         stops = (self.first_rows + self.timesteps).tolist()
         row = sample = 0
-        most_rows = self.limits.max_array_bytes // self.layout.sample_row_bytes
         listed, end = about.get("batches"), None
         for entry in listed if isinstance(listed, list) else ():
             if not (isinstance(entry, list) and [type(value) for value in entry] == [int, int, int, str]):
@@ -334,10 +337,10 @@ class Shard:
             is_whole = rows > 0 and last <= self.count and stops[last - 1] == row + rows
             if not is_whole or offset < len(MAGIC) or size < 1 or (end is not None and offset != end):
                 raise self._damaged("lists record batches that do not hold whole samples")
-            if rows > most_rows:
-                size_text = f"{rows * self.layout.sample_row_bytes:,} bytes"
-                most = f"expected at most {self.limits.max_array_bytes:,}"
-                raise self._damaged(f"lists a record batch of {size_text} as samples, {most}")
+            expanded, most = rows * self.layout.sample_row_bytes, most_expanded(size, self.limits)
+            if expanded > most:
+                found = f"a record batch of {size:,} bytes that takes {expanded:,} as samples"
+                raise self._damaged(f"lists {found}, expected at most {most:,}")
             batches.append(_Batch(offset, size, rows, digest, row, sample, last))
             row, sample, end = row + rows, last, offset + size
         if row != self.transitions or batches[0].offset > self.limits.max_metadata_bytes:
@@ -375,6 +378,10 @@ class Shard:
 
     def _damaged(self, message: str) -> SampleError:
         return SampleError(f"{self.ref.samples}: {message}", RESTORE)
+
+
+def _sorted_json(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 @lru_cache(maxsize=2)

@@ -147,11 +147,17 @@ def sample_table(rows: Sequence[dict[str, Any]]) -> pa.RecordBatch:
 def check_columns(schema: pa.Schema) -> str:
     """Return what is wrong with the columns of a samples table; empty if nothing is."""
     for name, kind in {**INDEX, **DETAILS}.items():
-        if name not in schema.names:
-            return f"has no column {name}"
+        if schema.names.count(name) != 1:
+            return f"has {schema.names.count(name)} columns {name}, expected one"
         if schema.field(name).type != kind:
             return f"has {schema.field(name).type} in column {name}, expected {kind}"
-    return "" if pa.types.is_struct(schema.field("metrics").type) else "has no struct in column metrics"
+    if schema.names.count("metrics") != 1 or not pa.types.is_struct(schema.field("metrics").type):
+        return "has no struct in column metrics"
+    metrics = list(schema.field("metrics").type)
+    if any(field.type != pa.float64() for field in metrics):
+        return "has metrics that are not float64"
+    names = [field.name for field in metrics]
+    return "" if len(set(names)) == len(names) else "has two metrics of one name"
 
 
 def first_rows(timesteps: np.ndarray) -> np.ndarray:
