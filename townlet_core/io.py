@@ -37,20 +37,14 @@ class AtomicFile:
     """A file that is written piece by piece and appears whole, durably, when the `with` block ends.
 
     If the block raises, `path` is as it was before. Raises DiskError.
-    bytes: written so far. sha256: of them, hex.
+    bytes: written so far.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.bytes = 0
-        self._digest = hashlib.sha256()
         self._temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
         self._descriptor = -1
-
-    @property
-    def sha256(self) -> str:
-        """The digest of what was written so far."""
-        return self._digest.hexdigest()
 
     def __enter__(self) -> AtomicFile:
         try:
@@ -67,7 +61,6 @@ class AtomicFile:
             write_all(self._descriptor, data)
         except OSError as error:
             raise disk_error(error, self.path) from error
-        self._digest.update(data)
         self.bytes += len(data)
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:

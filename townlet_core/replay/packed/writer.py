@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -42,7 +43,7 @@ class ShardWriter:
         self._header = ""  # sha256 of what comes before the record batches
         self._batches: list[list[Any]] = []  # offset, bytes, rows, sha256
         self._path = Path(folder) / f"{name}.arrow"
-        self._file, self._sink = io.AtomicFile(self._path), _Sink()
+        self._file, self._sink, self._digest = io.AtomicFile(self._path), _Sink(), hashlib.sha256()
         self._writer: Any = None
 
     @property
@@ -93,10 +94,14 @@ class ShardWriter:
         data = self._sink.take()
         if not self._batches:  # the schema is written with the first batch
             header = len(MAGIC) + self._schema.serialize().size
-            self._file.write(data[:header])
+            self._append(data[:header])
             self._header = io.sha256(data[:header])
             data = data[header:]
         self._batches.append([self._file.bytes, len(data), batch.num_rows, io.sha256(data)])
+        self._append(data)
+
+    def _append(self, data: bytes) -> None:
+        self._digest.update(data)
         self._file.write(data)
 
     def close(self) -> dict[str, Any]:
@@ -106,7 +111,7 @@ class ShardWriter:
         if self._waiting:
             self._write_batch()
         self._writer.close()
-        self._file.write(self._sink.take())
+        self._append(self._sink.take())
         self._file.__exit__(None, None, None)
         about = {**self._layout.as_dict(), "header_sha256": self._header, "batches": self._batches}
         table = sample_table(self._rows).replace_schema_metadata({KEY: orjson.dumps(about)})
@@ -120,7 +125,7 @@ class ShardWriter:
             "samples": path.name,
             "sample_count": self.sample_count,
             "transitions": self.transitions,
-            "sha256": self._file.sha256,
+            "sha256": self._digest.hexdigest(),
             "bytes": self._file.bytes,
             "samples_sha256": io.sha256(data),
             "samples_bytes": len(data),
