@@ -22,6 +22,8 @@ PUBLIC = {  # name → where it is defined
     "validate_replay": "replay.validate.validate_path",
     "ReplayDataset": "replay.dataset.ReplayDataset",
     "ReplayDatasetConfig": "replay.dataset.ReplayDatasetConfig",
+    "ReplayBatches": "exchange.torch_data.ReplayBatches",
+    "ReplayTransitions": "exchange.torch_data.ReplayTransitions",
     "export_parquet": "exchange.parquet.export_parquet",
     "export_huggingface": "exchange.huggingface.export_huggingface",
     "export_minari": "exchange.minari_export.export_minari",
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from townlet_core.exchange.minari_import import import_minari as import_minari
     from townlet_core.exchange.npz_import import import_npz as import_npz
     from townlet_core.exchange.parquet import export_parquet as export_parquet
+    from townlet_core.exchange.torch_data import ReplayBatches as ReplayBatches
+    from townlet_core.exchange.torch_data import ReplayTransitions as ReplayTransitions
     from townlet_core.policy.loading import load_policy as load_policy
     from townlet_core.policy.scripted import ScriptedPolicy as ScriptedPolicy
     from townlet_core.replay.dataset import ReplayDataset as ReplayDataset

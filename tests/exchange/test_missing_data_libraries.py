@@ -39,7 +39,7 @@ def test_an_old_library_is_named_with_the_version_that_is_needed(library, old, m
     assert said == (sentence, INSTALL, "3")
 
 
-@pytest.mark.parametrize("module", ["parquet", "npz_import"])
+@pytest.mark.parametrize("module", ["parquet", "npz_import", "torch_data"])
 def test_what_needs_no_extra_library_loads_none(module):
     absent = "for name in ('datasets', 'minari', 'h5py', 'gymnasium'): sys.modules[name] = None"
     assert what_an_import_says(absent, module) == ("",)
