@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from townlet_core.errors import InputError, SampleError
+from townlet_core.exchange import imported
 from townlet_core.exchange.npz_import import import_npz
 from townlet_core.replay.find import find_entries
+from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.manifest import read_entry
 from townlet_core.replay.validate import validate_path
 
@@ -140,6 +142,36 @@ def test_data_that_does_not_fit_is_refused_and_leaves_nothing(tmp_path, changes,
     with pytest.raises((InputError, SampleError), match=sentence):
         import_npz(data, plan, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.npz", "mapping.yaml"]
+
+
+def test_other_arrays_are_not_read_and_a_name_that_is_not_there_is_told(tmp_path):
+    data, plan, _ = write(tmp_path, remarks=np.array(["text is no number"] * ROWS))
+    assert import_npz(data, plan, tmp_path / "out")["episodes"] == 3
+    plan.write_text(plan.read_text() + "log_probs: log_prob\n")
+    with pytest.raises(
+        InputError, match=r"yaml:14:12: log_probs: .*npz has no log_prob; it has actions, .*rem"
+    ):
+        import_npz(data, plan, tmp_path / "again")
+
+
+def test_a_file_with_groups_says_how_to_save_it(tmp_path):
+    data, plan, _ = write(tmp_path, **{"infos/qpos": np.zeros(ROWS)})
+    with pytest.raises(SampleError, match="holds a file named 'infos/qpos") as refused:
+        import_npz(data, plan, tmp_path / "out")
+    assert refused.value.hint.startswith("save it with observations, actions, rewards, terminals")
+
+
+def test_two_features_of_one_name_are_refused(tmp_path):
+    data, plan, _ = write(tmp_path, MAPPING.replace("position:", "speed_1:"))
+    with pytest.raises(InputError, match=r"features\.speed: gives a second feature speed_1"):
+        import_npz(data, plan, tmp_path / "out")
+
+
+def test_more_episodes_than_a_manifest_lists_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(imported, "DEFAULT_LIMITS", ReadLimits(max_samples=2))
+    data, plan, _ = write(tmp_path)
+    with pytest.raises(InputError, match="has more than 2 episodes"):
+        import_npz(data, plan, tmp_path / "out")
 
 
 def test_an_import_is_replaced_with_force_and_nothing_else(tmp_path):

@@ -14,6 +14,7 @@ from townlet_core.errors import InputError, shown
 from townlet_core.exchange.folder import whole_folder
 from townlet_core.exchange.mapping import Mapping
 from townlet_core.exchange.sources import Arrays, read_array, read_column, read_columns
+from townlet_core.replay.limits import DEFAULT_LIMITS
 from townlet_core.replay.manifest import save_manifest
 from townlet_core.replay.metadata import sample_metadata
 from townlet_core.replay.metrics import with_metrics
@@ -51,6 +52,10 @@ def write_import(
     entries, transitions = [], 0
     with whole_folder(output, force, MARKER, _NAMES) as folder:
         for number, episode in enumerate(episodes):
+            if number == DEFAULT_LIMITS.max_samples:
+                raise InputError(
+                    f"{origin['name']}: has more than {number:,} episodes, too many for a manifest"
+                )
             sample = convert(episode, mapping, number, origin)
             entries.append(save_sample(sample, folder, f"{PREFIX}_{mapping.agent}_{number + 1:03d}"))
             transitions += sample.timesteps
@@ -116,10 +121,13 @@ def _features(mapping: Mapping, arrays: Arrays, ticks: int, file: str) -> dict[s
     columns: dict[str, np.ndarray] = {}
     for name, source in mapping.features.items():
         if source.last is None:
-            columns[name] = read_column(source, arrays, ticks, file)
-            continue
-        values = read_columns(source, arrays, ticks, file)
-        columns |= {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
+            found = {name: read_column(source, arrays, ticks, file)}
+        else:
+            values = read_columns(source, arrays, ticks, file)
+            found = {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
+        if twice := [name for name in found if name in columns]:
+            raise InputError(f"{source.place}: gives a second feature {twice[0]}, expected different names")
+        columns |= found
     return columns
 
 

@@ -56,6 +56,12 @@ class Mapping:
     log_probs: Source
     data: bytes
 
+    @property
+    def sources(self) -> list[Source]:
+        """Everything that is read."""
+        maps = [] if self.map is None else [self.map.source]
+        return [*self.features.values(), self.actions.source, self.log_probs, *maps]
+
 
 def load_mapping(path: Path | str) -> Mapping:
     """Read a mapping file. Raises InputError with the place of a mistake, MissingError or DiskError."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from townlet_core import io
-from townlet_core.errors import InputError, count, name_list
+from townlet_core.errors import InputError, SampleError, count, name_list
 from townlet_core.exchange.imported import ForeignEpisode, write_import
 from townlet_core.exchange.mapping import load_mapping
 from townlet_core.replay.episodes import find_episodes
@@ -17,6 +17,7 @@ from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.npz import list_members, read_array
 
 _REQUIRED = ("observations", "actions", "rewards", "terminals")
+_SAVE = f"save it with {', '.join(_REQUIRED)} and, if episodes were cut off, timeouts"
 _NAMES = {"observations": "observation", "actions": "action"}  # in a mapping; others keep their names
 
 
@@ -34,15 +35,23 @@ def import_npz(
     """
     plan = load_mapping(mapping)
     data = io.read_file(Path(path), limits.max_sample_bytes)
-    members = list_members(data, str(path), limits)
-    arrays = {name: read_array(data, member, str(path)) for name, member in members.items()}
-    if missing := [name for name in _REQUIRED if name not in arrays]:
-        raise InputError(
-            f"{path}: has no {', '.join(missing)}; it has {name_list(sorted(arrays), 8)}",
-            f"save it with {', '.join(_REQUIRED)} and, if episodes were cut off, timeouts",
-        )
+    try:
+        members = list_members(data, str(path), limits)
+    except SampleError as error:
+        raise SampleError(str(error), _SAVE) from error
+    if missing := [name for name in _REQUIRED if name not in members]:
+        raise InputError(f"{path}: has no {', '.join(missing)}; {_has(members)}", _SAVE)
+    for source in plan.sources:
+        if source.path and source.path[0] not in (*_NAMES.values(), *members):
+            raise InputError(f"{source.place}: {path} has no {source.path[0]}; {_has(members)}")
+    wanted = {*_REQUIRED, "timeouts", *(source.path[0] for source in plan.sources if source.path)}
+    arrays = {name: read_array(data, members[name], str(path)) for name in members if name in wanted}
     origin = {"format": "npz", "name": Path(path).name, "sha256": io.sha256(data)}
     return write_import(_episodes(arrays, str(path)), plan, output, origin, force)
+
+
+def _has(names: Iterable[str]) -> str:
+    return f"it has {name_list(sorted(names), 8)}"
 
 
 def _episodes(arrays: dict[str, np.ndarray], file: str) -> Iterator[ForeignEpisode]:
