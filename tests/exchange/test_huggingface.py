@@ -61,5 +61,5 @@ def test_an_export_has_the_same_bytes_again(tmp_path):
     for name in ("one", "two"):
         export_huggingface(manifest, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
-    assert len(files) == 6
+    assert len(files) == 7
     assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)

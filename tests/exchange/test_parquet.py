@@ -50,6 +50,14 @@ def test_the_table_of_episodes_says_who_where_and_how_it_ended(tmp_path, form):
     assert rows[2]["last_value_pred"] == SAMPLES[2].value_preds[-1]
 
 
+def test_npz_and_packed_samples_give_the_same_tables(tmp_path):
+    for form in FORMS:
+        export_parquet(record(tmp_path / form, form), tmp_path / f"{form}_out")
+    for name in ("data", "episodes.parquet"):
+        npz, packed = (pq.read_table(tmp_path / f"{form}_out" / name) for form in FORMS)
+        assert npz.equals(packed, check_metadata=True)
+
+
 def test_polars_and_duckdb_read_it(tmp_path):
     export_parquet(record(tmp_path / "data", "npz"), tmp_path / "out")
     frame = polars.read_parquet(tmp_path / "out" / "data")
@@ -81,6 +89,15 @@ def test_row_groups_and_files_are_bounded_and_few_samples_are_held(tmp_path, mon
     assert [pq.ParquetFile(file).metadata.num_rows for file in files] == [120, 120, 60]
     assert [pq.ParquetFile(file).metadata.num_row_groups for file in files] == [3, 3, 2]
     assert max(most) <= 3
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_card_says_who_was_recorded(tmp_path, form):
+    export_parquet(record(tmp_path / "data", form), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.startswith("---\nconfigs:\n- config_name: ticks\n")
+    assert "21 transitions in 4 episodes, of 3 agents" in card
+    assert 'rows = pandas.read_parquet("data")' in card
 
 
 def test_a_map_of_other_numbers_is_float32_in_all_files(tmp_path):

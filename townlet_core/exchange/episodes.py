@@ -10,13 +10,14 @@ import numpy as np
 
 from townlet_core.errors import SampleError, name_difference
 from townlet_core.replay.compact import narrowest_type
-from townlet_core.replay.compatibility import CompatibilityCheck
 from townlet_core.replay.episodes import cut_episode, find_episodes, split_dones
 from townlet_core.replay.find import find_entries
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import read_entry
 from townlet_core.replay.metadata import reward_terms_of
+from townlet_core.replay.metrics import sample_metrics
 from townlet_core.replay.sample import ReplaySample
+from townlet_core.replay.statistics import DatasetStatistics
 
 # Of the metadata, and of its `capture`, in the description of an episode.
 _ABOUT = ("behaviour", "value_source")
@@ -68,7 +69,7 @@ class Episode(NamedTuple):
 class Recordings:
     """Samples of any form, as episodes. Memory holds one sample, or one record batch of a shard.
 
-    shared: names and sizes, the same in all episodes.
+    shared: names and sizes, the same in all episodes. statistics: of the samples that were read last.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Recordings:
             limits,
             after_sample,
         )
+        self.statistics = DatasetStatistics()
         first = read_entry(self._entries[0], limits)
         self.shared = _shared(first)
         if first.is_older:  # ids are the samples' own, and the largest is not known before all are read
@@ -103,10 +105,10 @@ class Recordings:
         narrow: raise NotNarrow at a map with other values than 0 and 1. Raises SampleError for samples that
         are damaged or do not fit together.
         """
-        compatibility, number = CompatibilityCheck(), 0
+        self.statistics, number = DatasetStatistics(), 0
         for entry in self._entries:
             sample, name = read_entry(entry, self._limits), str(entry.sample)
-            compatibility.add(name, sample)
+            self.statistics.compatibility.add(name, sample)
             self._compare_arrays(name, sample)
             if narrow and narrowest_type(sample.map) != "bool":
                 raise NotNarrow
@@ -114,6 +116,8 @@ class Recordings:
                 part = cut_episode(sample, ticks)
                 yield Episode(number, part, *split_dones(part), describe(entry.name, part, ticks.start))
                 number += 1
+            own = entry.shard.fingerprints[entry.number] if entry.shard else None
+            self.statistics.add(sample, sample_metrics(sample), own)
             self._after_sample()
 
     def _compare_arrays(self, name: str, sample: ReplaySample) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from townlet_core import __version__, io
-from townlet_core.errors import InputError, shown
+from townlet_core.errors import InputError, count, shown
 from townlet_core.exchange.folder import whole_folder
 from townlet_core.exchange.mapping import Mapping
 from townlet_core.exchange.sources import Arrays, read_array, read_column, read_columns
@@ -53,9 +53,8 @@ def write_import(
     with whole_folder(output, force, MARKER, _NAMES) as folder:
         for number, episode in enumerate(episodes):
             if number == DEFAULT_LIMITS.max_samples:
-                raise InputError(
-                    f"{origin['name']}: has more than {number:,} episodes, too many for a manifest"
-                )
+                most = count(number, "episode")
+                raise InputError(f"{origin['name']}: has more than {most}, too many for a manifest")
             sample = convert(episode, mapping, number, origin)
             entries.append(save_sample(sample, folder, f"{PREFIX}_{mapping.agent}_{number + 1:03d}"))
             transitions += sample.timesteps

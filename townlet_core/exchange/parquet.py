@@ -11,7 +11,6 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from townlet_core import io
 from townlet_core.exchange.columns import EPISODE, episode_rows, row_schema
 from townlet_core.exchange.episodes import Recordings
 from townlet_core.exchange.export import write_export
@@ -22,15 +21,6 @@ ROW_GROUP = 16_384  # rows held in memory and written together
 PART_ROWS = 1 << 20  # rows after which the next file begins
 EPISODES = "episodes.parquet"
 _TOGETHER = 1024  # episodes that become one table
-_README = f"""---
-configs:
-- config_name: ticks
-  data_files: data/*.parquet
-  default: true
-- config_name: episodes
-  data_files: {EPISODES}
----
-"""  # read by datasets.load_dataset
 _KEY = b"townlet"  # in the metadata of every file: names and sizes, JSON
 
 
@@ -65,7 +55,6 @@ def write_parquet(recordings: Recordings, folder: Path, narrow: bool) -> dict[st
                 episodes.add(pa.Table.from_pylist(facts, episodes.schema))
                 facts = []
         episodes.add(pa.Table.from_pylist(facts, episodes.schema))
-    io.write_file(folder / "README.md", _README.encode())
     return {"episodes": episodes.rows, "transitions": rows.rows}
 
 
