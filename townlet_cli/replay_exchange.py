@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 import shlex
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from townlet_cli.console import command, count, next_step, out, print_json, progress, safe, warn
+from townlet_cli.replay_options import FollowLinks, Json
 
 
 class ExportForm(enum.StrEnum):
@@ -19,12 +21,6 @@ class ExportForm(enum.StrEnum):
     minari = "minari"
     parquet = "parquet"
     huggingface = "huggingface"
-
-
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def export(
@@ -52,14 +48,15 @@ def export(
     if written.get("left_out"):
         left_out = count(written["left_out"], "episode")
         warn(f"left out {left_out} of a single tick that did not terminate: no transition is complete")
-    next_step(shlex.join(("python", "-c", _READERS[to].format(str(output)))))
+    folder, program = _READERS[to]
+    next_step(shlex.join(("python", "-c", program.format(dumps(str(output / folder))))))
 
 
-# Programs that read an export; {!r} is its folder.
+# The folder of an export that its library opens, and a program that does.
 _READERS = {
-    ExportForm.minari: "import minari; print(len(minari.MinariDataset({!r} + '/data')))",
-    ExportForm.parquet: "import pyarrow.parquet as pq; print(pq.read_table({!r} + '/data').schema)",
-    ExportForm.huggingface: "import datasets; print(datasets.load_from_disk({!r}))",
+    ExportForm.minari: ("data", "import minari; print(len(minari.MinariDataset({})))"),
+    ExportForm.parquet: ("data", "import pyarrow.parquet as pq; print(pq.read_table({}).schema)"),
+    ExportForm.huggingface: ("", "import datasets; print(datasets.load_from_disk({}))"),
 }
 
 
