@@ -9,6 +9,7 @@ import typer
 
 from townlet_cli.console import count, out, print_json, safe
 from townlet_cli.render import render
+from townlet_cli.replay_exchange import export, import_
 from townlet_cli.replay_golden import compare, print_moved
 from townlet_cli.replay_handling import filter_samples, merge, slice_samples, split
 from townlet_cli.replay_inspect import inspect
@@ -74,6 +75,8 @@ replay_app.command("list")(list_datasets)
 replay_app.command()(diff)
 replay_app.command()(recompress)
 replay_app.command()(prune)
+replay_app.command()(export)
+replay_app.command("import")(import_)
 
 
 def _print_findings(findings: list[Any]) -> None:

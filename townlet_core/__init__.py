@@ -22,6 +22,13 @@ PUBLIC = {  # name → where it is defined
     "validate_replay": "replay.validate.validate_path",
     "ReplayDataset": "replay.dataset.ReplayDataset",
     "ReplayDatasetConfig": "replay.dataset.ReplayDatasetConfig",
+    "ReplayBatches": "exchange.torch_data.ReplayBatches",
+    "ReplayTransitions": "exchange.torch_data.ReplayTransitions",
+    "export_parquet": "exchange.parquet.export_parquet",
+    "export_huggingface": "exchange.huggingface.export_huggingface",
+    "export_minari": "exchange.minari_export.export_minari",
+    "import_npz": "exchange.npz_import.import_npz",
+    "import_minari": "exchange.minari_import.import_minari",
     "TrainingSettings": "training.settings.TrainingSettings",
     "train": "training.session.train",
     "resume": "training.session.resume",
@@ -39,6 +46,13 @@ if TYPE_CHECKING:
     from townlet_core.envs.vector import TownVectorEnv
     from townlet_core.errors import TownletError as TownletError
     from townlet_core.evaluate import evaluate as evaluate
+    from townlet_core.exchange.huggingface import export_huggingface as export_huggingface
+    from townlet_core.exchange.minari_export import export_minari as export_minari
+    from townlet_core.exchange.minari_import import import_minari as import_minari
+    from townlet_core.exchange.npz_import import import_npz as import_npz
+    from townlet_core.exchange.parquet import export_parquet as export_parquet
+    from townlet_core.exchange.torch_data import ReplayBatches as ReplayBatches
+    from townlet_core.exchange.torch_data import ReplayTransitions as ReplayTransitions
     from townlet_core.policy.loading import load_policy as load_policy
     from townlet_core.policy.scripted import ScriptedPolicy as ScriptedPolicy
     from townlet_core.replay.dataset import ReplayDataset as ReplayDataset
