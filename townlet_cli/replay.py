@@ -37,6 +37,7 @@ def validate(
     """Report every problem and warning; exit 1 if there is a problem or a metric has moved."""
     from townlet_core.errors import InputError
     from townlet_core.replay.limits import ReadLimits
+    from townlet_core.replay.metrics import load_metrics
     from townlet_core.replay.validate import validate_path
 
     if golden and len(paths) > 1:
@@ -44,6 +45,8 @@ def validate(
             f"--golden is about one dataset, and {len(paths)} paths are given", "name one of them"
         )
     limits = ReadLimits(follow_links=follow_links)
+    if golden:
+        load_metrics(golden, limits)  # before the data, which may take long
     reports = [(path, validate_path(path, limits, for_training)) for path in paths]
     is_sound = not any(report.problems for _, report in reports)
     compared = compare(paths[0], golden, limits) if golden and is_sound else None

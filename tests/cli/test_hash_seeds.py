@@ -33,6 +33,7 @@ COMMANDS = [
     ("replay", "validate", "cap", "--json"),
     ("replay", "validate", "cap"),
     ("replay", "inspect", "cap", "--json", "--features"),
+    ("replay", "stats", "cap", "--json"),
     ("scenario", "validate", "s.yaml", "--json"),
     ("telemetry", "validate", "log.jsonl", "good.jsonl", "--json"),
     ("telemetry", "summary", "good.jsonl", "--json"),

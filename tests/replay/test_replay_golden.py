@@ -137,6 +137,8 @@ def test_one_golden_file_is_of_one_dataset_and_not_compared_with_a_damaged_one(c
     io.write_json(tmp_path / "golden.json", {"dataset": {"counts.samples": 2}})
     arguments = ("--golden", tmp_path / "golden.json")
     assert townlet("validate", capture, capture, *arguments).returncode == 2
+    missing = townlet("validate", capture, "--golden", tmp_path / "none.json")
+    assert (missing.returncode, missing.stdout) == (3, "")
     (capture / "s_ben_002.npz").write_bytes(b"PK")
     shown = townlet("validate", capture, *arguments)
     assert shown.returncode == 1
