@@ -14,13 +14,22 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from townlet_core.capture.rollout import allocate_frames, collect
+from townlet_core.capture.samples import cut_samples
+from townlet_core.capture.settings import CaptureSettings, describe_origin
 from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.replay.checks import check_sample
 from townlet_core.replay.manifest import load_manifest
+from townlet_core.replay.packed.writer import ShardWriter
+from townlet_core.replay.sample import ReplaySample
+from townlet_core.replay.totals import part_of
 from townlet_core.scenario.load import load_scenario
 from townlet_core.simulation.towns import MANY_TOWNS, Towns
 
@@ -41,6 +50,9 @@ def main() -> int:
     options = arguments()
     alone = simulator_rate(options.scenario)
     print(f"{options.scenario}: the simulator alone plays {alone:,.0f} transitions per CPU second")
+    print("| step | CPU µs per transition |\n| --- | --- |")
+    for step, microseconds in steps_of(options.scenario).items():
+        print(f"| {step} | {microseconds:.1f} |", flush=True)
     columns = ("form", "towns", "workers", "transitions", "seconds", "CPU seconds", "per CPU second", "MB")
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     worst = 0.0
@@ -85,6 +97,54 @@ def simulator_rate(name: str) -> float:
                 towns.restart(towns.state.towns["over"].copy())
         rates.append(scenario.ticks * towns.state.agents.size / (time.process_time() - started))
     return max(rates)
+
+
+def steps_of(name: str) -> dict[str, float]:
+    """Return the CPU microseconds per transition of the steps of a packed capture, in this process."""
+    scenario = load_scenario(name)
+    settings = CaptureSettings(ticks=scenario.ticks)
+    towns, policy = Towns(scenario, 48), ScriptedPolicy(scenario)
+    frames = allocate_frames(towns, scenario.ticks)
+    seconds: dict[str, float] = {}
+
+    def timed(step: str, act: Callable[..., Any], *arguments: Any) -> Any:
+        started = time.process_time()
+        result = act(*arguments)
+        seconds[step] = time.process_time() - started
+        return result
+
+    def cut() -> list[ReplaySample]:
+        origin = describe_origin(scenario, settings)
+        found = []
+        for b, i in product(range(48), range(len(towns.agent_ids))):
+            about = {**origin, "capture": {**origin["capture"], "town": b}}
+            found += cut_samples(frames, i, towns.agent_ids[i], towns.feature_names, about, b)
+        return found
+
+    def total(samples: list[ReplaySample]) -> None:
+        for sample in samples:
+            part_of(sample, sample.metadata["metrics"])
+
+    def check(samples: list[ReplaySample]) -> None:
+        for sample in samples:
+            check_sample(sample.arrays(), sample.metadata, "", "")
+
+    def write(samples: list[ReplaySample]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            writer = ShardWriter(Path(folder), "soak_00001")
+            for sample in samples:
+                writer.add(sample)
+            writer.close()
+
+    for _ in range(2):  # the first round warms up
+        timed("play, and describe events", collect, towns, policy, frames, towns.new_events)
+        samples = timed("cut samples, and compute their metrics", cut)
+        timed("reduce them to totals", total, samples)
+        timed("check them", check, samples)
+        timed("describe, digest, encode and write them", write, samples)
+    seconds["describe, digest, encode and write them"] -= seconds["check them"]  # which the writer does too
+    transitions = sum(sample.timesteps for sample in samples)
+    return {step: 1e6 * spent / transitions for step, spent in seconds.items()}
 
 
 def run(words: list[str]) -> Used:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from townlet_core.capture import settings
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -22,6 +24,21 @@ def test_every_command_of_the_tutorial_runs_in_order(townlet, tmp_path, monkeypa
     for command in commands:
         code, _, said = townlet(*shlex.split(command)[1:])
         assert code == 0, f"{command}\n{said}"
+
+
+def test_every_command_of_the_page_about_many_towns_runs_in_order(townlet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(settings, "BLOCK_TRANSITIONS", 2 * 3 * 80)  # two towns of queue_conflict
+    commands = commands_of("docs/capture.md")
+    assert len(commands) == 4
+    for command in commands:
+        code, _, said = townlet(*shlex.split(command.replace("--towns 10000", "--towns 6"))[1:])
+        assert code == 0, f"{command}\n{said}"
+    many, joined = (
+        {path.name: path.read_bytes() for path in Path("captures", name).iterdir() if path.name != ".lock"}
+        for name in ("many", "joined")
+    )
+    assert many == joined
 
 
 def test_the_town_of_the_tutorial_is_drawn_and_its_mistakes_are_reported_as_shown(

@@ -79,7 +79,7 @@ def _sample(
         capture={**about["capture"], "episode": episode, "first_frame": ticks.start},
     )
     sample = ReplaySample(
-        map=column(frames.map).astype(np.float32),
+        map=frames.map[ticks, 0, agent].astype(np.float32, order="C"),
         features=column(frames.features),
         actions=column(frames.actions),
         old_log_probs=column(frames.log_probs),
