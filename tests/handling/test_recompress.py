@@ -17,6 +17,9 @@ from townlet_core.handling.recompress import recompress
 from townlet_core.handling.refer import save_selection
 from townlet_core.handling.sources import open_sources
 from townlet_core.replay.find import find_entries
+from townlet_core.replay.manifest import load_manifest
+from townlet_core.replay.statistics import read_statistics
+from townlet_core.replay.stored import store_statistics
 
 
 class Killed(BaseException):
@@ -106,6 +109,18 @@ def test_an_interrupted_call_leaves_a_dataset_that_loads_and_is_finished_by_the_
     sound(recorded)
     content = json.loads((recorded / "rollout_sample_manifest.json").read_text())
     assert all("sha256" in entry for entry in content.get("samples") or content["shards"])
+
+
+def test_stored_statistics_stay_those_of_the_samples_and_a_selection_has_none(recorded, sound):
+    manifest = recorded / "rollout_sample_manifest.json"
+    store_statistics(manifest, read_statistics(find_entries(recorded)))
+    stored = load_manifest(manifest).metadata["statistics"]
+    chosen = filter_samples(open_sources([recorded]), agents=["ben"])
+    selection = save_selection(recorded / "ben_manifest.json", chosen, {})
+    assert "statistics" not in load_manifest(selection).metadata
+    recompress(recorded, "deflated" if list(recorded.glob("*.npz")) else "none")
+    assert load_manifest(manifest).metadata["statistics"] == stored
+    sound(recorded)
 
 
 def test_a_compression_of_another_form_is_refused(recorded, captures):
