@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from townlet_cli.console import note
 from townlet_core import io
-from townlet_core.capture.capture import PREFIX, CaptureSettings, write_capture
+from townlet_core.capture.capture import write_capture
+from townlet_core.capture.settings import PREFIX, CaptureSettings
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.manifest import load_manifest
 from townlet_core.replay.packed.pack import pack
