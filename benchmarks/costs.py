@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.figures import Measure, in_turn, rate
-from townlet_core.capture.capture import CaptureSettings, write_capture
+from townlet_core.capture.capture import write_capture
+from townlet_core.capture.settings import CaptureSettings
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig
 from townlet_core.replay.manifest import load_manifest, read_entry, save_manifest
