@@ -152,8 +152,7 @@ def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
         raise InputError(f"{path}: is a folder or a device, expected a file")
     try:
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size  # reading takes the memory that it asks for
-            data = file.read(min(size, max_bytes) + 1)
+            data = file.read(min(os.fstat(file.fileno()).st_size, max_bytes) + 1)  # takes memory at once
             while len(data) <= max_bytes and (more := file.read(max(len(data), 1 << 16))):
                 data += more  # the size on record may lie, or grow
         if len(data) > max_bytes:
@@ -169,9 +168,8 @@ def read_range(path: Path, offset: int, length: int) -> bytes:
     """Read at most `length` bytes of a file from `offset` on. Raises MissingError or DiskError."""
     try:
         with open(path, "rb", buffering=0) as file:
-            length = min(length, max(0, os.fstat(file.fileno()).st_size - offset))  # the memory to take
+            data, length = b"", min(length, max(0, os.fstat(file.fileno()).st_size - offset))
             file.seek(offset)
-            data = file.read(length)
             while len(data) < length and (more := file.read(length - len(data))):
                 data += more
             return data
