@@ -288,7 +288,7 @@ def test_a_shard_that_has_changed_is_refused(ending, tmp_path):
             {"num_towns": 20_000},
             "at least 60,000 samples, expected at most 40,000 as NPZ files",
         ),
-        ({"shard": (4, 4)}, "shard 4/4: 8 towns are 3 blocks of 3 towns, so that there can be 1 to 3 shards"),
+        ({"shard": (4, 4)}, "shard 4/4: 8 towns are 3 blocks, expected at most 3 shards"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, said, tmp_path):

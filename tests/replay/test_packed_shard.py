@@ -13,6 +13,7 @@ from replay_samples import equal, make_sample
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError, SampleError
+from townlet_core.replay.format import TRAINING_ARRAYS
 from townlet_core.replay.limits import ReadLimits
 from townlet_core.replay.metadata import canonical_metadata
 from townlet_core.replay.npz import pack_npz
@@ -310,7 +311,7 @@ def test_a_batch_that_expands_too_far_is_refused_before_it_is_decoded(tmp_path):
     sample = make_sample(3000)
     flat = dataclasses.replace(sample, features=np.zeros_like(sample.features), map=np.zeros_like(sample.map))
     write(tmp_path, [flat])
-    with pytest.raises(SampleError, match=r"a record batch of [\d,]+ bytes that takes [\d,]+ as samples"):
+    with pytest.raises(SampleError, match=r"a record batch whose samples take [\d,]+ bytes"):
         opened(tmp_path, small_array_bytes=1_000_000, max_expansion=3)
 
 
@@ -333,7 +334,7 @@ def test_bits_that_take_too_much_memory_as_floats_are_refused(tmp_path):
     write(tmp_path, [make_sample(3000)])
     bytes_of_floats = sum(array.nbytes for array in make_sample(3000).arrays().values())
     assert opened(tmp_path, max_array_bytes=bytes_of_floats).count == 1
-    with pytest.raises(SampleError, match=r"that takes [\d,]+ as samples, expected at most"):
+    with pytest.raises(SampleError, match=r"whose samples take [\d,]+ bytes, expected at most"):
         opened(tmp_path, max_array_bytes=bytes_of_floats // 2)
 
 
@@ -345,3 +346,18 @@ def test_missing_halves_are_missing_files(tmp_path):
     (tmp_path / "x_00001_samples.arrow").unlink()
     with pytest.raises(MissingError, match=r"x_00001_samples\.arrow: no such file"):
         opened(tmp_path)
+
+
+def test_what_readers_would_refuse_is_not_written(tmp_path):
+    ticks = 30_000  # 72 MB as samples, and hardly anything compressed
+    sample = make_sample(ticks)
+    empty = {name: np.zeros_like(array) for name, array in sample.arrays().items()}
+    empty["action_mask"][:] = True
+    training = {name: empty.pop(name) for name in TRAINING_ARRAYS}
+    sample = dataclasses.replace(sample, **training, optional=empty)
+    writer = ShardWriter(tmp_path, "x_00001")
+    with pytest.raises(SampleError, match="that readers refuse it"):
+        writer.add(sample)
+    writer.abandon()
+    write(tmp_path, [sample], compression="none")
+    assert opened(tmp_path).examine(0)[0] is not None

@@ -85,7 +85,7 @@ def _check_form(scenario: Scenario, settings: CaptureSettings, agents: int) -> N
     samples = settings.num_towns * agents * -(-settings.ticks // scenario.ticks)
     if settings.format == "npz" and samples > MAX_NPZ_SAMPLES:
         raise InputError(
-            f"{count(settings.num_towns, 'town')}: at least {samples:,} samples, expected at most "
+            f"{count(settings.num_towns, 'town')}: at least {count(samples, 'sample')}, expected at most "
             f"{MAX_NPZ_SAMPLES:,} as NPZ files",
             "write shards with --format arrow",
         )
@@ -95,8 +95,8 @@ def _check_form(scenario: Scenario, settings: CaptureSettings, agents: int) -> N
     blocks = -(-settings.num_towns // block_towns(settings.ticks, agents))
     if not 1 <= number <= shards <= blocks:
         raise InputError(
-            f"shard {number}/{shards}: {count(settings.num_towns, 'town')} are {count(blocks, 'block')} of "
-            f"{block_towns(settings.ticks, agents):,} towns, so that there can be 1 to {blocks:,} shards",
+            f"shard {number}/{shards}: {count(settings.num_towns, 'town')} are {count(blocks, 'block')}, "
+            f"expected at most {count(blocks, 'shard')}",
             "use fewer shards, or capture more towns",
         )
 

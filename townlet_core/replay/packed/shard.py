@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 
 from townlet_core import io
-from townlet_core.errors import SampleError
+from townlet_core.errors import SampleError, count
 from townlet_core.replay.batch import Part
 from townlet_core.replay.checks import check_sample, check_values
 from townlet_core.replay.compatibility import SharedFacts
@@ -307,11 +307,11 @@ class Shard:
             raise self._damaged("has episodes that do not fill their samples")
         listed = (self.ref.sample_count, self.ref.transitions)
         if listed[0] not in (None, self.count) or listed[1] not in (None, self.transitions):
-            found = f"{self.count} samples of {self.transitions} transitions"
+            found = f"{count(self.count, 'sample')} of {count(self.transitions, 'transition')}"
             raise self._damaged(f"holds {found}, the manifest says {listed[0]} of {listed[1]}")
         if any(not 0 <= number < self.count for number in self.ref.only or ()):
             raise self._damaged(
-                f"has {self.count} samples, the manifest keeps number {max(self.ref.only or ())}"
+                f"has {count(self.count, 'sample')}, the manifest keeps number {max(self.ref.only or ())}"
             )
 
     def _check_shared(self) -> None:
@@ -339,7 +339,7 @@ class Shard:
                 raise self._damaged("lists record batches that do not hold whole samples")
             expanded, most = rows * self.layout.sample_row_bytes, most_expanded(size, self.limits)
             if expanded > most:
-                found = f"a record batch of {size:,} bytes that takes {expanded:,} as samples"
+                found = f"a record batch whose samples take {count(expanded, 'byte')}"
                 raise self._damaged(f"lists {found}, expected at most {most:,}")
             batches.append(_Batch(offset, size, rows, digest, row, sample, last))
             row, sample, end = row + rows, last, offset + size

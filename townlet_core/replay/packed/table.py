@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 
 from townlet_core import io
+from townlet_core.errors import count
 from townlet_core.replay.episodes import find_episodes, split_dones
 from townlet_core.replay.metadata import canonical_metadata
 from townlet_core.replay.npz import pack_npz
@@ -148,7 +149,7 @@ def check_columns(schema: pa.Schema) -> str:
     """Return what is wrong with the columns of a samples table; empty if nothing is."""
     for name, kind in {**INDEX, **DETAILS}.items():
         if schema.names.count(name) != 1:
-            return f"has {schema.names.count(name)} columns {name}, expected one"
+            return f"has {count(schema.names.count(name), 'column')} {name}, expected one"
         if schema.field(name).type != kind:
             return f"has {schema.field(name).type} in column {name}, expected {kind}"
     if schema.names.count("metrics") != 1 or not pa.types.is_struct(schema.field("metrics").type):

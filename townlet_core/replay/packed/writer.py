@@ -10,11 +10,12 @@ import orjson
 import pyarrow as pa
 
 from townlet_core import io
-from townlet_core.errors import InputError, shown
+from townlet_core.errors import InputError, SampleError, count, shown
 from townlet_core.replay.checks import check_sample
 from townlet_core.replay.format import warnings
+from townlet_core.replay.limits import DEFAULT_LIMITS
 from townlet_core.replay.packed.layout import KEY, Layout, layout_of, pack_rows
-from townlet_core.replay.packed.message import MAGIC
+from townlet_core.replay.packed.message import MAGIC, most_expanded
 from townlet_core.replay.packed.table import describe, sample_table
 from townlet_core.replay.sample import ReplaySample, raise_first
 
@@ -97,6 +98,13 @@ class ShardWriter:
             self._append(data[:header])
             self._header = io.sha256(data[:header])
             data = data[header:]
+        expanded = batch.num_rows * self._layout.sample_row_bytes
+        if expanded > (most := most_expanded(len(data), DEFAULT_LIMITS)):
+            raise SampleError(
+                f"{self._path}: a record batch whose samples take {count(expanded, 'byte')} is packed so small, "
+                f"{count(len(data), 'byte')}, that readers refuse it: expected at most {most:,}",
+                "write it with --compression none, or cut the samples",
+            )
         self._batches.append([self._file.bytes, len(data), batch.num_rows, io.sha256(data)])
         self._append(data)
 
