@@ -28,13 +28,13 @@ from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.replay.checks import check_sample
 from townlet_core.replay.manifest import load_manifest
 from townlet_core.replay.packed.writer import ShardWriter
-from townlet_core.replay.sample import ReplaySample
 from townlet_core.replay.totals import part_of
 from townlet_core.scenario.load import load_scenario
 from townlet_core.simulation.towns import MANY_TOWNS, Towns
 
 LIMIT_MB = 400
 POLL_SECONDS = 0.1
+STEP_TOWNS = 48  # of which each step is timed
 
 
 class Used(NamedTuple):
@@ -102,48 +102,33 @@ def simulator_rate(name: str) -> float:
 def steps_of(name: str) -> dict[str, float]:
     """Return the CPU microseconds per transition of the steps of a packed capture, in this process."""
     scenario = load_scenario(name)
-    settings = CaptureSettings(ticks=scenario.ticks)
-    towns, policy = Towns(scenario, 48), ScriptedPolicy(scenario)
+    origin = describe_origin(scenario, CaptureSettings(ticks=scenario.ticks))
+    towns, policy = Towns(scenario, STEP_TOWNS), ScriptedPolicy(scenario)
     frames = allocate_frames(towns, scenario.ticks)
     seconds: dict[str, float] = {}
 
     def timed(step: str, act: Callable[..., Any], *arguments: Any) -> Any:
         started = time.process_time()
         result = act(*arguments)
-        seconds[step] = time.process_time() - started
+        seconds[step] = seconds.get(step, 0.0) + time.process_time() - started
         return result
 
-    def cut() -> list[ReplaySample]:
-        origin = describe_origin(scenario, settings)
-        found = []
-        for b, i in product(range(48), range(len(towns.agent_ids))):
-            about = {**origin, "capture": {**origin["capture"], "town": b}}
-            found += cut_samples(frames, i, towns.agent_ids[i], towns.feature_names, about, b)
-        return found
-
-    def total(samples: list[ReplaySample]) -> None:
-        for sample in samples:
-            part_of(sample, sample.metadata["metrics"])
-
-    def check(samples: list[ReplaySample]) -> None:
-        for sample in samples:
-            check_sample(sample.arrays(), sample.metadata, "", "")
-
-    def write(samples: list[ReplaySample]) -> None:
+    for _ in range(2):  # the first round warms up
+        seconds.clear()
+        transitions = 0
+        timed("play, and describe events", collect, towns, policy, frames, towns.new_events)
         with tempfile.TemporaryDirectory() as folder:
             writer = ShardWriter(Path(folder), "soak_00001")
-            for sample in samples:
-                writer.add(sample)
-            writer.close()
-
-    for _ in range(2):  # the first round warms up
-        timed("play, and describe events", collect, towns, policy, frames, towns.new_events)
-        samples = timed("cut samples, and compute their metrics", cut)
-        timed("reduce them to totals", total, samples)
-        timed("check them", check, samples)
-        timed("describe, digest, encode and write them", write, samples)
+            for b, i in product(range(STEP_TOWNS), range(len(towns.agent_ids))):
+                about = {**origin, "capture": {**origin["capture"], "town": b}}
+                samples = cut_samples(frames, i, towns.agent_ids[i], towns.feature_names, about, b)
+                while sample := timed("cut samples, and compute their metrics", next, samples, None):
+                    timed("reduce them to totals", part_of, sample, sample.metadata["metrics"])
+                    timed("check them", check_sample, sample.arrays(), sample.metadata, "", "")
+                    timed("describe, digest, encode and write them", writer.add, sample)
+                    transitions += sample.timesteps
+            timed("describe, digest, encode and write them", writer.close)
     seconds["describe, digest, encode and write them"] -= seconds["check them"]  # which the writer does too
-    transitions = sum(sample.timesteps for sample in samples)
     return {step: 1e6 * spent / transitions for step, spent in seconds.items()}
 
 
