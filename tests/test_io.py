@@ -71,6 +71,13 @@ def test_a_file_that_hides_its_size_is_read_to_the_end():
         io.read_file(Path("/proc/self/status"), max_bytes=9)
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for read in (io.read_file, io.file_digest, lambda path: io.read_range(path, 0, 9)):
+        with pytest.raises(InputError, match="pipe: is a folder or a device, expected a file"):
+            read(tmp_path / "pipe")
+
+
 def test_a_partial_last_line_is_cut_and_whole_lines_stay(tmp_path):
     log = tmp_path / "log.jsonl"
     log.write_bytes(b'{"a":1}\n{"a":2}\n{"a"')

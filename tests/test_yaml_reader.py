@@ -32,7 +32,8 @@ HOSTILE = {
     "nothing": ("", "the file is empty"),
     "bytes of another encoding": (b"- a\n- caf\xd8", "2:6: byte 0xd8 is not UTF-8 text"),
     "bytes of no text": (bytes(range(128)), "character \\x00 is not allowed in YAML"),
-    "a line end of Unicode": ("- a\u2028b\n", "character \\u2028 ends a line for some readers"),
+    "a line end of Unicode": ("- a\u2028b\n", "YAML readers disagree about character \\u2028"),
+    "a mark within the text": ("a:\n\ufeff- b\n", "YAML readers disagree about character \\ufeff"),
     "an escape beyond Unicode": ('- "\\U00110000"\n', "is beyond Unicode"),
 }
 

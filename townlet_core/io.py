@@ -144,12 +144,7 @@ def kind_of(path: Path) -> Literal["file", "folder", "other"] | None:
 def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     """Read a whole file. Raises MissingError, InputError if it is larger than `max_bytes`, or DiskError."""
     path = Path(path)
-    kind = kind_of(path)
-    if kind is None:
-        refuse_address(path)
-        raise MissingFileError(f"{path}: no such file")
-    if kind != "file":
-        raise InputError(f"{path}: is a folder or a device, expected a file")
+    _require_file(path)
     try:
         with open(path, "rb") as file:
             data = file.read(min(os.fstat(file.fileno()).st_size, max_bytes) + 1)  # takes memory at once
@@ -164,8 +159,19 @@ def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
         raise disk_error(error, path) from error
 
 
+def _require_file(path: Path) -> None:
+    """Raise MissingError, InputError or DiskError unless a path is a file: a pipe would be read for ever."""
+    kind = kind_of(path)
+    if kind is None:
+        refuse_address(path)
+        raise MissingFileError(f"{path}: no such file")
+    if kind != "file":
+        raise InputError(f"{path}: is a folder or a device, expected a file")
+
+
 def read_range(path: Path, offset: int, length: int) -> bytes:
-    """Read at most `length` bytes of a file from `offset` on. Raises MissingError or DiskError."""
+    """Read at most `length` bytes from `offset` on. Raises MissingError, InputError or DiskError."""
+    _require_file(path)
     try:
         with open(path, "rb", buffering=0) as file:
             data, length = b"", min(length, max(0, os.fstat(file.fileno()).st_size - offset))
@@ -230,9 +236,7 @@ def file_size(path: Path) -> int:
 
 def file_digest(path: Path) -> dict[str, str | int]:
     """Return `sha256` and `bytes` of a file of any size. Raises MissingError, InputError or DiskError."""
-    kind = kind_of(path)
-    if kind not in ("file", None):
-        raise InputError(f"{path}: is a folder or a device, expected a file")
+    _require_file(path)
     try:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

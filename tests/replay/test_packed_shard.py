@@ -338,6 +338,16 @@ def test_bits_that_take_too_much_memory_as_floats_are_refused(tmp_path):
         opened(tmp_path, max_array_bytes=bytes_of_floats // 2)
 
 
+def test_a_table_that_changes_while_its_shard_is_open_is_noticed(tmp_path):
+    shards = []
+    for folder in ("a", "b", "c"):  # more than are kept in memory
+        write(tmp_path / folder, [make_sample(5, seed=1)])
+        shards.append(opened(tmp_path / folder))
+    write(tmp_path / "a", [make_sample(5, seed=2)])
+    with pytest.raises(SampleError, match="the file has changed"):
+        shards[0].metadata(0)
+
+
 def test_missing_halves_are_missing_files(tmp_path):
     write(tmp_path, [make_sample()])
     (tmp_path / "x_00001.arrow").rename(tmp_path / "gone")

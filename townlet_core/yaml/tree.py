@@ -49,7 +49,7 @@ _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _LONG_LINE = re.compile(rf"^[^\n]{{{MAX_LINE + 1}}}", re.MULTILINE)
 _BEYOND_UNICODE = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
-_ODD_LINE_END = re.compile("[\x85\u2028\u2029]")
+_AMBIGUOUS = re.compile("[\x85\u2028\u2029\ufeff]")  # line ends of YAML 1.1, and a mark within the text
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -128,11 +128,9 @@ def parse_document(text: str, max_entries: int = MAX_ENTRIES) -> tuple[Node | No
         return None, [_mistake_at(text, directive.start(), message)]
     if escape := _BEYOND_UNICODE.search(text):  # the parser would raise a bare ValueError
         return None, [_mistake_at(text, escape.start(), f"escape {escape.group()} is beyond Unicode")]
-    if odd := _ODD_LINE_END.search(text):
-        message = (
-            f"character \\u{ord(odd.group()):04x} ends a line for some readers of YAML and not for others"
-        )
-        return None, [_mistake_at(text, odd.start(), message)]
+    if unclear := _AMBIGUOUS.search(text):
+        message = f"YAML readers disagree about character \\u{ord(unclear.group()):04x}"
+        return None, [_mistake_at(text, unclear.start(), message)]
     reader = _Reader(YAML(typ="safe", pure=True).parse(text), text.split("\n"), max_entries)
     try:
         return reader.document(), reader.mistakes

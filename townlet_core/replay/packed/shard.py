@@ -69,6 +69,7 @@ class Shard:
         self.ref, self.limits = ref, limits
         self._checked: set[int] = set()  # record batches whose values have been checked
         data = self._read_table()
+        self.ref = ref if ref.samples_sha256 else ref._replace(samples_sha256=io.sha256(data))
         schema = read_schema(data, str(ref.samples))
         if wrong := check_columns(schema):
             raise self._damaged(wrong)
@@ -236,8 +237,7 @@ class Shard:
     def _read_table(self) -> bytes:
         data = io.read_file(self.ref.samples, self.limits.max_sample_bytes)
         if self.ref.samples_sha256 not in (None, io.sha256(data)):
-            message = "its sha256 is not the one in the manifest; the file has changed"
-            raise SampleError(f"{self.ref.samples}: {message}", RESTORE)
+            raise self._damaged("its sha256 is not the one in the manifest; the file has changed")
         return data
 
     def _decode(self, data: bytes, schema: pa.Schema, fields: Sequence[int]) -> pa.RecordBatch:
