@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
@@ -23,8 +23,9 @@ from townlet_core.replay.format import ARRAYS, TRAINING_ARRAYS, Finding, problem
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.metadata import check_metadata, reward_terms_of
 from townlet_core.replay.npz import RESTORE, pack_npz
+from townlet_core.replay.packed.batches import Batch, parse_batches
 from townlet_core.replay.packed.layout import KEY, Layout, Rows, is_whole, parse_layout
-from townlet_core.replay.packed.message import MAGIC, decode, most_expanded, read_schema
+from townlet_core.replay.packed.message import MAGIC, decode, read_schema
 from townlet_core.replay.packed.reference import ShardRef
 from townlet_core.replay.packed.table import (
     DEFLATED,
@@ -43,19 +44,8 @@ from townlet_core.replay.selection import fingerprint
 from townlet_core.vocab import NAME_PATTERN
 
 _NAME = re.compile(r"(?P<prefix>.+)_[0-9]{5,}\.arrow")
+_TOGETHER = 64  # rows of the samples table that are read at once
 _CHANGED = "its sha256 is not the one in the samples table; the file has changed"
-
-
-class _Batch(NamedTuple):
-    """Where a record batch lies in the file, and its samples."""
-
-    offset: int
-    bytes: int
-    rows: int
-    sha256: str
-    first_row: int
-    first_sample: int
-    last_sample: int  # exclusive
 
 
 class Shard:
@@ -89,7 +79,11 @@ class Shard:
         self._ends = (index.column("episode_ticks"), index.column("episode_ends"))
         self.scenarios = self._scenarios(index)
         self._check_index(index)
-        self.batches = self._batches(about)
+        stops = (self.first_rows + self.timesteps).tolist()
+        try:
+            self.batches = parse_batches(about.get("batches"), stops, self.layout.sample_row_bytes, limits)
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
         self._header = about.get("header_sha256")
         self._check_shared()
 
@@ -208,7 +202,7 @@ class Shard:
 
     def metadata(self, number: int) -> dict[str, Any]:
         """Return the metadata of a sample. Raises SampleError, MissingError or DiskError."""
-        row = _details(self).slice(number, 1).to_pylist()[0]
+        row = _row(self, number)
         row |= {"timesteps": int(self.timesteps[number]), "agent_id": self.agents[number]}
         try:
             metadata = compose_metadata(row, self.layout.shared)
@@ -227,7 +221,7 @@ class Shard:
 
     def original(self, number: int) -> tuple[bytes, bytes]:
         """Return the NPZ and the JSON file of a sample, to the byte."""
-        row = _details(self).slice(number, 1).to_pylist()[0]
+        row = _row(self, number)
         sample = self.sample(number)
         text = io.dump_json(self.metadata(number)) if row["meta_json"] is None else row["meta_json"]
         if row["npz"] is not None:
@@ -323,31 +317,7 @@ class Shard:
         }
         raise_first(check_metadata(self.metadata(0), like, place, self.limits))
 
-    def _batches(self, about: dict[str, Any]) -> list[_Batch]:
-        """Return the record batches, which lie one behind the other and hold whole samples."""
-        batches: list[_Batch] = []
-        stops = (self.first_rows + self.timesteps).tolist()
-        row = sample = 0
-        listed, end = about.get("batches"), None
-        for entry in listed if isinstance(listed, list) else ():
-            if not (isinstance(entry, list) and [type(value) for value in entry] == [int, int, int, str]):
-                raise self._damaged("does not list its record batches")
-            offset, size, rows, digest = entry
-            last = int(np.searchsorted(stops, row + rows)) + 1
-            is_whole = rows > 0 and last <= self.count and stops[last - 1] == row + rows
-            if not is_whole or offset < len(MAGIC) or size < 1 or (end is not None and offset != end):
-                raise self._damaged("lists record batches that do not hold whole samples")
-            expanded, most = rows * self.layout.sample_row_bytes, most_expanded(size, self.limits)
-            if expanded > most:
-                found = f"a record batch whose samples take {count(expanded, 'byte')}"
-                raise self._damaged(f"lists {found}, expected at most {most:,}")
-            batches.append(_Batch(offset, size, rows, digest, row, sample, last))
-            row, sample, end = row + rows, last, offset + size
-        if row != self.transitions or batches[0].offset > self.limits.max_metadata_bytes:
-            raise self._damaged("lists record batches that do not hold all samples")
-        return batches
-
-    def _check_rows(self, rows: Rows, batch: _Batch) -> None:
+    def _check_rows(self, rows: Rows, batch: Batch) -> None:
         """Check the values of a record batch against the rules and the samples table."""
         first, last = batch.first_sample, batch.last_sample
         numbers = np.repeat(np.arange(first, last), self.timesteps[first:last])
@@ -388,6 +358,18 @@ def _sorted_json(value: Any) -> bytes:
 def _recent_rows(shard: Shard, batch: int) -> Rows:
     """Return a record batch; samples are mostly read in order."""
     return shard.read_rows(batch)
+
+
+def _row(shard: Shard, number: int) -> dict[str, Any]:
+    """Return what the samples table says of a sample, except the index."""
+    return _some_rows(shard, number // _TOGETHER)[number % _TOGETHER].copy()
+
+
+@lru_cache(maxsize=2)
+def _some_rows(shard: Shard, part: int) -> list[dict[str, Any]]:
+    """Return rows of the samples table; they are mostly read in order."""
+    rows: list[dict[str, Any]] = _details(shard).slice(part * _TOGETHER, _TOGETHER).to_pylist()
+    return rows
 
 
 @lru_cache(maxsize=2)

@@ -101,8 +101,8 @@ class ShardWriter:
         expanded = batch.num_rows * self._layout.sample_row_bytes
         if expanded > (most := most_expanded(len(data), DEFAULT_LIMITS)):
             raise SampleError(
-                f"{self._path}: a record batch whose samples take {count(expanded, 'byte')} is packed so small, "
-                f"{count(len(data), 'byte')}, that readers refuse it: expected at most {most:,}",
+                f"{self._path}: a record batch whose samples take {count(expanded, 'byte')} is packed so "
+                f"small, {count(len(data), 'byte')}, that readers refuse it: expected at most {most:,}",
                 "write it with --compression none, or cut the samples",
             )
         self._batches.append([self._file.bytes, len(data), batch.num_rows, io.sha256(data)])
