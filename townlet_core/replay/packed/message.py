@@ -72,6 +72,8 @@ def decode(
             options = pa.ipc.IpcReadOptions(included_fields=list(fields))
             batch = pa.ipc.open_stream(stream, options=options).read_next_batch()
         batch.validate(full=True)
+    except MemoryError:  # pyarrow's is an ArrowException as well
+        raise
     except (pa.ArrowException, ValueError, OSError) as error:
         raise SampleError(f"{place} is damaged", RESTORE) from error
     return batch
