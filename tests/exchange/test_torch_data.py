@@ -26,7 +26,7 @@ def names_of(loader):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
-@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("workers", [0, 2])
 def test_an_epoch_is_the_datasets_own_for_any_number_of_workers(tmp_path, form, workers):
     dataset = open_dataset(tmp_path, form, streaming=True)
     batches = ReplayBatches(dataset)
@@ -65,7 +65,7 @@ def test_set_epoch_reaches_workers_that_persist(tmp_path):
         assert names_of(loader) == [list(batch.names) for batch in dataset.batches(epoch)]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [2])
 def test_an_epoch_begins_at_any_batch(tmp_path, workers):
     batches = ReplayBatches(open_dataset(tmp_path))
     batches.set_epoch(2)

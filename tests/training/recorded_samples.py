@@ -45,7 +45,7 @@ def dataset_of(*samples: ReplaySample, **config) -> ReplayDataset:
     return ReplayDataset.from_samples(samples, ReplayDatasetConfig(for_training=True, **config))
 
 
-def network_that_says(value: float | None = None) -> ActorCritic:
+def network_that_says(value: float | None = None, normalise_observations: bool = False) -> ActorCritic:
     """Return a small network whose critic always says the same, if a value is given."""
     network = ActorCritic(
         NetworkConfig(
@@ -56,6 +56,7 @@ def network_that_says(value: float | None = None) -> ActorCritic:
             feature_names=NAMES,
         ),
         seed=0,
+        normalise_observations=normalise_observations,
     )
     if value is not None:
         network.value_head.weight.data.zero_()

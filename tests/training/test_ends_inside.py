@@ -117,7 +117,7 @@ def cut_alone(episode, bootstrap):
 
 def test_statistics_begin_the_same_with_one_sample_and_with_its_episodes():
     one, many = as_one_and_apart(sample_of(80, truncated=(39, 79)))
-    networks = [network_that_says(), network_that_says()]
+    networks = [network_that_says(normalise_observations=True) for _ in range(2)]
     told = [[], []]
     for network, heard, served in zip(networks, told, (one, many), strict=True):
         network.update_observation_stats = heard.append
