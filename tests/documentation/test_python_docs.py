@@ -41,7 +41,8 @@ def test_every_public_name_has_an_example(name):
 def test_the_examples_pass_mypy_in_strict_mode(tmp_path):
     script = tmp_path / "examples.py"
     script.write_text("".join(EXAMPLES))
-    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(script)]
+    settings = ["--config-file", "tests/strict_mypy.ini", "--cache-dir", str(tmp_path / "cache")]
+    command = [sys.executable, "-m", "mypy", *settings, str(script)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 

@@ -19,7 +19,8 @@ NetworkConfig(map_shape=(4, 11, 11), feature_count=90)
 
 def test_a_type_checker_takes_what_fits_and_names_what_does_not(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    command = [sys.executable, "-m", "mypy", "--cache-dir", tmp_path / "cache", "--follow-imports", "silent"]
+    settings = ["--config-file", "tests/strict_mypy.ini", "--cache-dir", tmp_path / "cache"]
+    command = [sys.executable, "-m", "mypy", *settings]
     ran = subprocess.run([*command, tmp_path / "program.py"], capture_output=True, text=True, cwd=ROOT)
     *errors, _ = ran.stdout.splitlines()
     assert [error.partition("error: ")[2].partition(";")[0] for error in errors] == [
