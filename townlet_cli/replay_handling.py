@@ -9,6 +9,7 @@ import typer
 
 from townlet_cli.console import command, count, next_step, out, print_json, progress, safe, warn
 from townlet_cli.replay_join import are_capture_shards, join
+from townlet_cli.replay_options import FollowLinks, Json
 from townlet_core.errors import InputError
 from townlet_core.io import refuse_existing
 
@@ -31,10 +32,6 @@ Compression = Annotated[
     str | None, typer.Option(help="Of copies: stored or deflated for npz; zstd, lz4 or none for arrow.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what such a command wrote there.")]
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 _SHOWN = 3  # duplicates
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from townlet_cli.console import command, count, next_step, out, print_json, progress, safe
+from townlet_cli.replay_options import FollowLinks, Json
 
 if TYPE_CHECKING:
     from townlet_core.replay.packed.pack import Packed
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 Source = Annotated[Path, typer.Argument(help="A manifest, or a folder with one.")]
 Output = Annotated[
     Path | None, typer.Option(help="Folder to write to, empty or new; by default beside the source.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
 ]
 
 

@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def hunt(name: str, inputs: list[Files], options: Namespace) -> bool:
-    """Read the mutants of a format and print what became of them; return whether one is a fault."""
+    """Read the mutants of a format, print the counts, and return whether there is a fault."""
     start, total = time.monotonic(), Outcome()
     calls = ((name, inputs, options.seed, numbers) for numbers in _chunks(options.mutants))
     for (*_, numbers), answer in in_children(read_chunk, calls, options.processes):

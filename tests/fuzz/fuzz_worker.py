@@ -26,7 +26,7 @@ MOST_STEPS = 4
 
 
 class Outcome(NamedTuple):
-    """What became of some mutants."""
+    """Counts of the mutants read so far, the largest time and memory, and the first fault."""
 
     mutants: int = 0
     refused: int = 0

@@ -131,7 +131,7 @@ def _folder(output: Path, prefix: str, force: bool) -> Iterator[Path]:
 
 
 def _refuse_sources(output: Path, sources: Sequence[Source]) -> None:
-    """Raise InputError if the folder holds a file that is to be read."""
+    """Raise InputError if the output folder holds a source file."""
     folder = os.path.realpath(output)
     for source in sources:
         for entry in source.entries:

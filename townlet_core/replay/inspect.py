@@ -24,7 +24,7 @@ from townlet_core.replay.manifest import (
 from townlet_core.replay.metrics import sample_metrics
 from townlet_core.replay.packed.reference import unlisted_shard
 from townlet_core.replay.quarrels import Quarrel, SampleQuarrels, logged_quarrels
-from townlet_core.replay.sample import ReplaySample, file_identity, load_sample
+from townlet_core.replay.sample import ReplaySample, load_sample
 from townlet_core.replay.statistics import DatasetStatistics, Read, read_statistics
 
 MOST_ROWS = 1000  # samples that are described one by one
@@ -143,7 +143,7 @@ def _bytes(path: Path, manifest: Manifest | None) -> int:
     """Return the size of all files of a dataset."""
     shard = unlisted_shard(path)
     files = listed_files(manifest) if manifest else [shard.path, shard.samples]
-    return sum(file_identity(file)[1] for file in files if io.kind_of(file) == "file")
+    return sum(io.file_size(file) for file in files if io.kind_of(file) == "file")
 
 
 def _quarrels(manifest: Manifest | None, shares: SampleQuarrels, limits: ReadLimits) -> list[Quarrel]:

@@ -20,7 +20,7 @@ from townlet_core.replay.listed import ListedFile, ManifestEntry, parse_entry, p
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.packed.reference import ShardRef
 from townlet_core.replay.packed.shard import Shard
-from townlet_core.replay.sample import ReplaySample, examine_sample, file_identity, raise_first
+from townlet_core.replay.sample import ReplaySample, examine_sample, raise_first
 from townlet_core.yaml.reader import read_yaml
 
 _FORMS = 'expected {"metadata": {...}, "samples": [...]}, one with "shards", or a list of samples'
@@ -206,7 +206,7 @@ def examine_entry(
     facts = {
         "agent_id": (entry.agent_id, sample.agent_id),
         "frame_count": (entry.frame_count, sample.timesteps),
-        "bytes": (entry.bytes, file_identity(entry.sample)[1]),
+        "bytes": (entry.bytes, io.file_size(entry.sample)),
     }
     wrong = [
         Finding("problem", str(entry.sample), key, f"is {actual}, the manifest says {said}", RECAPTURE)
@@ -259,4 +259,4 @@ def _read(path: Path, limits: ReadLimits) -> Any:
 
 def entry_bytes(entry: ManifestEntry) -> int:
     """Return the size of a sample's NPZ file; 0 if it is packed. Raises MissingError or DiskError."""
-    return 0 if entry.shard else file_identity(entry.sample)[1]
+    return 0 if entry.shard else io.file_size(entry.sample)

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from townlet_core import io
 from townlet_core.errors import TownletError, count
 from townlet_core.replay.format import Finding
 from townlet_core.replay.manifest import Manifest
 from townlet_core.replay.npz import RESTORE
-from townlet_core.replay.sample import file_identity
 
 
 def check_structure(manifest: Manifest) -> tuple[Manifest, list[Finding]]:
@@ -53,7 +53,7 @@ def _listed(manifest: Manifest) -> Iterator[tuple[Path, int | None]]:
 def _compare(file: Path, size: int | None) -> Finding | None:
     """Compare a file's presence and size with the manifest, without reading it."""
     try:
-        actual = file_identity(file)[1]
+        actual = io.file_size(file)
     except TownletError as error:
         message = f"{str(error).removeprefix(f'{file}: ')}, and the manifest lists it"
         return Finding("problem", str(file), "", message, error.hint or RESTORE)
