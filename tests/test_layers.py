@@ -212,7 +212,7 @@ def test_a_room_opens_without_torch(room):
 @pytest.mark.parametrize("room", ["replay", "telemetry"])
 def test_data_opens_without_the_simulator(room):
     rooms, _ = TABLE[room]
-    assert set(rooms) <= {"errors", "vocab", "rng", "io", "locks", "yaml"}
+    assert set(rooms) <= {"errors", "vocab", "rng", "io", "bulk", "locks", "yaml"}
 
 
 def test_whatever_is_compiled_into_a_kernel_is_in_the_digest_of_its_cache():

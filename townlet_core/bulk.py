@@ -1,16 +1,61 @@
-"""Many files at once: written without waiting for the disk, then made durable together, then moved."""
+"""Many files at once: made durable together, moved together, or as a folder that appears whole."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+import secrets
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from townlet_core import io
-from townlet_core.errors import MissingFileError
+from townlet_core.errors import InputError, MissingFileError, TownletError
 
 FLUSH_THREADS = 8
+
+
+@contextlib.contextmanager
+def whole_folder(output: Path, check_old: Callable[[list[str]], None] | None = None) -> Iterator[Path]:
+    """Yield an empty folder that gets the name `output` when the block ends; if it raises, nothing changes.
+
+    check_old: called with the names that `output` holds, if any; raises unless they may all be replaced.
+    Without it they may not. A link to a folder stays, and its target is replaced.
+    Raises InputError or DiskError.
+    """
+    names = io.list_folder(output)
+    if io.kind_of(output) not in ("folder", None) or (names and check_old is None):
+        raise InputError(f"{output}: already exists", "choose another --output, or remove it")
+    if names and check_old:
+        check_old(names)
+    final = Path(os.path.realpath(output))
+    hidden = f".{final.name}.{secrets.token_hex(4)}"
+    temporary, old = final.with_name(f"{hidden}.tmp"), final.with_name(f"{hidden}.old.tmp")
+    try:
+        io.make_folder(temporary)
+        yield temporary
+        _exchange(temporary, final, old if names else None)
+    except BaseException as error:
+        with contextlib.suppress(TownletError):
+            io.remove(temporary)
+        if isinstance(error, OSError) and not isinstance(error, TownletError):  # of a library that writes
+            raise io.disk_error(error, output) from error
+        raise
+
+
+def _exchange(new: Path, final: Path, old: Path | None) -> None:
+    """Give a folder its name. old: where the one of that name waits until it can be removed."""
+    if old is None:
+        io.rename_folder(new, final)
+        return
+    io.rename_folder(final, old)
+    try:
+        io.rename_folder(new, final)
+    except BaseException:
+        if io.kind_of(final) is None:
+            io.rename_folder(old, final)
+        raise
+    io.remove(old)
 
 
 def write_scratch(path: Path, data: bytes) -> None:
@@ -36,6 +81,12 @@ def flush_files(folder: Path) -> None:
         io.sync_folder(folder.parent)
     except OSError as error:
         raise io.disk_error(error, folder) from error
+
+
+def flush_tree(folder: Path) -> None:
+    """Make the files of a folder and of the folders in it durable, whoever wrote them."""
+    for parent, _, _ in os.walk(folder):
+        flush_files(Path(parent))
 
 
 def _flush_file(path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import orjson
 
-from townlet_core.errors import DISK_HINT, DiskError, InputError, MissingFileError
+from townlet_core.errors import DISK_HINT, DiskError, InputError, MissingFileError, TownletError
 
 MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some kB
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -153,10 +153,8 @@ def read_file(path: Path, max_bytes: int = MAX_JSON_BYTES) -> bytes:
         if len(data) > max_bytes:
             raise InputError(f"{path}: more than {max_bytes:,} bytes, which is the limit here")
         return data
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such file") from error
     except OSError as error:
-        raise disk_error(error, path) from error
+        raise _unread(error, path) from error
 
 
 def _require_file(path: Path) -> None:
@@ -179,10 +177,8 @@ def read_range(path: Path, offset: int, length: int) -> bytes:
             while len(data) < length and (more := file.read(length - len(data))):
                 data += more
             return data
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such file") from error
     except OSError as error:
-        raise disk_error(error, path) from error
+        raise _unread(error, path) from error
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:
@@ -226,12 +222,16 @@ def sha256(data: bytes) -> str:
 
 def file_size(path: Path) -> int:
     """Return the size of a file in bytes. Raises MissingError or DiskError."""
+    return file_identity(path)[1]
+
+
+def file_identity(path: Path) -> tuple[int, int, int]:
+    """Return inode, bytes and modification time in ns, to see changes. Raises MissingError or DiskError."""
     try:
-        return os.stat(path).st_size
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such file") from error
+        status = os.stat(path)
+        return status.st_ino, status.st_size, status.st_mtime_ns
     except OSError as error:
-        raise disk_error(error, path) from error
+        raise _unread(error, path) from error
 
 
 def file_digest(path: Path) -> dict[str, str | int]:
@@ -241,10 +241,13 @@ def file_digest(path: Path) -> dict[str, str | int]:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return {"sha256": digest, "bytes": file.tell()}
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such file") from error
     except OSError as error:
-        raise disk_error(error, path) from error
+        raise _unread(error, path) from error
+
+
+def _unread(error: OSError, path: Path) -> TownletError:
+    is_missing = isinstance(error, FileNotFoundError)
+    return MissingFileError(f"{path}: no such file") if is_missing else disk_error(error, path)
 
 
 def refuse_existing(path: Path, force: bool) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from townlet_core import __version__, io
+from townlet_core.bulk import flush_tree
 from townlet_core.exchange.episodes import NotNarrow, Recordings
-from townlet_core.exchange.folder import whole_folder
+from townlet_core.exchange.folder import output_folder
 from townlet_core.replay.card import dataset_card
 
 MARKER = "townlet_export.json"
@@ -49,12 +50,13 @@ def write_export(
 def _write_once(
     recordings: Recordings, output: Path | str, form: str, write: Writer, force: bool, narrow: bool
 ) -> dict[str, Any]:
-    with whole_folder(output, force, MARKER, _NAMES) as folder:
+    with output_folder(output, force, MARKER, _NAMES) as folder:
         counts = write(recordings, folder, narrow)
         written = {"format": form, "samples": recordings.sample_count, **counts}
         about = {"townlet": __version__, **written, **recordings.shared.as_dict()}
         io.write_json(folder / MARKER, about)
         io.write_file(folder / "README.md", _card(recordings, form).encode("utf-8", "backslashreplace"))
+        flush_tree(folder)
     return {"output": str(output), **written}
 
 

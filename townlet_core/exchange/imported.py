@@ -11,7 +11,7 @@ import numpy as np
 
 from townlet_core import __version__, io
 from townlet_core.errors import InputError, count, shown
-from townlet_core.exchange.folder import whole_folder
+from townlet_core.exchange.folder import output_folder
 from townlet_core.exchange.mapping import Mapping
 from townlet_core.exchange.sources import Arrays, read_array, read_column, read_columns
 from townlet_core.replay.limits import DEFAULT_LIMITS
@@ -50,7 +50,7 @@ def write_import(
     or DiskError.
     """
     entries, transitions = [], 0
-    with whole_folder(output, force, MARKER, _NAMES) as folder:
+    with output_folder(output, force, MARKER, _NAMES) as folder:
         for number, episode in enumerate(episodes):
             if number == DEFAULT_LIMITS.max_samples:
                 most = count(number, "episode")

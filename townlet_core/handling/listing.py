@@ -22,7 +22,6 @@ from townlet_core.replay.manifest import (
 )
 from townlet_core.replay.packed.reference import is_shard, unlisted_shard
 from townlet_core.replay.packed.shard import Shard
-from townlet_core.replay.sample import file_identity
 
 
 class Listed(NamedTuple):
@@ -142,4 +141,4 @@ def _origin(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _modified(paths: Sequence[Path]) -> float:
-    return max(file_identity(path)[2] for path in paths) / 1e9
+    return max(io.file_identity(path)[2] for path in paths) / 1e9

@@ -15,7 +15,6 @@ from townlet_core.locks import LOCK_NAME, lock_folder
 from townlet_core.replay.folder import RUN_FILE, find_files
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import Manifest, listed_files, load_manifest
-from townlet_core.replay.sample import file_identity
 
 _ENDING = "_manifest.json"
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -144,7 +143,7 @@ def _describe(manifest: Manifest) -> OldCapture:
     if strange:
         raise InputError(f"lists {strange[0].name}, which has neither name nor content of one of its files")
     size = sum(io.file_size(file) for file in files)
-    return OldCapture(manifest.path, file_identity(manifest.path)[2] / 1e9, files, [], size)
+    return OldCapture(manifest.path, io.file_identity(manifest.path)[2] / 1e9, files, [], size)
 
 
 def _with_selections(capture: OldCapture, selections: Sequence[Manifest]) -> OldCapture:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
+from townlet_core.bulk import whole_folder
 from townlet_core.capture.folder import find_capture_files
 from townlet_core.errors import InputError, SampleError, name_list, shown
 from townlet_core.handling.events import EventCut
@@ -22,7 +21,7 @@ from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import Manifest, save_manifest
 from townlet_core.replay.metrics import TOTAL, sample_metrics, save_metrics
 from townlet_core.replay.npz import pack_npz
-from townlet_core.replay.packed.pack import ShardSeries, new_folder, prefix_of
+from townlet_core.replay.packed.pack import ShardSeries, prefix_of
 from townlet_core.replay.packed.writer import COMPRESSIONS
 from townlet_core.replay.sample import ReplaySample, save_original, save_sample
 from townlet_core.replay.totals import EventTotals, Part, capture_totals, part_of
@@ -101,33 +100,20 @@ def write_dataset(
     Raises InputError if the folder holds anything else, or files of the sources; and what reading raises.
     """
     _refuse_sources(output, sources)
-    if os.path.islink(output) or Path(output).name in ("", ".."):
-        output = Path(os.path.realpath(output))  # a link stays, and its target gets the dataset
     output = Path(output)
-    with _folder(output, form.prefix, force) as folder:
+    check_old = (lambda _: _check_old(output, form.prefix)) if force else None
+    with whole_folder(output, check_old) as folder:
         written = _Writing(folder, sources, form, limits).write(samples)
     return written._replace(manifest=output / written.manifest.name)
 
 
-@contextlib.contextmanager
-def _folder(output: Path, prefix: str, force: bool) -> Iterator[Path]:
-    """Yield a folder that gets the name `output` when the block ends; an error leaves what was there."""
-    if not force or not io.list_folder(output):
-        with new_folder(output) as folder:
-            yield folder
-        return
+def _check_old(output: Path, prefix: str) -> None:
+    """Raise InputError if a folder holds anything but a dataset with this prefix."""
     if others := find_capture_files(output, prefix).others:
         raise InputError(
             f"{output}: holds {name_list(others)}, not of a dataset with the prefix {prefix}",
             "choose another --output, or another --prefix",
         )
-    suffix = secrets.token_hex(4)
-    fresh, old = (output.with_name(f".{output.name}.{name}{suffix}.tmp") for name in ("new", "old"))
-    with new_folder(fresh) as folder:
-        yield folder
-    io.rename_folder(output, old)
-    io.rename_folder(fresh, output)
-    io.remove(old)
 
 
 def _refuse_sources(output: Path, sources: Sequence[Source]) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from townlet_core import io
 from townlet_core.errors import SampleError, count
 from townlet_core.replay.batch import Part, ReplayBatch, stack_parts
 from townlet_core.replay.compatibility import CompatibilityCheck, check_conflict_features
 from townlet_core.replay.episodes import cut_episode
 from townlet_core.replay.events import count_events
 from townlet_core.replay.packed.blocks import Blocks
-from townlet_core.replay.sample import ReplaySample, file_identity, reload_sample
+from townlet_core.replay.sample import ReplaySample, reload_sample
 from townlet_core.replay.selection import Selection
 from townlet_core.replay.sources import (
     Item,
@@ -244,7 +245,7 @@ class ReplayDataset:
             sample = item.shard.sample(item.number)
             return sample if item.part is None else cut_episode(sample, item.part)
         assert item.path is not None  # a sample is in memory, packed, or has a file
-        if file_identity(item.path) != item.identity:
+        if io.file_identity(item.path) != item.identity:
             raise SampleError(f"{item.path}: has changed since the dataset was opened", "start the run again")
         if item.part and self._last and self._last[0] == item.path:
             return cut_episode(self._last[1], item.part)

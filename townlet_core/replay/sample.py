@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core import io
-from townlet_core.errors import InputError, MissingFileError, SampleError, shown
+from townlet_core.errors import InputError, SampleError, shown
 from townlet_core.replay.checks import check_sample
 from townlet_core.replay.format import ARRAYS, TRAINING_ARRAYS, Finding, problems, warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
@@ -228,14 +227,3 @@ def _assemble(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Replay
     training = {name: arrays[name] for name in TRAINING_ARRAYS}
     optional = {name: array for name, array in arrays.items() if name not in TRAINING_ARRAYS}
     return ReplaySample(**training, optional=optional, metadata=metadata)
-
-
-def file_identity(path: Path) -> tuple[int, int, int]:
-    """Return inode, size and modification time, to notice changes."""
-    try:
-        status = os.stat(path)
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such file") from error
-    except OSError as error:
-        raise io.disk_error(error, path) from error
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from townlet_core import io
 from townlet_core.errors import InputError, shown
 from townlet_core.replay.compatibility import SharedFacts
 from townlet_core.replay.episodes import cut_episode
@@ -17,7 +18,7 @@ from townlet_core.replay.manifest import ManifestEntry, examine_entry, load_mani
 from townlet_core.replay.packed.blocks import Blocks
 from townlet_core.replay.packed.reference import is_shard
 from townlet_core.replay.packed.shard import Shard
-from townlet_core.replay.sample import ReplaySample, file_identity, raise_first
+from townlet_core.replay.sample import ReplaySample, raise_first
 from townlet_core.replay.selection import Selection
 
 
@@ -110,7 +111,7 @@ def read_sources(config: ReplayDatasetConfig, selection: Selection, blocks: Bloc
 def _read_entry(entry: ManifestEntry, config: ReplayDatasetConfig, selection: Selection) -> Iterator[Source]:
     if not is_wanted(config.filters, entry.agent_id, entry.frame_count):
         return
-    identity, name = file_identity(entry.sample), str(entry.sample)
+    identity, name = io.file_identity(entry.sample), str(entry.sample)
     sample, findings = examine_entry(entry, config.limits)
     raise_first(findings)
     assert sample is not None  # there is no sample only where there is a problem

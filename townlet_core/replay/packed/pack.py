@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
+from townlet_core.bulk import whole_folder
 from townlet_core.errors import InputError
 from townlet_core.replay.folder import METRICS_ENDING
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
@@ -88,7 +87,7 @@ def pack(
 
     Raises SampleError for a damaged sample, InputError, MissingError or DiskError.
     """
-    with new_folder(output) as folder:
+    with whole_folder(output) as folder:
         saved = _write_shards(manifest, folder, compression, limits, after_sample)
     return _summary(manifest, load_manifest(output / saved.name, limits))
 
@@ -131,7 +130,7 @@ def unpack(
             f"{manifest.path}: lists no shards: its samples are not packed", "use them as they are"
         )
     listed, metrics = [], {}
-    with new_folder(output) as folder:
+    with whole_folder(output) as folder:
         for entry in manifest.entries:
             assert entry.shard is not None  # a manifest lists either shards or samples
             sample, files = read_entry(entry, limits), entry.shard.original(entry.number)
@@ -141,22 +140,6 @@ def unpack(
         copied = [_unpack_other(file.path, folder, metrics, limits) for file in manifest.files or ()]
         saved = save_manifest(folder, prefix_of(manifest), listed, manifest.metadata, copied)
     return _summary(manifest, load_manifest(output / saved.name, limits))
-
-
-@contextlib.contextmanager
-def new_folder(output: Path) -> Iterator[Path]:
-    """Yield a folder that gets the name `output` when the block ends; an error leaves nothing."""
-    output = Path(output)
-    if io.kind_of(output) not in ("folder", None) or io.list_folder(output):
-        raise InputError(f"{output}: already exists", "choose another --output, or remove it")
-    temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        io.make_folder(temporary)
-        yield temporary
-        io.rename_folder(temporary, output)
-    except BaseException:
-        io.remove(temporary)
-        raise
 
 
 def open_manifest(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Manifest:
