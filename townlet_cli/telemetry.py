@@ -1,4 +1,4 @@
-"""`townlet telemetry`: watch a training log, sum it up, hold it to its contract."""
+"""`townlet telemetry`: the group, and its commands that summarise and validate a log."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from townlet_cli.console import (
     command,
     count,
     next_step,
-    note,
     plain,
     plain_lines,
     print_json,
-    safe,
     to_json,
     warn,
 )
-from townlet_cli.waiting import wait_for_more
+from townlet_cli.telemetry_options import JsonOption, LogArgument, find_log
+from townlet_cli.telemetry_watch import watch
 from townlet_core.errors import CheckFailed, InputError, TownletError
 
 if TYPE_CHECKING:
@@ -32,14 +31,7 @@ telemetry_app = typer.Typer(
     epilog="Start with: townlet telemetry watch runs/RUN/telemetry.jsonl",
     no_args_is_help=True,
 )
-
-LogArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="LOG", help="A telemetry log with its rotated segments, a run folder, or - for stdin."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+telemetry_app.command()(watch)
 
 
 class Format(enum.StrEnum):
@@ -49,75 +41,6 @@ class Format(enum.StrEnum):
     markdown = "markdown"
     json = "json"
     html = "html"
-
-
-@telemetry_app.command()
-def watch(
-    log: LogArgument,
-    follow: Annotated[bool, typer.Option("--follow", help="Keep watching for new records.")] = False,
-    alert: Annotated[
-        list[str] | None,
-        typer.Option(help="Rule, such as 'kl_divergence > 0.2 for 3 in rollout'; may be repeated."),
-    ] = None,
-    rules: Annotated[Path | None, typer.Option(help="YAML or JSON list of alert rules.")] = None,
-    fail_on_alert: Annotated[
-        bool, typer.Option("--fail-on-alert", help="Exit 1 if a rule triggers; with --follow, at once.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show a log: a dashboard on a terminal, one line per record in a pipe, NDJSON with --json."""
-    from townlet_cli.telemetry_view import print_records, show_dashboard
-    from townlet_core.telemetry.alerts import load_alert_rules, parse_alert_rule
-    from townlet_core.telemetry.segments import is_stream
-    from townlet_core.telemetry.watch import Watch
-
-    wanted = [parse_alert_rule(text) for text in alert or []] + (load_alert_rules(rules) if rules else [])
-    if fail_on_alert and not wanted:
-        raise InputError(
-            "--fail-on-alert has no rule to fail on", "add --alert 'kl_divergence > 0.2' or --rules"
-        )
-    seen = Watch(_wait_for_log(log) if follow else _find_log(log), wanted)
-    # A pipe is shown as it comes, also without --follow: it ends by itself.
-    wait = wait_for_more if follow or is_stream(seen.path) else None
-    stop = fail_on_alert and follow
-    if sys.stdout.isatty() and not as_json:
-        show_dashboard(seen, wait, stop)
-    else:
-        print_records(seen, wait, stop, as_json)
-    if fail_on_alert and seen.alerts:
-        raise CheckFailed(f"{seen.path}: {count(seen.alerts, 'alert')}", command("telemetry", "summary", log))
-    if fail_on_alert and (reasons := seen.not_seen()):
-        what = f"{seen.path}: no alert, but not everything was looked at: {'; '.join(reasons)}"
-        raise CheckFailed(what, command("telemetry", "validate", log))
-    if not is_stream(seen.path):
-        next_step(command("telemetry", "summary", log))
-
-
-def _find_log(path: Path) -> Path:
-    """Return the log that a path names; of a run folder, the run's. Raises InputError for another folder."""
-    from townlet_core.telemetry.segments import descriptor_of, find_log, is_stream
-
-    found = find_log(path)
-    if found is None:
-        raise InputError(
-            f"{path}: is a folder without a run, expected a log or a run folder", "try one in it"
-        )
-    if is_stream(found) and descriptor_of(found) is None:
-        note(f"waiting for a writer of {safe(found)}")
-    return found
-
-
-def _wait_for_log(path: Path) -> Path:
-    """Wait for the log, with a note on stderr, and return it."""
-    from townlet_core.telemetry.segments import find_log, is_there
-
-    told = ""
-    while (found := find_log(path)) is None or not is_there(found):
-        if told != str(found or path):
-            told = str(found or path)
-            note(f"waiting for {safe(told)}")
-        wait_for_more()
-    return _find_log(path)
 
 
 @telemetry_app.command()
@@ -137,7 +60,7 @@ def summary(
     from townlet_core.telemetry.segments import is_stream
     from townlet_core.telemetry.summary import summarise, summary_json, summary_markdown, summary_text
 
-    result = summarise(_find_log(log), _find_log(baseline) if baseline else None, last, warn)
+    result = summarise(find_log(log), find_log(baseline) if baseline else None, last, warn)
     if result.damaged:
         lines = count(result.damaged, "damaged line")
         warn(f"{result.path}: {lines} left out; {command('telemetry', 'validate', log)} lists them")
@@ -178,8 +101,8 @@ def validate(
         raise InputError("--drift-threshold and --relative compare with a baseline", "add --baseline FILE")
     if drift_threshold is not None and not 0 <= drift_threshold < float("inf"):
         raise InputError(f"--drift-threshold {drift_threshold}: expected 0 or more", "such as 0.2")
-    base = load_baseline(_find_log(baseline)) if baseline else None
-    checks = [LogCheck(_find_log(log), base, drift_threshold, relative) for log in logs]
+    base = load_baseline(find_log(baseline)) if baseline else None
+    checks = [LogCheck(find_log(log), base, drift_threshold, relative) for log in logs]
     found = _print_check_json(checks) if as_json else _print_check(checks)
     if found:
         raise CheckFailed(count(found, "problem"), "docs/telemetry.md says what each field must hold")

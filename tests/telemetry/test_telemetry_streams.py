@@ -10,7 +10,7 @@ import threading
 import orjson
 import pytest
 
-from townlet_cli import telemetry as commands
+from townlet_cli import telemetry_watch as commands
 from townlet_core.errors import InputError
 from townlet_core.telemetry import reader
 from townlet_core.telemetry.reader import read_lines
