@@ -3,7 +3,7 @@
 import pytest
 
 from townlet_core.ppo.statistics import EpochStats
-from townlet_core.telemetry.fields import FIELDS
+from townlet_core.telemetry.fields import FIELDS, REWARD_TERM_FIELDS
 from townlet_core.training.epoch_record import (
     EpochPlace,
     EventCounts,
@@ -21,9 +21,11 @@ def part(kind, **given):
 
 def test_every_field_of_a_record_is_one_that_the_telemetry_knows():
     parts = {"events": part(EventCounts), "rewards": part(Rewards), "rivalry": part(Rivalry)}
+    parts["reward_terms"] = dict.fromkeys(REWARD_TERM_FIELDS.values(), 0.5)
     record = epoch_record(part(EpochPlace), part(EpochStats), part(RolloutData, **parts))
     assert set(record) <= {field.name for field in FIELDS}
     assert {"conflict.rivalry_max_mean_avg", "rivalry_max_histogram", "chat_success_events"} <= set(record)
+    assert record["reward_wages_mean"] == 0.5
     assert "skipped_in_a_row" not in record
 
 

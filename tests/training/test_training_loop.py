@@ -20,10 +20,10 @@ from townlet_core.ppo.network import masked_log_probs, score_actions
 from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.replay.events import load_events
 from townlet_core.scenario.load import load_scenario
-from townlet_core.telemetry.fields import OF_BATCH
+from townlet_core.telemetry.fields import OF_BATCH, REWARD_TERM_FIELDS
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.loop import Reports
-from townlet_core.vocab import ACTION_COUNT, RELEASE, WAIT
+from townlet_core.vocab import ACTION_COUNT, RELEASE, REWARD_TERMS, WAIT
 
 REFERENCE = Path(__file__).resolve().parents[1] / "data" / "reference" / "captures"
 
@@ -155,6 +155,11 @@ def test_conflicts_told_of_a_rollout_are_those_of_its_frames(tmp_path):
     assert record["queue_conflict_events"] == frames.conflict_events.sum()
     assert record["queue_conflict_intensity_sum"] == pytest.approx(frames.conflict_intensity.sum())
     assert record["reward_mean"] == pytest.approx(frames.rewards[frames.alive].mean(), rel=1e-5)
+    terms = {term: record[name] for term, name in REWARD_TERM_FIELDS.items()}
+    conflict = frames.reward_terms[frames.alive][:, REWARD_TERMS.index("conflict")].mean()
+    assert terms["conflict"] == pytest.approx(conflict, rel=1e-5)
+    assert conflict < 0
+    assert sum(terms.values()) == pytest.approx(record["reward_mean"], rel=1e-5)
 
 
 def test_environment_steps_count_agents_in_town_once_whatever_the_epochs(tmp_path):

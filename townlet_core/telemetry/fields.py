@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from townlet_core.vocab import REWARD_TERMS
+
 HISTOGRAM_BINS = 10
 BATCH = "batch"
+REWARD_TERM_FIELDS = {term: f"reward_{term}_mean" for term in REWARD_TERMS}
 
 
 class Field(NamedTuple):
@@ -83,6 +86,7 @@ FIELDS = (
     _ours("ess_fraction", "float", "fraction", "effective sample size of the ratios over their number"),
     _ours("reward_mean", "float", "reward", "mean reward per agent and tick", BATCH),
     _ours("reward_std", "float", "reward", "standard deviation of the rewards", BATCH),
+    *(_ours(name, "float", "reward", f"mean reward term `{term}` per agent and tick of a rollout", BATCH) for term, name in REWARD_TERM_FIELDS.items()),
     _ours("episode_return_mean", "float", "reward", "mean undiscounted return of the episodes that ended", BATCH),
     _ours("invalid_action_fraction", "float", "fraction", "fraction of actions that were impossible and acted as wait", BATCH),
     _v11("queue_conflict_events", "float", "events", "queue conflicts; half of one where the other agent was not recorded", BATCH),

@@ -14,7 +14,7 @@ from townlet_core.capture.rollout import Frames
 from townlet_core.ppo.statistics import EpochStats
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.simulation.state import TownState
-from townlet_core.telemetry.fields import HISTOGRAM_BINS
+from townlet_core.telemetry.fields import HISTOGRAM_BINS, REWARD_TERM_FIELDS
 from townlet_core.vocab import EVENTS
 
 NOT_WRITTEN = ("skipped_in_a_row",)  # statistics of an epoch that only the loop needs
@@ -83,6 +83,7 @@ class RolloutData(NamedTuple):
     rewards: Rewards
     baseline_log_prob_mean: float
     rivalry: Rivalry
+    reward_terms: dict[str, float]  # by field
     episode_return_mean: float | None = None  # where an episode ended
     env_steps_per_second: float | None = None  # of the cycle
 
@@ -140,6 +141,7 @@ def describe_rollout(
         ),
         baseline_log_prob_mean=float(frames.log_probs[alive].mean(dtype=np.float64)),
         rivalry=_describe_rivalry(_features_per_agent(frames.features, alive), feature_names),
+        reward_terms=_describe_terms(frames.reward_terms[alive]),
     )
 
 
@@ -193,6 +195,13 @@ def _describe_rewards(rewards: np.ndarray, sums: np.ndarray) -> Rewards:
     )
 
 
+def _describe_terms(terms: np.ndarray) -> dict[str, float]:
+    """Return the mean of each reward term, (N, R), over the transitions whose terms are finite."""
+    finite = terms[np.isfinite(terms).all(1)]
+    means = finite.mean(0, dtype=np.float64) if len(finite) else np.zeros(terms.shape[1])
+    return dict(zip(REWARD_TERM_FIELDS.values(), means.tolist(), strict=True))
+
+
 def _describe_rivalry(samples: list[Any], feature_names: tuple[str, ...]) -> Rivalry:
     """Summarise rivalry over samples: the features of each, (T, F), and the ticks that count."""
 
@@ -236,5 +245,7 @@ def _flat(part: Any) -> Iterator[tuple[str, Any]]:
     for name, value in part._asdict().items():
         if hasattr(value, "_asdict"):
             yield from _flat(value)
+        elif isinstance(value, dict):
+            yield from value.items()
         elif value is not None and name not in NOT_WRITTEN:
             yield (name.replace("_", ".", 1) if name.startswith("conflict_") else name), value
