@@ -33,6 +33,7 @@ REASONS = {
     ("main", "os.open"): "the same",
     ("console", "open"): "the same",
     ("kernels", "Path.home"): "asks the environment and the list of users; their lack is handled",
+    ("locks", "fcntl.flock"): "the caller of _take handles it",
     ("telemetry.segments", "os.open"): "the callers of open_segment handle it",
     ("telemetry.segments", "os.fstat"): "the same",
     ("bulk", "os.walk"): "takes errors for an empty folder, and flush_files opens each one again",

@@ -203,7 +203,7 @@ def test_the_command_line_is_described_without_pydantic():
     assert loaded_after("import townlet_cli.main") == set()
 
 
-@pytest.mark.parametrize("room", ["replay", "telemetry", "scenario", "simulation"])
+@pytest.mark.parametrize("room", ["replay", "telemetry", "scenario", "simulation", "runs"])
 def test_a_room_opens_without_torch(room):
     names = [f"{CORE}.{name_of(path)}" for path in sorted((ROOT / CORE / room).rglob("*.py"))]
     assert "torch" not in loaded_after("; ".join(f"import {name}" for name in names))

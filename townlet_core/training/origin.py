@@ -11,7 +11,7 @@ from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.load import MAX_SCENARIO_BYTES, load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.training.run_directory import SCENARIO, is_run
-from townlet_core.training.run_file import RunFile, read_run
+from townlet_core.training.run_json import RunFile, read_run
 
 
 class Origin(NamedTuple):

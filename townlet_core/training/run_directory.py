@@ -48,7 +48,9 @@ class Removed(NamedTuple):
     kept: list[str]
 
 
-class _Contents(NamedTuple):
+class Contents(NamedTuple):
+    """What a folder holds."""
+
     ours: list[str]  # files that a run wrote, as paths in the folder
     folders: list[str]  # folders that a run made, inner ones first
     others: list[str]  # everything else; of a folder that is not a run's, the folder alone
@@ -112,7 +114,7 @@ def check_removable(folder: Path, recordings: Iterable[Path]) -> None:
             raise InputError(
                 f"{path}: lies in {folder}, which --force would remove", "move it, or choose another --output"
             )
-    for name in _contents(folder).others:
+    for name in contents(folder).others:
         if OURS.fullmatch(name) or OUR_FOLDERS.fullmatch(name):
             what = "a link" if os.path.islink(folder / name) else f"a {io.kind_of(folder / name)}"
             raise InputError(
@@ -129,7 +131,7 @@ def remove_run(folder: Path) -> Removed:
     """
     if is_run(folder):
         io.rename_file(folder / RUN, folder / REMOVING)
-    found = _contents(folder)
+    found = contents(folder)
     for name in sorted(found.ours, key=lambda name: not _LISTS.search(name)):  # what lists files goes first
         io.remove(folder / name)
     for name in found.folders:
@@ -196,12 +198,12 @@ def _was_killed_at_once(folder: Path) -> bool:
     A command takes the lock first: a lone config.yaml is its author's.
     """
     if _is_being_removed(folder):
-        return not _contents(folder).others
+        return not contents(folder).others
     names = io.list_folder(folder)
     return LOCK_NAME in names and all(name in FIRST_FILES or io.TEMPORARY.fullmatch(name) for name in names)
 
 
-def _contents(folder: Path) -> _Contents:
+def contents(folder: Path) -> Contents:
     """Tell a run's files and folders in a folder from everything else; links are not followed."""
     ours: list[str] = []
     folders: list[str] = []
@@ -220,4 +222,4 @@ def _contents(folder: Path) -> _Contents:
                 ours.append(name)
             elif name not in (LOCK_NAME, REMOVING):
                 others.append(name)
-    return _Contents(sorted(ours), folders, sorted(others))
+    return Contents(sorted(ours), folders, sorted(others))

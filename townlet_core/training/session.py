@@ -52,15 +52,14 @@ from townlet_core.training.run_directory import (
     without,
 )
 from townlet_core.training.run_file import (
-    RunFile,
     begin_run,
     note_resumed,
     note_status_of,
     note_warm_start,
-    read_run,
     refuse_other_recordings_than,
     reopen_run,
 )
+from townlet_core.training.run_json import RunFile, read_run
 from townlet_core.training.settings import TrainingSettings, with_absolute_paths
 from townlet_core.training.signals import StopRequest, stop_on_signals
 from townlet_core.training.warm_start import Cloned
