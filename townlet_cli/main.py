@@ -21,6 +21,7 @@ from townlet_cli.capture import capture
 from townlet_cli.console import Verbosity, make_console, prepare_streams, safe, safe_lines, warn
 from townlet_cli.evaluate import evaluate
 from townlet_cli.replay import replay_app
+from townlet_cli.report import report
 from townlet_cli.scenario import scenario_app
 from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
@@ -53,6 +54,7 @@ app = typer.Typer(
 app.command()(capture)
 app.command()(train)
 app.command()(evaluate)
+app.command()(report)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(replay_app, name="replay")
 app.add_typer(telemetry_app, name="telemetry")

@@ -40,7 +40,6 @@ class Format(enum.StrEnum):
     text = "text"
     markdown = "markdown"
     json = "json"
-    html = "html"
 
 
 @telemetry_app.command()
@@ -56,7 +55,6 @@ def summary(
     ] = None,
 ) -> None:
     """Summarise a log: latest values, extremes with their epochs, events by data mode, drift."""
-    from townlet_core.telemetry.page import summary_page
     from townlet_core.telemetry.segments import is_stream
     from townlet_core.telemetry.summary import summarise, summary_json, summary_markdown, summary_text
 
@@ -70,12 +68,18 @@ def summary(
         print_json(summary_json(result))
     elif form is Format.markdown:
         sys.stdout.write(summary_markdown(result))
-    elif form is Format.html:
-        sys.stdout.write(summary_page(result))
     else:
         sys.stdout.write(plain_lines(summary_text(result)))
         if not is_stream(log):
-            next_step(command("telemetry", "summary", log, "--format", "html") + " > summary.html")
+            next_step(command("report", _run_of(log), "-o", "report.html"))
+
+
+def _run_of(log: Path) -> Path:
+    """Return the run directory that a log lies in; the log itself where it lies elsewhere."""
+    from townlet_core.io import kind_of
+    from townlet_core.telemetry.segments import RUN_FILE
+
+    return log.parent if kind_of(log.parent / RUN_FILE) == "file" else log
 
 
 @telemetry_app.command()

@@ -3,7 +3,6 @@
 import json
 import math
 import random
-import re
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +16,6 @@ from townlet_core.errors import InputError
 from townlet_core.telemetry.alerts import parse_alert_rule
 from townlet_core.telemetry.curves import CURVE_POINTS, Point, bars_of, sparkline
 from townlet_core.telemetry.fields import CURVES
-from townlet_core.telemetry.page import summary_page
 from townlet_core.telemetry.statistics import Statistics
 from townlet_core.telemetry.summary import (
     format_number,
@@ -64,7 +62,7 @@ def test_modes_are_never_taken_together(log):
     summary = summarise(log)
     assert summary.statistics.extremes("rollout")["loss_total"] == (2.0, 2.0, 3, 3.0, 1, 2.5)
     assert summary.statistics.extremes("replay")["loss_total"] == (1.0, 1.0, 2, 1.0, 2, 1.0)
-    for text in (summary_text(summary), summary_markdown(summary), summary_page(summary)):
+    for text in (summary_text(summary), summary_markdown(summary)):
         assert "Fields of rollout" in text
         assert "Curves of replay" in text
         assert text.index("of rollout") < text.index("of replay")  # so that learning is seen first
@@ -215,7 +213,6 @@ def test_the_range_beside_a_curve_is_that_of_its_records(tmp_path, make_record):
         for i in range(1, 2 * CURVE_POINTS + 2):  # four records to a point, and more points than bars
             writer.write(make_record(i, cycle_id=i, loss_total=100.0 if i == 1001 else float(i % 2)))
     summary = summarise(tmp_path / "log")
-    assert "loss_total: 0 to 100, latest 1" in summary_page(summary)
     (row,) = [
         line.split() for line in summary_text(summary).split("Fields")[0].splitlines() if "loss_total" in line
     ]
@@ -244,20 +241,6 @@ def test_a_log_without_a_record_has_no_summary(tmp_path):
 
 
 EVIL = "<script>alert(1)</script> | [red]x[/red] \x1b[2J\n# title `code` &"
-
-
-def test_a_page_needs_no_network_and_shows_outside_text_as_text(tmp_path, make_record):
-    log = tmp_path / "<b>&.jsonl"
-    with TelemetryWriter(log) as writer:
-        writer.write(make_record(1, run_id=EVIL))
-        writer.write(make_record(2, run_id=EVIL))
-    page = summary_page(summarise(log))
-    assert "<script" not in page
-    assert "\x1b" not in page
-    assert "&lt;script&gt;" in page
-    assert "<b>" not in page
-    assert page.count("<polyline") >= 6
-    assert not re.search(r"https?:|src=|href=|url\(", page)
 
 
 def test_markdown_shows_outside_text_as_text(tmp_path, make_record):
@@ -316,5 +299,5 @@ def test_no_record_however_odd_makes_watch_or_summary_fail(texts):
             orjson.dumps(seen_json(seen))
         summary = summarise(log)
         orjson.dumps(summary_json(summary))
-        for text in (summary_text(summary), summary_markdown(summary), summary_page(summary)):
+        for text in (summary_text(summary), summary_markdown(summary)):
             text.encode()

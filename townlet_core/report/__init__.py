@@ -1,0 +1,1 @@
+"""A report on training runs: one page, or pictures, from run directories and logs."""

@@ -1,0 +1,170 @@
+"""What a report needs of a telemetry log, in one pass: curves by data mode, alerts, damage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from townlet_core.errors import InputError, count
+from townlet_core.report.curve import Curve, curve_of
+from townlet_core.telemetry.alerts import AlertMonitor, AlertRule
+from townlet_core.telemetry.curves import Curves
+from townlet_core.telemetry.fields import AXES
+from townlet_core.telemetry.reader import Line, read_records
+from townlet_core.telemetry.records import Record
+
+CHUNK_RECORDS = 1024
+MAX_ALERT_PLACES = 10_000  # of a rule, that are marked on a chart
+# Counts per 1,000 agent steps, as `evaluate` measures them: a longer rollout, or one of more towns, has more.
+PER_THOUSAND = {
+    "conflicts_per_1000": "queue_conflict_events",
+    "intensity_per_1000": "queue_conflict_intensity_sum",
+}
+_PLACES = (*AXES, "records")  # what curves can be drawn over; the number of the record is always there
+
+
+class RuleAlerts(NamedTuple):
+    """How often a rule tripped, and where."""
+
+    rule: str
+    field: str
+    times: int
+    first: dict[str, float]  # by axis, and `epoch`
+    last_value: float
+    places: dict[str, list[float]]  # by axis
+
+
+class RunLog(NamedTuple):
+    """A log that was read to its end."""
+
+    path: Path
+    records: int
+    damaged: int  # lines that held no record
+    gaps: list[str]  # records that are missing, or of another run
+    modes: dict[str, int]  # records of each data mode
+    latest: Record
+    axes: tuple[str, ...]  # of _PLACES, those that every record has, best first
+    alerts: list[RuleAlerts]
+    curves: dict[str, Curves]  # by mode
+    fields: tuple[str, ...]  # the columns of the curves
+
+    def curve(self, field: str, mode: str, axis: str) -> Curve:
+        """Return the curve of a field over an axis, with its interval if one is logged; it may be empty."""
+        mean = self._curve(field, mode, axis)
+        low, high = (self._curve(name, mode, axis).mean for name in interval_of(field))
+        return mean._replace(low=low, high=high) if len(low) == len(high) == len(mean.x) else mean
+
+    def _curve(self, field: str, mode: str, axis: str) -> Curve:
+        if mode not in self.curves or field not in self.fields:
+            return curve_of([])
+        return curve_of(self.curves[mode].points(self.fields.index(field), _PLACES.index(axis)))
+
+
+def interval_of(field: str) -> tuple[str, str]:
+    """Name the fields that have the ends of a mean's interval, in logs that have them."""
+    stem = field.removesuffix("_mean")
+    return f"{stem}_low", f"{stem}_high"
+
+
+def read_log(path: Path, fields: Sequence[str], rules: list[AlertRule]) -> RunLog:
+    """Read a log. fields: the curves to keep, of PER_THOUSAND or of the telemetry's numbers.
+
+    Raises MissingError, DiskError, or InputError if it holds no record.
+    """
+    reading = _Reading(tuple(fields), rules)
+    for _, record in read_records(path, reading.count_damage, on_gap=reading.gaps.append):
+        reading.add(record)
+    if not reading.records:
+        raise InputError(f"{path}: no record in this log", "train first, or name another run")
+    return reading.finish(path)
+
+
+class _Reading:
+    def __init__(self, fields: tuple[str, ...], rules: list[AlertRule]) -> None:
+        self.fields = fields
+        self.records = self.damaged = 0
+        self.gaps: list[str] = []
+        self._monitor = AlertMonitor(rules)
+        self._alerts: dict[str, RuleAlerts] = {}
+        self._modes: dict[str, int] = {}
+        self._curves: dict[str, Curves] = {}
+        self._rows: dict[str, list[tuple[list[float], list[float]]]] = {}  # by mode: places, values
+        self._latest: Record = {}
+        self._has = dict.fromkeys(AXES, 0)  # records with this axis
+        self._is_used = dict.fromkeys(AXES, False)  # whether it is ever above 0
+
+    def count_damage(self, line: Line, problem: str) -> None:
+        self.damaged += 1
+
+    def add(self, record: Record) -> None:
+        """Add one record."""
+        mode = record.get("data_mode")
+        mode = mode if isinstance(mode, str) else "unknown"
+        self.records += 1
+        self._latest = record
+        self._modes[mode] = self._modes.get(mode, 0) + 1
+        places = [*(_number(record.get(axis)) for axis in AXES), float(self.records)]
+        for axis, place in zip(AXES, places, strict=False):
+            self._has[axis] += math.isfinite(place)
+            self._is_used[axis] |= place > 0
+        rows = self._rows.setdefault(mode, [])
+        rows.append((places, [_value(record, field) for field in self.fields]))
+        if len(rows) == CHUNK_RECORDS:
+            self._fold(mode)
+        for alert in self._monitor.check(record):
+            self._note(alert.rule, alert.field, alert.value, places, record)
+
+    def _note(self, rule: str, field: str, value: float, places: list[float], record: Record) -> None:
+        named = dict(zip(_PLACES, places, strict=True))
+        before = self._alerts.get(rule)
+        if before is None:
+            first = {**named, "epoch": _number(record.get("epoch"))}
+            before = RuleAlerts(rule, field, 0, first, value, {axis: [] for axis in _PLACES})
+        if before.times < MAX_ALERT_PLACES:
+            for axis, place in named.items():
+                before.places[axis].append(place)
+        self._alerts[rule] = before._replace(times=before.times + 1, last_value=value)
+
+    def _fold(self, mode: str) -> None:
+        rows = self._rows.pop(mode, [])
+        if rows:
+            curves = self._curves.setdefault(mode, Curves(len(_PLACES), len(self.fields)))
+            curves.add(np.array([places for places, _ in rows]), np.array([values for _, values in rows]))
+
+    def finish(self, path: Path) -> RunLog:
+        for mode in list(self._rows):
+            self._fold(mode)
+        axes = [axis for axis in AXES if self._has[axis] == self.records and self._is_used[axis]]
+        return RunLog(
+            path,
+            self.records,
+            self.damaged,
+            self.gaps,
+            self._modes,
+            self._latest,
+            (*axes, "records"),
+            list(self._alerts.values()),
+            self._curves,
+            self.fields,
+        )
+
+
+def problems_of(log: RunLog) -> list[str]:
+    """Say what is wrong with a log, a sentence each."""
+    damage = [f"{count(log.damaged, 'damaged line')} left out"] if log.damaged else []
+    return damage + log.gaps
+
+
+def _value(record: Record, field: str) -> float:
+    if field not in PER_THOUSAND:
+        return _number(record.get(field))
+    events, steps = _number(record.get(PER_THOUSAND[field])), _number(record.get("transitions"))
+    return 1000 * events / steps if steps > 0 else math.nan
+
+
+def _number(value: Any) -> float:
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else math.nan
