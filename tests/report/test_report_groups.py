@@ -43,11 +43,11 @@ def test_a_log_alone_has_no_settings_and_stands_alone(read, runs):
 
 def test_a_run_says_how_far_it_came_and_which_checkpoint_is_best(read):
     (run,) = read("s0")
-    assert (run.latest.cycle, run.latest.env_steps) == (3, 3 * 3 * 3 * 80)
+    assert (run.stored.cycles_done, run.stored.env_steps) == (3, 3 * 3 * 3 * 80)
     assert run.best.cycle in (0, 1, 2)
     assert run.best.env_steps == run.best.cycle * 720
     rewards = run.log.curve("reward_mean", "rollout", "env_steps").mean
-    assert run.best_reward == max(rewards) == rewards[run.best.cycle]
+    assert run.stored.best_reward == max(rewards) == rewards[run.best.cycle]
 
 
 def test_a_damaged_best_checkpoint_is_left_out(runs, tmp_path):

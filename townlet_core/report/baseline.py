@@ -17,8 +17,8 @@ def scenario_of(group: Group) -> Scenario | None:
 
     Raises ScenarioError, MissingError or InputError if it cannot be loaded any more.
     """
-    run = group.runs[0]
-    origin = origin_of(run.path, run.file) if run.file else None
+    stored = group.runs[0].stored
+    origin = origin_of(stored.folder, stored.about) if stored else None
     return origin.scenario if origin else None
 
 

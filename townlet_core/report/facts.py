@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -24,6 +25,15 @@ class Table(NamedTuple):
     numbers: bool = False
 
 
+ENDINGS = {
+    "finished": "finished",
+    "running": "is still running",
+    "interrupted": "was interrupted",
+    "failed": "failed",
+    "dead": "was killed",
+}
+
+
 def runs_of(report: Report) -> list[Run]:
     """Return the runs of all groups."""
     return [run for group in report.groups for run in group.runs]
@@ -39,19 +49,15 @@ def title_of(report: Report) -> str:
 
 def sentence_of(run: Run) -> str:
     """Say what was trained and how it ended."""
-    done = f"{_cycles(run)}, {_steps(run)}"
-    if run.file is None:
+    if run.stored is None:
         return f"{run.name}: a telemetry log of {count(run.log.records, 'record')}, {_steps(run)}."
-    settings = run.settings
-    what = (
-        f"{settings.get('source', 'training')} training of a network with {settings.get('hidden_size')} units"
-    )
-    ended = {"finished": "finished", "running": "has not ended", "interrupted": "was interrupted"}.get(
-        run.file.status, "failed"
-    )
+    settings, stored = run.settings, run.stored
+    units = count(settings["hidden_size"], "unit") if isinstance(settings.get("hidden_size"), int) else "?"
+    what = f"{settings.get('source', 'unknown')} training of a network with {units} on {run.scenario}"
     took = f" after {duration}" if (duration := _duration(run)) != MISSING else ""
-    reason = f" ({run.file.reason})" if run.file.reason else ""
-    return f"{run.name}: {what} on {run.scenario}, seed {run.seed}; {done}; {ended}{took}{reason}."
+    reason = f" ({stored.reason})" if stored.reason else ""
+    ended = f"{ENDINGS[stored.status]}{took}{reason}"
+    return f"{run.name}: {what}, seed {run.seed}; {_cycles(run)}, {_steps(run)}; {ended}."
 
 
 def tiles_of(report: Report) -> list[tuple[str, str]]:
@@ -84,18 +90,18 @@ def run_table(report: Report) -> Table:
         "environment steps",
         "duration",
         "best checkpoint",
-        "its reward",
+        "its reward or return",
     )
     rows = [
         (
             run.name,
             MISSING if run.seed is None else str(run.seed),
-            run.file.status if run.file else "log only",
+            run.stored.status if run.stored else "log only",
             _cycles(run),
             _latest(run, "env_steps"),
             _duration(run),
             f"cycle {run.best.cycle}, {run.best.generation}" if run.best else MISSING,
-            MISSING if run.best_reward is None else format_value(run.best_reward),
+            _score(run),
         )
         for run in runs_of(report)
     ]
@@ -109,8 +115,8 @@ def alert_table(report: Report) -> Table:
             alert.rule,
             run.name,
             count(alert.times, "record"),
-            format_value(alert.first["epoch"]),
-            format_value(alert.first["env_steps"]),
+            _shown(alert.first["epoch"]),
+            _shown(alert.first["env_steps"]),
             format_value(alert.last_value),
         )
         for run in runs_of(report)
@@ -120,8 +126,12 @@ def alert_table(report: Report) -> Table:
 
 
 def log_problems(report: Report) -> list[str]:
-    """Say what is wrong with the logs."""
-    return [f"{run.name}: {problem}" for run in runs_of(report) for problem in problems_of(run.log)]
+    """Say what is wrong with logs and run directories."""
+    return [
+        f"{run.name}: {problem}"
+        for run in runs_of(report)
+        for problem in (*(run.stored.problems if run.stored else ()), *problems_of(run.log))
+    ]
 
 
 def difference_table(report: Report) -> Table:
@@ -136,7 +146,8 @@ def settings_table(groups: Sequence[Group]) -> Table:
     tables = [group.runs[0].settings for group in groups]
     names = [name for name in dict.fromkeys(name for table in tables for name in table) if name != "seed"]
     if len(groups) == 1:
-        sources = groups[0].runs[0].sources
+        stored = groups[0].runs[0].stored
+        sources = stored.origins if stored else {}
         rows = [(name, show_setting(tables[0][name]), sources.get(name, MISSING)) for name in names]
         return Table("All settings", ("setting", "value", "from"), rows)
     shown = [
@@ -150,9 +161,10 @@ def origin_table(report: Report) -> Table:
     """List what is needed to repeat each run: command, versions, commit, start and end."""
     rows = []
     for run in runs_of(report):
-        if file := run.file:
+        if run.stored:
+            file = run.stored.about
             facts = {
-                "command": " ".join(file.command),
+                "command": " ".join([*map(os.path.basename, file.command[:1]), *file.command[1:]]),
                 "started": file.started,
                 "ended": file.ended,
                 "run id": file.run_id,
@@ -167,30 +179,42 @@ def origin_table(report: Report) -> Table:
 
 
 def _cycles(run: Run) -> str:
-    if run.latest and run.file and run.file.cycles:
-        return f"{run.latest.cycle} of {count(run.file.cycles, 'cycle')}"
+    if run.stored and run.stored.cycles:
+        return f"{run.stored.cycles_done} of {count(run.stored.cycles, 'cycle')}"
     return MISSING
 
 
 def _steps(run: Run) -> str:
-    return f"{_latest(run, 'env_steps')} environment steps"
+    value = run.log.latest.get("env_steps")
+    return count(value, "environment step") if type(value) is int else "unknown environment steps"
 
 
 def _latest(run: Run, field: str) -> str:
     value = run.log.latest.get(field)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    return _shown(float(value)) if isinstance(value, int | float) else MISSING
+
+
+def _score(run: Run) -> str:
+    """Return what the best checkpoint was chosen by: return of an evaluation, or reward of a rollout."""
+    stored = run.stored
+    if stored is None or stored.best is None:
         return MISSING
-    return format_value(float(value))
+    value = stored.best_return if stored.best_return is not None else stored.best_reward
+    return MISSING if value is None else format_value(value)
+
+
+def _shown(value: float) -> str:
+    return format_value(value) if math.isfinite(value) else MISSING
 
 
 def _duration(run: Run) -> str:
     """Return the time from start to end, breaks of a resumed run included."""
-    if run.file is None or not run.file.started or not run.file.ended:
+    about = run.stored.about if run.stored else None
+    if about is None or not about.started or not about.ended:
         return MISSING
     try:
-        seconds = (
-            datetime.fromisoformat(run.file.ended) - datetime.fromisoformat(run.file.started)
-        ).total_seconds()
+        took = datetime.fromisoformat(about.ended) - datetime.fromisoformat(about.started)
+        seconds = took.total_seconds()
     except (ValueError, TypeError):
         return MISSING
     if seconds < 120:

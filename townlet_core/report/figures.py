@@ -226,7 +226,8 @@ def _best(drawing: Drawing) -> Iterable[Mark]:
         return
     colours = _colours(drawing, lambda group: group.label)
     for group in drawing.groups:
-        places = [float(run.best.env_steps) for run in group.runs if run.best]
+        found = [run.best.env_steps for run in group.runs if run.best]
+        places = [float(place) for place in found if place is not None]
         name = "best checkpoint" + ("s" if len(places) > 1 else "")
         label = name if len(drawing.groups) == 1 else f"{name}, {group.label}"
         yield from (Mark("" if n else label, place, colours[group.label]) for n, place in enumerate(places))

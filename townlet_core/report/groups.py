@@ -46,13 +46,13 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 def _belongs(run: Run, group: list[Run]) -> bool:
     first = group[0]
-    if run.file is None or first.file is None or run.seed in [one.seed for one in group]:
+    if run.stored is None or first.stored is None or run.seed in [one.seed for one in group]:
         return False
-    same = (run.file.scenario_sha256, run.file.recordings_sha256) == (
-        first.file.scenario_sha256,
-        first.file.recordings_sha256,
-    )
-    return same and _compared(run) == _compared(first)
+    digests = [
+        (stored.about.scenario_sha256, stored.about.recordings_sha256)
+        for stored in (run.stored, first.stored)
+    ]
+    return digests[0] == digests[1] and _compared(run) == _compared(first)
 
 
 def _compared(run: Run) -> dict[str, Any]:

@@ -102,11 +102,10 @@ def _player(groups: Sequence[Group], given: Path | None, reports: Reports) -> Pl
     if given is not None:
         reports.towns(1)
         return make_player(given)
-    folders = [run.path for group in groups for run in group.runs if run.file]
-    digests = [run.file.scenario_sha256 for group in groups for run in group.runs if run.file]
-    path = next(
-        (found for one in dict.fromkeys(digests) if one and (found := last_capture(folders, one))), None
-    )
+    stored = [run.stored for group in groups for run in group.runs if run.stored]
+    digests = dict.fromkeys(one.about.scenario_sha256 for one in stored)
+    folders = [one.folder for one in stored]
+    path = next((found for one in digests if one and (found := last_capture(folders, one))), None)
     if path is None:
         return None
     reports.towns(1)
