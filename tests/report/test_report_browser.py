@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import BROWSER, MISSING, browse
+from chromium import BROWSER, MISSING, browse
 
 from townlet_core.report.look import DARK, LIGHT
 from townlet_core.report.page import report_page

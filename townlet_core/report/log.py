@@ -24,6 +24,7 @@ PER_THOUSAND = {
     "conflicts_per_1000": "queue_conflict_events",
     "intensity_per_1000": "queue_conflict_intensity_sum",
 }
+_NUMBERS = (int, float)
 _PLACES = (*AXES, "records")  # what curves can be drawn over; the number of the record is always there
 
 
@@ -86,6 +87,7 @@ def read_log(path: Path, fields: Sequence[str], rules: list[AlertRule]) -> RunLo
 class _Reading:
     def __init__(self, fields: tuple[str, ...], rules: list[AlertRule]) -> None:
         self.fields = fields
+        self._rates = [(n, PER_THOUSAND[name]) for n, name in enumerate(fields) if name in PER_THOUSAND]
         self.records = self.damaged = 0
         self.gaps: list[str] = []
         self._monitor = AlertMonitor(rules)
@@ -108,11 +110,16 @@ class _Reading:
         self._latest = record
         self._modes[mode] = self._modes.get(mode, 0) + 1
         places = [*(_number(record.get(axis)) for axis in AXES), float(self.records)]
-        for axis, place in zip(AXES, places, strict=False):
-            self._has[axis] += math.isfinite(place)
-            self._is_used[axis] |= place > 0
+        for n, axis in enumerate(AXES):
+            self._has[axis] += places[n] == places[n]  # not NaN
+            self._is_used[axis] |= places[n] > 0
         rows = self._rows.setdefault(mode, [])
-        rows.append((places, [_value(record, field) for field in self.fields]))
+        values: list[Any] = [
+            value if type(value) in _NUMBERS else math.nan for value in map(record.get, self.fields)
+        ]
+        for column, field in self._rates:
+            values[column] = _per_thousand(record, field)
+        rows.append((places, values))
         if len(rows) == CHUNK_RECORDS:
             self._fold(mode)
         for alert in self._monitor.check(record):
@@ -133,7 +140,9 @@ class _Reading:
         rows = self._rows.pop(mode, [])
         if rows:
             curves = self._curves.setdefault(mode, Curves(len(_PLACES), len(self.fields)))
-            curves.add(np.array([places for places, _ in rows]), np.array([values for _, values in rows]))
+            values = np.array([values for _, values in rows], np.float64)
+            values[~np.isfinite(values)] = np.nan
+            curves.add(np.array([places for places, _ in rows]), values)
 
     def finish(self, path: Path) -> RunLog:
         for mode in list(self._rows):
@@ -159,12 +168,10 @@ def problems_of(log: RunLog) -> list[str]:
     return damage + log.gaps
 
 
-def _value(record: Record, field: str) -> float:
-    if field not in PER_THOUSAND:
-        return _number(record.get(field))
-    events, steps = _number(record.get(PER_THOUSAND[field])), _number(record.get("transitions"))
+def _per_thousand(record: Record, field: str) -> float:
+    events, steps = _number(record.get(field)), _number(record.get("transitions"))
     return 1000 * events / steps if steps > 0 else math.nan
 
 
 def _number(value: Any) -> float:
-    return float(value) if type(value) in (int, float) and math.isfinite(value) else math.nan
+    return float(value) if type(value) in _NUMBERS and math.isfinite(value) else math.nan
