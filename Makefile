@@ -1,10 +1,16 @@
-# Every target makes .venv and installs what it needs by itself; `make` alone lists the targets.
+# Every target makes the environment it needs by itself; `make` alone lists the targets.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SITE := .venv-site
+# The demo needs what users need. Where the development environment is, that has it as well.
+DEMO := $(if $(wildcard $(READY)),$(VENV),.venv-demo)
+# PyTorch's default build for Linux brings 5 GB of CUDA, which only an NVIDIA GPU uses (/dev/dxg: in WSL).
+# TORCH_INDEX= (empty) takes the default build all the same.
+TORCH_INDEX ?= $(if $(wildcard /dev/nvidiactl /dev/dxg),,https://download.pytorch.org/whl/cpu)
+PIP := -m pip --disable-pip-version-check
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
@@ -21,21 +27,35 @@ define make_venv
 	$(PYTHON) -m venv $(1)
 endef
 
+define install_torch
+	@[ -z "$(TORCH_INDEX)" ] || \
+		$(1)/bin/python $(PIP) install -qqq -c constraints.txt --retries 1 --index-url $(TORCH_INDEX) torch || \
+		echo "no CPU build of PyTorch from $(TORCH_INDEX): taking the default build"
+endef
+
 # The stamp is written last, so that an installation which was interrupted starts again.
 $(READY): pyproject.toml constraints.txt
 	$(call make_venv,$(VENV))
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@echo "compiling the rules of the town, once"
+	$(call install_torch,$(VENV))
+	$(BIN)/python $(PIP) install --quiet -c constraints.txt -e '.[dev]'
 	@$(BIN)/python tests/compile_kernels.py
+	@touch $@
+
+.venv-demo/.ready: pyproject.toml constraints.txt
+	@echo "make demo takes about 5 minutes the first time, to install Townlet and compile it; then half a minute"
+	$(call make_venv,.venv-demo)
+	$(call install_torch,.venv-demo)
+	.venv-demo/bin/python $(PIP) install --quiet -c constraints.txt -e .
+	@du -sm .venv-demo | awk '{ print "installed: " $$1 " MB in " $$2 }'
 	@touch $@
 
 hooks: $(READY)  ## install the git hooks: format and lint at a commit, types and generated docs at a push
 	$(BIN)/pre-commit install
 
-demo: $(READY)  ## capture, train, watch and evaluate queue_conflict in ./demo
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
+demo: $(DEMO)/.ready  ## capture, train, watch and evaluate queue_conflict in ./demo: half a minute
+	PATH="$(CURDIR)/$(DEMO)/bin:$$PATH" sh docs/demo.sh
 
-test: $(READY)  ## run the tests, on all cores
+test: $(READY)  ## run the tests, on all cores: about ten minutes on two
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python -m pytest $(CORES)
 
@@ -80,7 +100,7 @@ docs: $(READY)  ## renew the generated tables: commands, features, keys, telemet
 # The site's tools read docstrings without importing the code: their environment needs neither torch nor numba.
 $(SITE)/.ready: pyproject.toml constraints.txt
 	$(call make_venv,$(SITE))
-	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $$($(SITE)/bin/python -c \
+	$(SITE)/bin/python $(PIP) install --quiet -c constraints.txt $$($(SITE)/bin/python -c \
 		"import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['site'])")
 	@touch $@
 

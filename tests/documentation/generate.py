@@ -7,11 +7,13 @@ from cli_reference import with_commands
 from feature_reference import with_features
 from python_reference import with_names
 from scenario_reference import with_keys
+from source_address import with_source
 from telemetry_reference import with_fields
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 # Each page, and the function that returns its text with the generated part renewed.
 PAGES = {
+    "README.md": with_source,
     "cli.md": with_commands,
     "data.md": with_features,
     "python.md": with_names,
@@ -20,9 +22,14 @@ PAGES = {
 }
 
 
+def file_of(name, docs):
+    """Return the file of a page: README.md stands beside docs/."""
+    return docs / name if (docs / name).exists() else docs.parent / name
+
+
 def outdated(docs=DOCS):
     """Return the text that each outdated page should have."""
-    texts = {name: (docs / name).read_text("utf-8") for name in PAGES}
+    texts = {name: file_of(name, docs).read_text("utf-8") for name in PAGES}
     renewed = {name: renew(texts[name]) for name, renew in PAGES.items()}
     return {name: text for name, text in renewed.items() if text != texts[name]}
 
@@ -32,10 +39,10 @@ def main(arguments, docs=DOCS):
     found = outdated(docs)
     for name, text in found.items():
         if "--check" in arguments:
-            print(f"docs/{name} is out of date; run: make docs", file=sys.stderr)
+            print(f"{name} is out of date; run: make docs", file=sys.stderr)
         else:
-            (docs / name).write_text(text, "utf-8")
-            print(f"renewed docs/{name}")
+            file_of(name, docs).write_text(text, "utf-8")
+            print(f"renewed {name}")
     return int("--check" in arguments and bool(found))
 
 

@@ -3,10 +3,12 @@
 import shutil
 
 import pytest
-from generate import DOCS, PAGES, main
+from generate import DOCS, PAGES, file_of, main
+from source_address import BEGIN, END, with_source
 
 # In each page, words of its generated part.
 GENERATED = {
+    "README.md": "Clone this repository",
     "cli.md": "| `--towns` |",
     "data.md": "| `wallet` | 0…1 | w / (w + 10) |",
     "python.md": "| `load_scenario(name_or_path)` |",
@@ -22,11 +24,19 @@ def test_no_page_is_out_of_date(capsys):
 @pytest.mark.parametrize("page", PAGES)
 def test_an_edited_table_is_named_by_the_check_and_restored_by_make_docs(page, tmp_path, capsys):
     for name in PAGES:
-        shutil.copy(DOCS / name, tmp_path)
-    text = (DOCS / page).read_text("utf-8")
+        shutil.copy(file_of(name, DOCS), tmp_path)
+    text = (tmp_path / page).read_text("utf-8")
     assert GENERATED[page] in text
     (tmp_path / page).write_text(text.replace(GENERATED[page], "| `old` |", 1), "utf-8")
     assert main(["--check"], tmp_path) == 1
-    assert capsys.readouterr().err == f"docs/{page} is out of date; run: make docs\n"
+    assert capsys.readouterr().err == f"{page} is out of date; run: make docs\n"
     assert main([], tmp_path) == 0
     assert (tmp_path / page).read_text("utf-8") == text
+
+
+def test_publishing_changes_one_line_and_the_readme_follows(tmp_path):
+    project = tmp_path / "pyproject.toml"
+    project.write_text('[project.urls]\nSource = "https://example.org/town.git"\n')
+    page = with_source(f"# Townlet\n{BEGIN}old\n{END}rest\n", project)
+    assert "`git clone https://example.org/town.git townlet`" in page
+    assert (page.startswith("# Townlet\n"), page.endswith(f"{END}rest\n")) == (True, True)
