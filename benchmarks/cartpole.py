@@ -17,13 +17,13 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from townlet_core import __version__, io
+from townlet_core.chance import generator
 from townlet_core.estimates import estimate_mean
 from townlet_core.ppo.advantages import advantages
 from townlet_core.ppo.config import NetworkConfig, PPOConfig, learning_rate_at
 from townlet_core.ppo.network import ActorCritic, act
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
-from townlet_core.rng import generator
 
 NETWORK = NetworkConfig(map_shape=(1, 1, 1), feature_count=4, action_count=2, hidden_size=64)
 PPO = PPOConfig(learning_rate=1e-3, lr_schedule="linear")

@@ -33,6 +33,17 @@ def test_what_was_compiled_is_not_compiled_again(tmp_path):
     assert kernels.is_cached("double", tmp_path)
 
 
+def test_every_compilation_is_told_and_no_reading(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(kernels._COMPILATIONS, "tell", kernels._COMPILATIONS.tell)
+    kernels.tell_compiled(lambda name, seconds: told.append((name, seconds)))
+    run_double(tmp_path)
+    run_double(tmp_path)
+    ((name, seconds),) = told
+    assert name == "double"
+    assert 0 < seconds < 60
+
+
 @pytest.mark.parametrize("name", ["*.nbi", "*.nbc"])
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "gone", "a folder"])
 def test_a_damaged_file_is_compiled_again_and_replaced(tmp_path, name, damage):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from townlet_core.rng import draw_bits, draw_unit, generator, town_key
+from townlet_core.chance import generator
+from townlet_core.rng import draw_bits, draw_unit, town_key
 
 
 def test_mix_is_the_splitmix64_finaliser():

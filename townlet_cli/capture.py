@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from townlet_core.scenario.model import Scenario
 
 SHOWN_SAMPLES = 12  # rows of the table; the manifest lists all
+NOTED_SECONDS = 1  # of a compilation
 
 
 def capture(
@@ -167,12 +168,18 @@ def _some(names: list[str]) -> str:
 
 def note_first_compilation(num_towns: int = 1) -> None:
     """Explain why the first tick after an installation takes a while; many towns have their own kernels."""
-    from townlet_core.kernels import warn_if_unwritable
+    from townlet_core.kernels import tell_compiled, warn_if_unwritable
     from townlet_core.simulation.towns import is_compiled_for
 
+    tell_compiled(_note_compiled)
     if not is_compiled_for(num_towns):
         warn_if_unwritable()
-        note("compiling the rules of the town, once per version; this takes about a minute …")
+        note("compiling the rules of the town, once per version; this takes about half a minute …")
+
+
+def _note_compiled(kernel: str, seconds: float) -> None:
+    if seconds >= NOTED_SECONDS:
+        note(f"compiled {kernel}: {seconds:.0f} s")
 
 
 def _report(scenario: Scenario, settings: CaptureSettings, result: Capture, as_json: bool, then: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 
 from townlet_core.errors import TownletWarning
@@ -71,6 +73,13 @@ def is_cached(function: str, folder: Path) -> bool:
     )
 
 
+def tell_compiled(tell: Callable[[str, float], None]) -> None:
+    """From now on, call `tell` with the name of each kernel that was compiled, and the seconds it took."""
+    if _COMPILATIONS.tell is None:
+        event.register("numba:compile", _COMPILATIONS)
+    _COMPILATIONS.tell = tell
+
+
 def warn_if_unwritable() -> None:
     """Warn before a long compilation if its result cannot be cached."""
     try:
@@ -84,11 +93,30 @@ def warn_if_unwritable() -> None:
 def _warn(error: OSError) -> None:
     text = (
         f"{cache_home()}: compiled rules can't be kept here ({error.strerror or error}), so every command "
-        "compiles them again, about a minute long; let XDG_CACHE_HOME name a folder that can be written"
+        "compiles them again, half a minute long; let XDG_CACHE_HOME name a folder that can be written"
     )
     if text not in _warned:  # Python forgets shown warnings when a filter changes, which numba does
         _warned.add(text)
         warnings.warn(text, TownletWarning, stacklevel=1)
+
+
+class _Compilations(event.Listener):
+    """What numba tells of the functions that it compiles, kernels and the rules within them."""
+
+    tell: Callable[[str, float], None] | None = None
+    since = 0.0
+
+    def on_start(self, event: Any) -> None:
+        if isinstance(event.data["dispatcher"]._cache, _KernelCache):
+            self.since = time.monotonic()
+
+    def on_end(self, event: Any) -> None:
+        dispatcher = event.data["dispatcher"]
+        if self.tell and isinstance(dispatcher._cache, _KernelCache):
+            self.tell(dispatcher.py_func.__name__, time.monotonic() - self.since)
+
+
+_COMPILATIONS = _Compilations()
 
 
 class _KernelCache(FunctionCache):

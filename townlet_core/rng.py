@@ -47,8 +47,3 @@ def draw_bits(key: np.uint64, tick: int, agent: int, draw: int) -> np.uint64:
 def draw_unit(key: np.uint64, tick: int, agent: int, draw: int) -> float:
     """Draw a float64 uniform in [0, 1) at these coordinates."""
     return np.float64(draw_bits(key, tick, agent, draw) >> _S11) * _UNIT
-
-
-def generator(*coordinates: int) -> np.random.Generator:
-    """Return a numpy generator (Philox, counter-based) seeded with these coordinates."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(list(coordinates))))

@@ -12,8 +12,8 @@ from hashlib import sha256
 
 import numpy as np
 
+from townlet_core.chance import generator
 from townlet_core.policy.scripted import ScriptedPolicy
-from townlet_core.rng import generator
 from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Observations, Towns

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from townlet_core.chance import generator
 from townlet_core.errors import InputError, ShapeError
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.cpu.backward import ManualBackward
@@ -22,7 +23,6 @@ from townlet_core.ppo.statistics import (
     describe_batch,
     summarise,
 )
-from townlet_core.rng import generator
 
 SKIPS_THAT_END_A_RUN = 3  # not-finite updates in a row; the caller then ends with exit code 4
 SMALLEST_STD = 1e-8

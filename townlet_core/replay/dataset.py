@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core import io
+from townlet_core.chance import generator
 from townlet_core.errors import SampleError, count
 from townlet_core.replay.batch import Part, ReplayBatch, stack_parts
 from townlet_core.replay.compatibility import CompatibilityCheck, check_conflict_features
@@ -27,7 +28,6 @@ from townlet_core.replay.sources import (
     read_sources,
 )
 from townlet_core.replay.summaries import Summaries
-from townlet_core.rng import generator
 
 _SHUFFLE_STREAM = 0x7E91A7  # keeps these draws apart from others with the same seed
 

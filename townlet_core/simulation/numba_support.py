@@ -14,9 +14,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import njit
 
 from townlet_core.kernels import cached_njit, config, folder_of, is_cached
+from townlet_core.simulation.rule_compiler import compile_into_callers
 
 _CORE = Path(__file__).parents[1]
 _SOURCES = [
@@ -30,17 +30,13 @@ _ENTRIES: dict[tuple[Any, Any], Callable[..., Any]] = {}
 _PROCESS = os.getpid()  # which imported this; a child that was forked later has another
 _THREADS = threading.Lock()  # held by the one caller that may use numba's threads
 
-_RULE_OPTIONS: dict[str, Any] = {"_nrt": False, "error_model": "numpy", "forceinline": True}
-
 
 def rule(function: Callable[..., Any]) -> Any:
     """Compile a part of one town's tick; it is inlined into the kernel that calls it.
 
-    Rules never allocate, so reference counting is off: it would touch eleven counters per call, which all
-    threads share. Rules are inlined because a call copies all array headers. Division by zero is excluded
-    where numbers enter, not in the loop.
+    A call would copy all array headers.
     """
-    return njit(**_RULE_OPTIONS)(function)
+    return function if config.DISABLE_JIT else compile_into_callers(function)
 
 
 def kernel(parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:

@@ -116,6 +116,7 @@ class Towns:
         """Begin the next episode of the chosen towns, (B,) bool; of all by default."""
         if chosen is None:
             chosen = np.ones(len(self.state.towns), bool)
+        chosen = writeable(chosen)  # a column of records, such as `over`, would be compiled for once more
         with wrapping():
             tick.restart_towns(self.state, self.params, self._boards, chosen, np.uint64(self.seed))
         self.over_count = int(self.state.towns["over"].sum())

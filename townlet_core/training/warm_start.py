@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from townlet_core.chance import generator
 from townlet_core.ppo.cloning import CloneLoss, clone_batch
 from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic, act
 from townlet_core.ppo.options import Precision
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
-from townlet_core.rng import generator
 from townlet_core.training.advantage_targets import replay_batch
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
