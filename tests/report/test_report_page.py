@@ -111,7 +111,7 @@ def test_alerts_settings_and_their_differences_are_tables(page):
         "Settings that differ setting learning_rate 0.01 learning_rate 0.0003, 2 seeds learning_rate 0.01"
         in shown
     )
-    assert re.search(r"s0 0 finished 3 of 3 cycles 2,160 .* cycle \d, g00000\d", shown)
+    assert re.search(r"s0 0 finished 3 of 3 2,160 .* cycle \d, g00000\d", shown)
 
 
 def test_the_player_is_in_a_page_of_its_own(made, page):

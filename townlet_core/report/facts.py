@@ -56,8 +56,9 @@ def sentence_of(run: Run) -> str:
     what = f"{settings.get('source', 'unknown')} training of a network with {units} on {run.scenario}"
     took = f" after {duration}" if (duration := _duration(run)) != MISSING else ""
     reason = f" ({stored.reason})" if stored.reason else ""
+    cycles = f"{stored.cycles_done} of {count(stored.cycles or stored.cycles_done, 'cycle')}"
     ended = f"{ENDINGS[stored.status]}{took}{reason}"
-    return f"{run.name}: {what}, seed {run.seed}; {_cycles(run)}, {_steps(run)}; {ended}."
+    return f"{run.name}: {what}, seed {run.seed}; {cycles}, {_steps(run)}; {ended}."
 
 
 def tiles_of(report: Report) -> list[tuple[str, str]]:
@@ -97,7 +98,7 @@ def run_table(report: Report) -> Table:
             run.name,
             MISSING if run.seed is None else str(run.seed),
             run.stored.status if run.stored else "log only",
-            _cycles(run),
+            f"{run.stored.cycles_done} of {run.stored.cycles or MISSING}" if run.stored else MISSING,
             _latest(run, "env_steps"),
             _duration(run),
             f"cycle {run.best.cycle}, {run.best.generation}" if run.best else MISSING,
@@ -176,12 +177,6 @@ def origin_table(report: Report) -> Table:
             }
             rows += [(run.name, name, str(value)) for name, value in facts.items() if value is not None]
     return Table("Origin", ("run", "fact", "value"), rows)
-
-
-def _cycles(run: Run) -> str:
-    if run.stored and run.stored.cycles:
-        return f"{run.stored.cycles_done} of {count(run.stored.cycles, 'cycle')}"
-    return MISSING
 
 
 def _steps(run: Run) -> str:

@@ -75,7 +75,7 @@ def make_report(
         sections={title: charts for title, charts in sections.items() if charts},
         baselines=baselines,
         episodes=episodes,
-        rules=[rule.text + (f" in {rule.mode}" if rule.mode else "") for rule in rules],
+        rules=[rule.text for rule in rules],
         player=_player(groups, capture, reports) if has_player else None,
     )
 
