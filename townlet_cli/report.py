@@ -60,7 +60,7 @@ def report(
     wanted = [parse_alert_rule(text) for text in alert or []] + (load_alert_rules(rules) if rules else [])
     made = make_report(
         runs,
-        rules=wanted,
+        rules=lambda scenario: wanted,
         capture=capture,
         episodes=baseline_episodes,
         has_player=not (no_player or is_picture),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ PER_THOUSAND = {
     "intensity_per_1000": "queue_conflict_intensity_sum",
 }
 _NUMBERS = (int, float)
+Rules = Callable[[object], Sequence[AlertRule]]
 _PLACES = (*AXES, "records")  # what curves can be drawn over; the number of the record is always there
 
 
@@ -49,6 +50,7 @@ class RunLog(NamedTuple):
     modes: dict[str, int]  # records of each data mode
     latest: Record
     axes: tuple[str, ...]  # of _PLACES, those that every record has, best first
+    rules: list[AlertRule]  # that were tried
     alerts: list[RuleAlerts]
     curves: dict[str, Curves]  # by mode
     fields: tuple[str, ...]  # the columns of the curves
@@ -71,9 +73,16 @@ def interval_of(field: str) -> tuple[str, str]:
     return f"{stem}_low", f"{stem}_high"
 
 
-def read_log(path: Path, fields: Sequence[str], rules: list[AlertRule]) -> RunLog:
-    """Read a log. fields: the curves to keep, of PER_THOUSAND or of the telemetry's numbers.
+def no_rules(scenario: object) -> list[AlertRule]:
+    """Return no alert rules, whatever the scenario."""
+    return []
 
+
+def read_log(path: Path, fields: Sequence[str], rules: Rules = no_rules) -> RunLog:
+    """Read a log.
+
+    fields: the curves to keep, of PER_THOUSAND or of the telemetry's numbers. rules: returns the alert rules
+    to try, from what the first record names as its scenario.
     Raises MissingError, DiskError, or InputError if it holds no record.
     """
     reading = _Reading(tuple(fields), rules)
@@ -85,12 +94,13 @@ def read_log(path: Path, fields: Sequence[str], rules: list[AlertRule]) -> RunLo
 
 
 class _Reading:
-    def __init__(self, fields: tuple[str, ...], rules: list[AlertRule]) -> None:
+    def __init__(self, fields: tuple[str, ...], rules: Rules) -> None:
         self.fields = fields
         self._rates = [(n, PER_THOUSAND[name]) for n, name in enumerate(fields) if name in PER_THOUSAND]
         self.records = self.damaged = 0
         self.gaps: list[str] = []
-        self._monitor = AlertMonitor(rules)
+        self._rules = rules
+        self._monitor = AlertMonitor([])
         self._alerts: dict[str, RuleAlerts] = {}
         self._modes: dict[str, int] = {}
         self._curves: dict[str, Curves] = {}
@@ -106,6 +116,8 @@ class _Reading:
         """Add one record."""
         mode = record.get("data_mode")
         mode = mode if isinstance(mode, str) else "unknown"
+        if not self.records:
+            self._monitor = AlertMonitor(list(self._rules(record.get("scenario"))))
         self.records += 1
         self._latest = record
         self._modes[mode] = self._modes.get(mode, 0) + 1
@@ -156,6 +168,7 @@ class _Reading:
             self._modes,
             self._latest,
             (*axes, "records"),
+            self._monitor.rules,
             list(self._alerts.values()),
             self._curves,
             self.fields,

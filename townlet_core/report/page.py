@@ -142,7 +142,8 @@ def _alerts(report: Report) -> str:
         )
         parts.append(f"<p>{text(tried)}</p>")
     if report.rules:
-        parts.append(f'<p class="soft">Rules: {text("; ".join(report.rules))}</p>')
+        listed = "".join(f"<li>{text(rule)}</li>" for rule in report.rules)
+        parts.append(f"<details><summary>Rules</summary><ul>{listed}</ul></details>")
     if problems:
         parts.append("<ul>" + "".join(f"<li>{text(problem)}</li>" for problem in problems) + "</ul>")
     return "\n".join(parts)

@@ -19,9 +19,9 @@ from townlet_core.report.figures import (
     draw_section,
 )
 from townlet_core.report.groups import Group, group_runs
+from townlet_core.report.log import Rules, no_rules
 from townlet_core.report.player import Player, last_capture, make_player
 from townlet_core.report.run import find_runs, read_a_run
-from townlet_core.telemetry.alerts import AlertRule
 
 
 class Report(NamedTuple):
@@ -31,8 +31,13 @@ class Report(NamedTuple):
     sections: dict[str, list[Chart]]  # by title
     baselines: dict[str, dict[str, Estimate]]  # of the scripted policy, by scenario
     episodes: int  # of the baselines
-    rules: list[str]  # alert rules that were tried
     player: Player | None
+
+    @property
+    def rules(self) -> list[str]:
+        """Return the alert rules that were tried on any of the runs."""
+        tried = [rule.text for group in self.groups for run in group.runs for rule in run.log.rules]
+        return list(dict.fromkeys(tried))
 
     @property
     def charts(self) -> list[Chart]:
@@ -51,7 +56,7 @@ class Reports(NamedTuple):
 
 def make_report(
     paths: Sequence[Path],
-    rules: Sequence[AlertRule] = (),
+    rules: Rules = no_rules,
     capture: Path | None = None,
     episodes: int = EPISODES,
     has_player: bool = True,
@@ -59,8 +64,9 @@ def make_report(
 ) -> Report:
     """Read runs and logs and draw their charts.
 
-    paths: runs, logs, or folders of runs. episodes: of the scripted baseline; 0 for none. capture: what the
-    player plays; by default the last capture in the scenario, if there is one.
+    paths: runs, logs, or folders of runs. rules: alert rules to try, by scenario, as in read_log.
+    episodes: of the scripted baseline; 0 for none. capture: what the player plays; by default the last
+    capture in the scenario, if there is one.
     Raises MissingError, DiskError, or InputError for what cannot be read; of a capture only if it is given.
     """
     reports = reports or Reports()
@@ -75,7 +81,6 @@ def make_report(
         sections={title: charts for title, charts in sections.items() if charts},
         baselines=baselines,
         episodes=episodes,
-        rules=[rule.text for rule in rules],
         player=_player(groups, capture, reports) if has_player else None,
     )
 

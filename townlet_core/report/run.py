@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import InputError
-from townlet_core.report.log import RunLog, read_log
+from townlet_core.report.log import Rules, RunLog, no_rules, read_log
 from townlet_core.runs import reading
-from townlet_core.telemetry.alerts import AlertRule
 from townlet_core.telemetry.segments import find_log
 from townlet_core.training.run_directory import is_run, name_of
 
@@ -61,15 +60,15 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def read_a_run(path: Path, fields: Sequence[str], rules: Sequence[AlertRule] = ()) -> Run:
-    """Read a run directory, or a log alone. fields: whose curves are kept. rules: alert rules to try.
+def read_a_run(path: Path, fields: Sequence[str], rules: Rules = no_rules) -> Run:
+    """Read a run directory, or a log alone. fields, rules: as in read_log.
 
     Raises MissingError, DiskError, InputError.
     """
     stored = reading.read_run_folder(path) if io.kind_of(path) == "folder" and is_run(path) else None
     place = stored.log if stored else find_log(path)
     assert place is not None  # find_runs leaves out folders without a log
-    log = read_log(place, fields, list(rules))
+    log = read_log(place, fields, rules)
     scenario = stored.scenario if stored else log.latest.get("scenario")
     seed = stored.seed if stored else log.latest.get("seed")
     return Run(
