@@ -39,6 +39,13 @@ def test_pictures_are_written_for_slides(report, runs, tmp_path):
     assert report(runs / "s0" / "telemetry.jsonl", "-o", "two.png", "--png", "slides")[0] == 2
 
 
+def test_a_log_without_a_number_to_draw_has_a_page_and_no_picture(report, tmp_path):
+    (tmp_path / "log").write_text('{"epoch": 1}\n')
+    assert report("log")[0] == 0
+    code, _, stderr = report("log", "-o", "x.png")
+    assert (code, "nothing to draw" in stderr) == (2, True)
+
+
 def test_a_rule_that_trips_is_on_the_page(report, runs, tmp_path):
     (tmp_path / "rules.yaml").write_text("- lr > 0\n")
     arguments = ("--alert", "loss_entropy < 0", "--rules", "rules.yaml", "--no-player")

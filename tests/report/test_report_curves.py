@@ -49,6 +49,11 @@ def test_seeds_are_compared_over_the_steps_that_all_of_them_have():
     assert mean.mean.tolist() == [0.75, 1.25]  # 1.5 and 2.5 of the first, halved
 
 
+def test_seeds_whose_common_part_has_no_point_are_compared_at_its_end():
+    mean = average([flat([0, 100], [0, 10]), flat([40, 50, 60], [1, 1, 1])])
+    assert (mean.x.tolist(), mean.mean.tolist()) == ([60], [3.5])
+
+
 def test_a_curve_alone_keeps_its_own_range():
     curve = curve_of([Point(1, 2, 1, 3)])
     assert average([curve]) is curve

@@ -50,7 +50,8 @@ def average(curves: Sequence[Curve]) -> Curve:
         return curves[0]
     x = min((curve.x for curve in curves), key=len)
     first, last = max(curve.x[0] for curve in curves), min(curve.x[-1] for curve in curves)
-    x = x[(x >= first) & (x <= last)]
+    shared = x[(x >= first) & (x <= last)]
+    x = shared if len(shared) else np.array([last])  # between two of its points
     values = np.stack([np.interp(x, curve.x, curve.mean) for curve in curves])
     mean = values.mean(0)
     half = t_quantile(len(curves) - 1) * values.std(0, ddof=1) / math.sqrt(len(curves))

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageFont
 
+from townlet_core.errors import InputError
 from townlet_core.report.chart import Chart
 from townlet_core.report.layout import Layout, Path, Place, lay_out
 from townlet_core.report.look import LIGHT
@@ -57,7 +58,12 @@ def chart_image(chart: Chart) -> Image.Image:
 
 
 def overview(charts: list[Chart]) -> Image.Image:
-    """Paint the charts that matter most on one picture; all of them, if it has none of these."""
+    """Paint the charts that matter most on one picture; the first ones, if there are none of these.
+
+    Raises InputError if there is no chart at all.
+    """
+    if not charts:
+        raise InputError("nothing to draw: no record has a number that is drawn", "name another run or log")
     chosen = [chart for name in OVERVIEW for chart in charts if re.fullmatch(name, chart.name)]
     return sheet((chosen or charts)[:MAX_SHEET])
 
