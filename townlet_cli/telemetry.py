@@ -20,6 +20,7 @@ from townlet_cli.console import (
     warn,
 )
 from townlet_cli.telemetry_options import JsonOption, LogArgument, find_log
+from townlet_cli.telemetry_rules import print_rules
 from townlet_cli.telemetry_watch import watch
 from townlet_core.errors import CheckFailed, InputError, TownletError
 
@@ -32,6 +33,7 @@ telemetry_app = typer.Typer(
     no_args_is_help=True,
 )
 telemetry_app.command()(watch)
+telemetry_app.command("rules")(print_rules)
 
 
 class Format(enum.StrEnum):

@@ -1,69 +1,128 @@
-"""`townlet telemetry watch`: show a log as it is, or as it grows, and evaluate alert rules on it."""
+"""`townlet telemetry watch`: show logs as they are, or as they grow, and evaluate alert rules on them."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from townlet_cli.console import command, count, next_step, note, safe
-from townlet_cli.telemetry_options import JsonOption, LogArgument, find_log
-from townlet_cli.waiting import wait_for_more
+from townlet_cli.console import command, count, next_step
+from townlet_cli.telemetry_options import JsonOption, find_log
 from townlet_core.errors import CheckFailed, InputError
+
+if TYPE_CHECKING:
+    from townlet_core.telemetry.alerts import AlertRule
+    from townlet_core.telemetry.watch import Watch
+
+BUNDLED, NONE = "bundled", "none"
 
 
 def watch(
-    log: LogArgument,
+    logs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="LOG...", help="Telemetry logs with their rotated segments, run folders, or - for stdin."
+        ),
+    ],
     follow: Annotated[bool, typer.Option("--follow", help="Keep watching for new records.")] = False,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Show these fields, such as 'loss_*'; may be repeated."),
+    ] = None,
+    start: Annotated[
+        str, typer.Option("--from", metavar="start|end|EPOCH", help="First record to show and to judge.")
+    ] = "start",
     alert: Annotated[
         list[str] | None,
         typer.Option(help="Rule, such as 'kl_divergence > 0.2 for 3 in rollout'; may be repeated."),
     ] = None,
-    rules: Annotated[Path | None, typer.Option(help="YAML or JSON list of alert rules.")] = None,
+    rules: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|bundled|none",
+            help="YAML or JSON list of alert rules; bundled, the default without --alert, for those of the "
+            "log's scenario.",
+        ),
+    ] = None,
     fail_on_alert: Annotated[
         bool, typer.Option("--fail-on-alert", help="Exit 1 if a rule triggers; with --follow, at once.")
     ] = False,
+    stale_after: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Exit 4 after so long without a record, such as 60s or 5m."),
+    ] = None,
+    exit_when_done: Annotated[
+        bool, typer.Option("--exit-when-done", help="Follow until the run ends; exit 4 if it failed.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a log: a dashboard on a terminal, one line per record in a pipe, NDJSON with --json."""
-    from townlet_cli.telemetry_view import print_records, show_dashboard
-    from townlet_core.telemetry.alerts import load_alert_rules, parse_alert_rule
+    """Show logs: a dashboard on a terminal, one line per record in a pipe, NDJSON with --json."""
+    from townlet_cli.telemetry_session import Ends, Session
+    from townlet_cli.telemetry_view import Dashboard, Lines
+    from townlet_core.telemetry.board import Board
+    from townlet_core.telemetry.pace import parse_duration
     from townlet_core.telemetry.segments import is_stream
-    from townlet_core.telemetry.watch import Watch
+    from townlet_core.telemetry.watch import END, Watch, choose_metrics, parse_start
 
-    wanted = [parse_alert_rule(text) for text in alert or []] + (load_alert_rules(rules) if rules else [])
-    if fail_on_alert and not wanted:
+    wanted = _rules(alert or [], rules)
+    if fail_on_alert and not (wanted or rules == BUNDLED):
         raise InputError(
-            "--fail-on-alert has no rule to fail on", "add --alert 'kl_divergence > 0.2' or --rules"
+            "--fail-on-alert has no rule to fail on",
+            "add --alert 'kl_divergence > 0.2', --rules FILE or --rules bundled",
         )
-    seen = Watch(_wait_for_log(log) if follow else find_log(log), wanted)
-    # A pipe is shown as it comes, also without --follow: it ends by itself.
-    wait = wait_for_more if follow or is_stream(seen.path) else None
-    stop = fail_on_alert and follow
+    metrics, first = choose_metrics(metric or []), parse_start(start)
+    follow = follow or exit_when_done
+    if first == END and not follow:
+        raise InputError("--from end shows what comes, and without --follow nothing does", "add --follow")
+    seconds = parse_duration(stale_after, "--stale-after") if stale_after else None
+    epoch = first if isinstance(first, int) else None
+    _refuse_twice(logs)
+    found = logs if follow else [find_log(log) for log in logs]
+    bundled = rules == BUNDLED or (rules is None and not alert)
+    watches = [Watch(path, wanted, bundled, epoch) for path in found]
+    boards = [Board(str(log), one, metrics) for log, one in zip(logs, watches, strict=True)]
     if sys.stdout.isatty() and not as_json:
-        show_dashboard(seen, wait, stop)
+        view: Dashboard | Lines = Dashboard(boards)
     else:
-        print_records(seen, wait, stop, as_json)
-    if fail_on_alert and seen.alerts:
-        raise CheckFailed(f"{seen.path}: {count(seen.alerts, 'alert')}", command("telemetry", "summary", log))
-    if fail_on_alert and (reasons := seen.not_seen()):
-        what = f"{seen.path}: no alert, but not everything was looked at: {'; '.join(reasons)}"
-        raise CheckFailed(what, command("telemetry", "validate", log))
-    if not is_stream(seen.path):
-        next_step(command("telemetry", "summary", log))
+        view = Lines(boards, as_json, metrics if metric else None)
+    ends = Ends(fail_on_alert and follow, exit_when_done, seconds)
+    session = Session(boards, found if follow else logs, view, ends, first == END)
+    # A pipe is shown as it comes, also without --follow: it ends by itself.
+    if follow or any(map(is_stream, found)):
+        session.follow()
+    else:
+        session.show()
+    if fail_on_alert:
+        _judge(watches, logs)
+    if not is_stream(watches[0].path):
+        next_step(command("telemetry", "summary", logs[0]))
 
 
-def _wait_for_log(path: Path) -> Path:
-    """Wait for the log, with a note on stderr, and return it."""
-    from townlet_core.telemetry.segments import find_log as log_of
-    from townlet_core.telemetry.segments import is_there
+def _rules(alerts: list[str], rules: str | None) -> list[AlertRule]:
+    """Return the rules of the user's own that were asked for."""
+    from townlet_core.telemetry.alerts import load_alert_rules, parse_alert_rule
 
-    told = ""
-    while (found := log_of(path)) is None or not is_there(found):
-        if told != str(found or path):
-            told = str(found or path)
-            note(f"waiting for {safe(told)}")
-        wait_for_more()
-    return find_log(path)
+    own = [parse_alert_rule(text) for text in alerts]
+    return own if rules in (None, NONE, BUNDLED) else own + load_alert_rules(Path(rules))
+
+
+def _refuse_twice(logs: list[Path]) -> None:
+    """Refuse a log that was given twice: of a pipe, each would get a part."""
+    twice = next((log for n, log in enumerate(logs) if log in logs[:n]), None)
+    if twice is not None:
+        raise InputError(f"{twice}: is given twice", "give each log once")
+
+
+def _judge(watches: list[Watch], logs: list[Path]) -> None:
+    """Raise CheckFailed where a rule tripped, or where not everything was looked at."""
+    for watch, log in zip(watches, logs, strict=True):
+        if watch.alerts:
+            raise CheckFailed(
+                f"{watch.path}: {count(watch.alerts, 'alert')}", command("telemetry", "summary", log)
+            )
+    for watch, log in zip(watches, logs, strict=True):
+        if reasons := watch.not_seen():
+            what = f"{watch.path}: no alert, but not everything was looked at: {'; '.join(reasons)}"
+            raise CheckFailed(what, command("telemetry", "validate", log))

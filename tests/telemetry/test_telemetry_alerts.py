@@ -13,7 +13,7 @@ def test_a_rule_is_field_comparison_number_and_maybe_count_and_mode():
         "kl_divergence > 0.2", "kl_divergence", ">", 0.2
     )
     rule = parse_alert_rule(" conflict.rivalry_max_mean_avg>=1e-1 for 3 in rollout ")
-    assert rule[1:] == ("conflict.rivalry_max_mean_avg", ">=", 0.1, 3, "rollout")
+    assert rule[1:6] == ("conflict.rivalry_max_mean_avg", ">=", 0.1, 3, "rollout")
     assert parse_alert_rule("reward_mean<-1").number == -1
 
 
@@ -84,7 +84,7 @@ def test_what_is_not_a_finite_number_trips_every_rule_on_its_field_at_once(value
 )
 def test_rules_are_read_from_yaml_and_json(tmp_path, text):
     (tmp_path / "rules").write_text(text)
-    assert [rule[1:] for rule in load_alert_rules(tmp_path / "rules")] == [
+    assert [rule[1:6] for rule in load_alert_rules(tmp_path / "rules")] == [
         ("lr", ">", 1.0, 2, None),
         ("kl_divergence", ">", 0.2, 1, "rollout"),
     ]

@@ -7,10 +7,6 @@ import re
 import orjson
 import pytest
 
-from townlet_cli import telemetry_view
-from townlet_cli.console import out
-from townlet_core.telemetry.alerts import parse_alert_rule
-from townlet_core.telemetry.watch import Watch
 from townlet_core.telemetry.writer import TelemetryWriter
 
 
@@ -167,40 +163,6 @@ def test_reports_of_one_record_speak_of_one_record(tmp_path, make_record, townle
     assert said.count("1 record, 1 damaged line, 1 environment step, 1 sample pass") == 2
     assert "1 record, 1 problem" in said
     assert re.findall(r"\b1 (?:[a-z]+ )?(?:records|lines|problems|steps|passes)\b", said) == []
-
-
-def test_the_range_beside_a_sparkline_is_that_of_what_it_shows(tmp_path, make_record, monkeypatch):
-    log = tmp_path / "log"
-    with TelemetryWriter(log) as writer:
-        for epoch in range(1, 21):  # the first one is far above the last ten, which have room
-            writer.write(make_record(epoch, env_steps=60 * epoch, loss_total=100.0 / epoch**2))
-    monkeypatch.setattr(out, "width", 80)
-    dashboard = telemetry_view.Dashboard("log")
-    for seen in Watch(log, []).follow(dashboard.count_damage, dashboard.add_gap):
-        dashboard.add(seen)
-    with out.capture() as capture:
-        out.print(dashboard.render())
-    shown = capture.get()
-    assert "Records of rollout, environment steps 660 to 1,200" in shown
-    (row,) = [line.split() for line in shown.splitlines() if line.startswith("loss_total")]
-    assert row[2:] == ["0.25", "0.25", "0.8264"]
-
-
-def test_the_dashboard_shows_curves_alerts_and_damage_with_markup_as_text(log, make_record):
-    with TelemetryWriter(log) as writer:
-        writer.write(make_record(4, scenario="[bold]x[/bold]\x1b"))
-    with open(log, "a") as file:
-        file.write("not json\n")
-    dashboard = telemetry_view.Dashboard(str(log))
-    watch = Watch(log, [parse_alert_rule("kl_divergence > 0.35")])
-    for seen in watch.follow(dashboard.count_damage, dashboard.add_gap):
-        dashboard.add(seen)
-    with out.capture() as capture:
-        out.print(dashboard.render())
-    shown = capture.get()
-    assert "epoch 4, 4 records, 1 damaged line, scenario [bold]x[/bold]\\x1b" in shown
-    assert "▃▆█▁" in shown
-    assert "1 alert\nepoch 3: kl_divergence > 0.35 (0.4)" in shown
 
 
 def test_the_object_is_whole_where_a_log_cannot_be_read_to_its_end(townlet, log):

@@ -12,7 +12,7 @@ EXAMPLES = re.findall(r"^\$ (.*)\n((?:(?!```|\$ ).*\n)*)", PAGE, re.MULTILINE)
 def test_every_example_of_the_page_prints_what_it_shows(tmp_path, monkeypatch, townlet):
     monkeypatch.chdir(tmp_path)
     exec(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], {})
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
     for command, shown in EXAMPLES:
         if command.startswith("townlet "):
             command, _, head = command.partition(" | head -")

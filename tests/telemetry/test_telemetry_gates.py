@@ -34,7 +34,7 @@ def test_a_gate_that_saw_a_whole_log_and_no_alert_passes(townlet, log):
 @pytest.mark.parametrize("follow", [(), ("--follow",)])
 def test_a_gate_that_saw_no_record_has_not_passed(townlet, tmp_path, monkeypatch, content, follow):
     (tmp_path / "log").write_text(content)
-    monkeypatch.setattr("townlet_cli.telemetry_watch.wait_for_more", lambda: False)  # the end of a pipe
+    monkeypatch.setattr("townlet_cli.telemetry_session.wait_for_more", lambda *_: False)  # the end of a pipe
     code, stdout, stderr = townlet("telemetry", "watch", tmp_path / "log", *GATE, *follow)
     assert (code, stdout) == (1, "")
     assert "no record in this log, so no rule was tried" in stderr

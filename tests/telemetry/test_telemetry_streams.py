@@ -10,7 +10,7 @@ import threading
 import orjson
 import pytest
 
-from townlet_cli import telemetry_watch as commands
+from townlet_cli import telemetry_session as commands
 from townlet_core.errors import InputError
 from townlet_core.telemetry import reader
 from townlet_core.telemetry.reader import read_lines
@@ -171,7 +171,7 @@ def test_following_waits_for_a_log_and_says_for_which(townlet, log, tmp_path, mo
         lambda: (run / "ppo.jsonl").write_bytes(data),
     ]
 
-    def take_a_step():
+    def take_a_step(*_):
         if not steps:
             raise KeyboardInterrupt
         steps.pop(0)()

@@ -16,6 +16,7 @@ from townlet_core.errors import InputError
 from townlet_core.telemetry.alerts import parse_alert_rule
 from townlet_core.telemetry.curves import CURVE_POINTS, Point, bars_of, sparkline
 from townlet_core.telemetry.fields import CURVES
+from townlet_core.telemetry.follow import read_once
 from townlet_core.telemetry.statistics import Statistics
 from townlet_core.telemetry.summary import (
     format_number,
@@ -293,7 +294,8 @@ def test_no_record_however_odd_makes_watch_or_summary_fail(texts):
         log = Path(folder) / "log"
         log.write_text('{"epoch": 1}\n' + "\n".join(texts) + "\n")
         rules = [parse_alert_rule("reward_mean > 0.5 for 2 in replay")]
-        for seen in Watch(log, rules).follow(lambda line, problem: None, lambda sentence: None):
+        watch = Watch(log, rules)
+        for seen in filter(None, map(watch.take, read_once(log))):
             assert "\n" not in record_line(seen)
             record_line(seen).encode()
             orjson.dumps(seen_json(seen))

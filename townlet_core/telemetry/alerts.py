@@ -40,6 +40,7 @@ class AlertRule(NamedTuple):
     number: float
     records: int = 1  # in a row
     mode: str | None = None  # only records of this data mode count
+    why: str = ""  # what the alert means, and what to do
 
 
 class Alert(NamedTuple):
@@ -48,6 +49,14 @@ class Alert(NamedTuple):
     rule: str
     field: str
     value: float
+    why: str = ""
+
+
+class Standing(NamedTuple):
+    """How a field stands to the rules on it, in one data mode."""
+
+    limit: str  # the range that its rules allow, in words; "" if no rule is on it
+    state: str  # "ok", "2 of 3" while a condition has held for too few records, "ALERT"; "" without a value
 
 
 def parse_alert_rule(text: str) -> AlertRule:
@@ -82,7 +91,7 @@ def _parse_number(text: str) -> float | None:
 
 
 def load_alert_rules(path: Path) -> list[AlertRule]:
-    """Load a YAML or JSON list of rules; an entry is a rule, or a mapping of `alert` and maybe `data_mode`.
+    """Load a YAML or JSON list of rules; an entry is a rule, or a mapping of `alert`, `data_mode` and `why`.
 
     Raises MissingError, or InputError naming the entry.
     """
@@ -96,13 +105,14 @@ def load_alert_rules(path: Path) -> list[AlertRule]:
 def _load_rule(place: str, entry: Any) -> AlertRule:
     if type(entry) is str:
         entry = {"alert": entry}
-    if type(entry) is not dict or not {"alert"} <= entry.keys() <= {"alert", "data_mode"}:
-        raise InputError(f"{place}: expected a rule, or a mapping of `alert` and maybe `data_mode`", _HINT)
+    if type(entry) is not dict or not {"alert"} <= entry.keys() <= {"alert", "data_mode", "why"}:
+        expected = "expected a rule, or a mapping of `alert` and maybe `data_mode` and `why`"
+        raise InputError(f"{place}: {expected}", _HINT)
     if not all(type(value) is str for value in entry.values()):
         raise InputError(f"{place}: expected text", _HINT)
     limited = f" in {entry['data_mode']}" if "data_mode" in entry else ""
     try:
-        return parse_alert_rule(entry["alert"] + limited)
+        return parse_alert_rule(entry["alert"] + limited)._replace(why=entry.get("why", ""))
     except InputError as error:
         raise InputError(f"{place}: {error}", error.hint) from error
 
@@ -114,6 +124,7 @@ class AlertMonitor:
         self.rules = rules
         self._streaks = [0] * len(rules)
         self._values = [0] * len(rules)  # evaluated so far, per rule
+        self._is_broken = [False] * len(rules)  # the latest value was not a finite number
 
     def check(self, record: Record) -> list[Alert]:
         """Return the rules this record trips.
@@ -130,21 +141,57 @@ class AlertMonitor:
             holds = broken or COMPARISONS[rule.op](value, rule.number)
             self._streaks[i] = self._streaks[i] + 1 if holds else 0
             self._values[i] += 1
-            if broken or self._streaks[i] >= rule.records:
-                alerts.append(Alert(rule.text, rule.field, value))
+            self._is_broken[i] = broken
+            if self._trips(i):
+                alerts.append(Alert(rule.text, rule.field, value, rule.why))
         return alerts
 
-    def untried(self) -> list[str]:
-        """Explain for each rule without enough values why it could not have tripped."""
+    def _trips(self, i: int) -> bool:
+        return self._is_broken[i] or self._streaks[i] >= self.rules[i].records
+
+    def standing(self, field: str, mode: str | None) -> Standing:
+        """Return how the latest value of a field stands to its rules in records of a data mode."""
+        on_field = [
+            i for i, rule in enumerate(self.rules) if rule.field == field and rule.mode in (None, mode)
+        ]
+        limit = allowed_range([self.rules[i] for i in on_field])
+        tried = [i for i in on_field if self._values[i]]
+        if not tried:
+            return Standing(limit, "")
+        if any(map(self._trips, tried)):
+            return Standing(limit, "ALERT")
+        nearest = max(tried, key=lambda i: self._streaks[i] / self.rules[i].records)
+        if not self._streaks[nearest]:
+            return Standing(limit, "ok")
+        return Standing(limit, f"{self._streaks[nearest]} of {self.rules[nearest].records}")
+
+    def untried(self) -> list[tuple[AlertRule, str]]:
+        """Return each rule without enough values, and why it could not have tripped."""
         reasons = []
         for rule, values in zip(self.rules, self._values, strict=True):
             where = f" in {rule.mode} records" if rule.mode else ""
             if values == 0:
-                reasons.append(f"'{rule.text}' saw no value of {rule.field}{where}")
+                reasons.append((rule, f"'{rule.text}' saw no value of {rule.field}{where}"))
             elif values < rule.records:
                 found = f"only {values}, and needs {rule.records} in a row"
-                reasons.append(f"'{rule.text}' saw {found}")
+                reasons.append((rule, f"'{rule.text}' saw {found}"))
         return reasons
+
+
+def allowed_range(rules: list[AlertRule]) -> str:
+    """Say in words which values of one field trip none of its rules: `up to 0.2`, `0.1 to 0.9`, `not 0`."""
+    low = max((rule.number for rule in rules if rule.op in ("<", "<=")), default=None)
+    high = min((rule.number for rule in rules if rule.op in (">", ">=")), default=None)
+    parts = []
+    if low is not None and high is not None:
+        parts.append(f"{low:.3g} to {high:.3g}")
+    elif low is not None:
+        parts.append(f"from {low:.3g}")
+    elif high is not None:
+        parts.append(f"up to {high:.3g}")
+    parts += [f"not {rule.number:.3g}" for rule in rules if rule.op == "=="]
+    parts += [f"only {rule.number:.3g}" for rule in rules if rule.op == "!="]
+    return ", ".join(dict.fromkeys(parts))
 
 
 def _to_float(value: Any) -> float:

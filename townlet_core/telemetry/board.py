@@ -1,0 +1,95 @@
+"""What a dashboard shows of one log, without drawing it: facts, metrics of each data mode, latest alerts."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any, NamedTuple
+
+from townlet_core.telemetry.fields import CURVES, OF_BATCH
+from townlet_core.telemetry.pace import Pace
+from townlet_core.telemetry.records import Record
+from townlet_core.telemetry.run_status import RunStatus
+from townlet_core.telemetry.watch import Seen, Watch, alert_line
+
+WINDOW = 60  # values a sparkline shows
+CHANGE = 10  # values over which a change is measured
+ALERTS = 5  # latest ones kept
+
+
+class Metric(NamedTuple):
+    """A metric of one data mode. Replay and rollout are different quantities, and are never combined."""
+
+    name: str
+    values: list[float]  # the latest WINDOW
+    latest: float
+    change: float  # since CHANGE values before the latest, or since the first; NaN without two
+    limit: str  # the range that the rules allow
+    state: str  # "", "ok", "2 of 3" or "ALERT"
+
+
+class Board:
+    """The board of one log, filled record by record.
+
+    name: of the log, for people. status: of its run, as read last. note: what stands above everything, such
+    as that the log is not there yet.
+    """
+
+    def __init__(self, name: str, watch: Watch, metrics: tuple[str, ...] = CURVES) -> None:
+        self.name = name
+        self.watch = watch
+        self.metrics = metrics
+        self.pace = Pace()
+        self.status: RunStatus | None = None
+        self.note = ""
+        self.latest: Record = {}
+        self.alerts: deque[str] = deque(maxlen=ALERTS)
+        self.gaps: deque[str] = deque(maxlen=ALERTS)
+        # By data mode, then by metric: drawn through each other, modes are a sawtooth that tells nothing.
+        self._values: dict[str, dict[str, deque[float]]] = {}
+        self._places: dict[str, deque[float]] = {}  # environment steps of the records behind the curves
+        self._cycles: dict[str, Any] = {}  # of the latest record, by data mode
+
+    def add(self, seen: Seen) -> None:
+        """Count one record in. Its pace has heard of it already."""
+        record = self.latest = seen.record
+        self.note = ""
+        mode = str(record.get("data_mode", ""))
+        curves = self._values.setdefault(mode, {name: deque(maxlen=WINDOW) for name in self.metrics})
+        is_same_batch = mode in self._cycles and self._cycles[mode] == record.get("cycle_id", object())
+        self._cycles[mode] = record.get("cycle_id", object())
+        for name, values in curves.items():
+            if name in record:
+                if is_same_batch and name in OF_BATCH and values:
+                    values[-1] = number(record[name])  # the other epochs of a cycle repeat what its data is
+                else:
+                    values.append(number(record[name]))
+        self._places.setdefault(mode, deque(maxlen=WINDOW)).append(number(record.get("env_steps")))
+        self.alerts += [f"epoch {record.get('epoch', '-')}  {alert_line(seen.line, a)}" for a in seen.alerts]
+
+    def modes(self) -> list[str]:
+        """Return the data modes seen so far, rollout first: its curves show learning."""
+        return sorted(self._values, key=lambda mode: (mode != "rollout", mode))
+
+    def env_steps(self, mode: str) -> tuple[float, float] | None:
+        """Return the environment steps that the curves of a mode span; None if they are not counted."""
+        known = [place for place in self._places[mode] if math.isfinite(place)]
+        return (min(known), max(known)) if known and max(known) > 0 else None
+
+    def table(self, mode: str) -> list[Metric]:
+        """Return the metrics that records of a mode have."""
+        return [
+            self._metric(name, mode, list(values)) for name, values in self._values[mode].items() if values
+        ]
+
+    def _metric(self, name: str, mode: str, values: list[float]) -> Metric:
+        assert self.watch.monitor is not None  # made with the first record
+        limit, state = self.watch.monitor.standing(name, mode)
+        before = values[-1 - CHANGE] if len(values) > CHANGE else values[0]
+        change = values[-1] - before if len(values) > 1 else math.nan
+        return Metric(name, values, values[-1], change, limit, state)
+
+
+def number(value: Any) -> float:
+    """Return a number as a float, anything else as NaN."""
+    return float(value) if type(value) in (int, float) else math.nan
