@@ -14,7 +14,7 @@ PIP := -m pip --disable-pip-version-check
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks demo test format check explore fuzz soak soak-capture soak-resume sweep docs site pictures results bench
+.PHONY: help setup hooks demo test format check explore fuzz soak soak-capture soak-resume sweep acceptance baselines docs site pictures results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,14 @@ soak-resume: $(READY)  ## kill 100 training runs anywhere, resume them, compare 
 sweep: $(READY)  ## let the disk die or fail at every operation of every story: about an hour on two cores
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python tests/sweep/sweep.py
+
+acceptance: $(READY)  ## sick runs are noticed, healthy ones are quiet, an operator's day: a minute or two; LONG=1 for all
+	$(BIN)/python tests/compile_kernels.py
+	$(BIN)/python tests/acceptance/sign_off.py $(if $(LONG),--long)
+
+baselines: $(READY)  ## train healthy runs; write docs/baselines.md and the bundled alert rules: about an hour
+	$(BIN)/python tests/compile_kernels.py
+	$(BIN)/python tests/acceptance/baselines.py
 
 docs: $(READY)  ## renew the generated tables: commands, features, keys, telemetry fields, public API
 	$(BIN)/python tests/documentation/generate.py
