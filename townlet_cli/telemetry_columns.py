@@ -17,6 +17,7 @@ from townlet_core.telemetry.summary import format_number, one_line
 
 NAME_COLUMNS = 30  # of the first column
 BESIDE_CURVE = 19  # columns that a cell has besides its sparkline
+ALERTS = 2  # of each log
 FACTS = ("scenario", "run", "cycle", "rate", "left", "last record", "alerts")
 
 
@@ -30,7 +31,7 @@ def draw_side_by_side(boards: list[Board]) -> Group:
         parts.append(_mode_table(boards, mode))
     for board in boards:
         name = plain(board.name)
-        parts += [Text(f"{name}: {plain(alert)}", style="red") for alert in list(board.alerts)[-2:]]
+        parts += [Text(f"{name}: {plain(raised.text)}", style="red") for raised in board.raised(ALERTS)]
         parts += [Text(f"{name}: {plain(gap)}", style="yellow") for gap in list(board.gaps)[-1:]]
     return Group(*parts)
 

@@ -25,6 +25,7 @@ from townlet_core.telemetry.watch import Seen, record_line, seen_json
 WIDE = 100  # columns from which on names are given in full
 BESIDE_CURVE = 50  # columns that a row has besides name and sparkline
 BESIDE_ROWS = 6  # lines of a board besides those of its tables
+SHOWN_ALERTS = 3  # latest ones; each takes two lines
 REDRAW_SECONDS = 1.0  # while nothing happens, for what depends on the clock
 STATE_STYLES = {"ok": "green", "ALERT": "bold red"}
 
@@ -120,7 +121,8 @@ def draw_board(board: Board) -> Group:
     parts += [Text(plain(gap), style="yellow") for gap in board.gaps]
     parts.append(_alerts(board))
     tables = {mode: board.table(mode) for mode in board.modes()}
-    room = max(4, out.height - BESIDE_ROWS - len(board.gaps) - len(board.alerts) - 2 * len(tables))
+    above = len(board.gaps) + 2 * len(board.raised(SHOWN_ALERTS))
+    room = max(4, out.height - BESIDE_ROWS - above - 3 * len(tables))
     for mode, metrics in tables.items():
         shown = _most_urgent(metrics, room // len(tables))
         parts.append(_metric_table(board, mode, shown))
@@ -171,13 +173,16 @@ def _progress(board: Board) -> list[str]:
 
 def _alerts(board: Board) -> Text:
     watch = board.watch
-    if not board.alerts:
+    raised = board.raised(SHOWN_ALERTS)
+    if not raised:
         rules = len(watch.monitor.rules) if watch.monitor else 0
-        return Text(
-            f"no alerts of {count(rules, 'rule')}" if rules else "no rules", style="green" if rules else ""
-        )
-    lines = [count(watch.alerts, "alert"), *board.alerts]
-    return Text("\n".join(map(plain, lines)), style="red")
+        said = f"no alerts of {count(rules, 'rule')}" if rules else "no rules"
+        return Text(said, style="green" if rules else "")
+    text = Text(count(watch.alerts, "alert"), style="red")
+    for one in raised:
+        text.append(f"\n{plain(one.text)}")
+        text.append(f"\n  {plain(one_line(one.why))}" if one.why else "", style="dim")
+    return text
 
 
 def _most_urgent(metrics: list[Metric], room: int) -> list[Metric]:

@@ -123,9 +123,20 @@ def test_the_dashboard_shows_run_metrics_and_alerts_with_their_line(write, monke
     shown = drawn(draw_board, board, monkeypatch)
     assert "epoch 2, 2 records, 1 damaged line, scenario [red]x[/red]\\x1b, rollout, cycle 1 of 10" in shown
     assert "running, last record 0 s ago" in shown
-    assert f"1 alert\nepoch 2  ALERT kl_divergence > 0.2 (0.3) at {log}:2" in shown.replace("\n/", " /")
-    (row,) = [line.split() for line in shown.splitlines() if line.startswith("kl_divergence")]
+    assert "1 alert\nkl_divergence > 0.2: 0.3 at epoch 2, telemetry.jsonl:2\n" in shown
+    (row,) = [
+        line.split() for line in shown.splitlines() if line.startswith("kl_divergence ") and "ALERT" in line
+    ]
     assert row[1:] == ["▁█", "0.3", "+0.2", "up", "to", "0.2", "ALERT"]
+
+
+def test_a_rule_that_keeps_tripping_is_one_alert_with_a_count(write):
+    board = board_of(write({}, {}, {"lr": 2.0}), "grad_norm > 0.1", "lr > 1")
+    assert [(one.rule, one.times, one.line.number) for one in board.raised(5)] == [
+        ("lr > 1", 1, 3),
+        ("grad_norm > 0.1", 3, 3),
+    ]
+    assert board.raised(5)[1].text == "grad_norm > 0.1 × 3: 0.5 at epoch 3, telemetry.jsonl:3"
 
 
 def test_a_low_terminal_keeps_the_metrics_that_are_in_alert(write, monkeypatch):

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 from townlet_core.telemetry.fields import CURVES, OF_BATCH
 from townlet_core.telemetry.pace import Pace
+from townlet_core.telemetry.reader import Line
 from townlet_core.telemetry.records import Record
 from townlet_core.telemetry.run_status import RunStatus
-from townlet_core.telemetry.watch import Seen, Watch, alert_line
+from townlet_core.telemetry.summary import format_number, one_line
+from townlet_core.telemetry.watch import Seen, Watch
 
 WINDOW = 60  # values a sparkline shows
 CHANGE = 10  # values over which a change is measured
-ALERTS = 5  # latest ones kept
+GAPS = 3  # latest ones kept
 
 
 class Metric(NamedTuple):
@@ -26,6 +28,24 @@ class Metric(NamedTuple):
     change: float  # since CHANGE values before the latest, or since the first; NaN without two
     limit: str  # the range that the rules allow
     state: str  # "", "ok", "2 of 3" or "ALERT"
+
+
+class Raised(NamedTuple):
+    """A rule that has tripped: how often, and the latest line that raised it."""
+
+    rule: str
+    times: int
+    epoch: Any
+    line: Line
+    value: float
+    why: str
+
+    @property
+    def text(self) -> str:
+        """All of it but the reason, on one line."""
+        times = f" × {self.times}" if self.times > 1 else ""
+        place = f"{self.line.path.name}:{self.line.number}"
+        return one_line(f"{self.rule}{times}: {format_number(self.value)} at epoch {self.epoch}, {place}")
 
 
 class Board:
@@ -43,8 +63,8 @@ class Board:
         self.status: RunStatus | None = None
         self.note = ""
         self.latest: Record = {}
-        self.alerts: deque[str] = deque(maxlen=ALERTS)
-        self.gaps: deque[str] = deque(maxlen=ALERTS)
+        self.gaps: deque[str] = deque(maxlen=GAPS)
+        self._raised: dict[str, Raised] = {}  # by rule, the latest last
         # By data mode, then by metric: drawn through each other, modes are a sawtooth that tells nothing.
         self._values: dict[str, dict[str, deque[float]]] = {}
         self._places: dict[str, deque[float]] = {}  # environment steps of the records behind the curves
@@ -65,7 +85,15 @@ class Board:
                 else:
                     values.append(number(record[name]))
         self._places.setdefault(mode, deque(maxlen=WINDOW)).append(number(record.get("env_steps")))
-        self.alerts += [f"epoch {record.get('epoch', '-')}  {alert_line(seen.line, a)}" for a in seen.alerts]
+        for alert in seen.alerts:
+            before = self._raised.pop(alert.rule, None)
+            times = before.times + 1 if before else 1
+            epoch = record.get("epoch", "-")
+            self._raised[alert.rule] = Raised(alert.rule, times, epoch, seen.line, alert.value, alert.why)
+
+    def raised(self, most: int) -> list[Raised]:
+        """Return the rules that have tripped, the latest first."""
+        return list(reversed(self._raised.values()))[:most]
 
     def modes(self) -> list[str]:
         """Return the data modes seen so far, rollout first: its curves show learning."""
