@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from townlet_core.telemetry.watch import Seen, record_line, seen_json
 WIDE = 100  # columns from which on names are given in full
 BESIDE_CURVE = 50  # columns that a row has besides name and sparkline
 BESIDE_ROWS = 6  # lines of a board besides those of its tables
-SHOWN_ALERTS = 3  # latest ones; each takes two lines
+SHOWN_ALERTS = 3  # latest ones
 REDRAW_SECONDS = 1.0  # while nothing happens, for what depends on the clock
 STATE_STYLES = {"ok": "green", "ALERT": "bold red"}
 
@@ -119,9 +120,9 @@ def draw_board(board: Board) -> Group:
         return Group(*parts, Text(plain(board.note or "no record yet")))
     parts += [Text(line) for facts in (_position(board), _progress(board)) for line in wrapped(facts)]
     parts += [Text(plain(gap), style="yellow") for gap in board.gaps]
-    parts.append(_alerts(board))
+    parts.append(alerts := _alerts(board))
     tables = {mode: board.table(mode) for mode in board.modes()}
-    above = len(board.gaps) + 2 * len(board.raised(SHOWN_ALERTS))
+    above = len(board.gaps) + alerts.plain.count("\n")
     room = max(4, out.height - BESIDE_ROWS - above - 3 * len(tables))
     for mode, metrics in tables.items():
         shown = _most_urgent(metrics, room // len(tables))
@@ -180,8 +181,10 @@ def _alerts(board: Board) -> Text:
         return Text(said, style="green" if rules else "")
     text = Text(count(watch.alerts, "alert"), style="red")
     for one in raised:
-        text.append(f"\n{plain(one.text)}")
-        text.append(f"\n  {plain(one_line(one.why))}" if one.why else "", style="dim")
+        for line in textwrap.wrap(plain(one.text), out.width, subsequent_indent="  "):
+            text.append(f"\n{line}")
+        for line in textwrap.wrap(plain(one.why), out.width, initial_indent="  ", subsequent_indent="  "):
+            text.append(f"\n{line}", style="dim")
     return text
 
 

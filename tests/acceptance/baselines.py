@@ -22,10 +22,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
 import orjson  # noqa: E402
-from acceptance.limits import MARGIN, SPREADS, TEMPLATES, Limit, Template, limit_of  # noqa: E402
+from acceptance.limits import FALLING_MARGIN, MARGIN, SPREADS, TEMPLATES, Limit, Template, limit_of  # noqa: E402
 from acceptance.runs import KINDS, log_of, records_of  # noqa: E402
 
 from townlet_core import io  # noqa: E402
+from townlet_core.errors import count  # noqa: E402
 from townlet_core.telemetry.bundled import ANY, RULES  # noqa: E402
 from townlet_core.telemetry.drift import DRIFTING  # noqa: E402
 
@@ -134,9 +135,13 @@ def quoted(text: str) -> str:
 
 def page_text(measured: dict[str, Runs], limits: dict[str, list[Limit]], seeds: int) -> str:
     """Return docs/baselines.md."""
-    parts = [HEAD.format(spreads=f"{SPREADS:g}", margin=f"{MARGIN:g}")]
+    parts = [HEAD.format(spreads=f"{SPREADS:g}", margin=f"{MARGIN:g}", falling=f"{FALLING_MARGIN:g}")]
     for name, runs in measured.items():
-        counted = ", ".join(f"{len(found)} × {kind}" for kind, found in runs.items())
+        cycles = {kind.name: kind.cycles for kind in KINDS[name]}
+        counted = ", ".join(
+            f"{count(len(found), 'seed')} of *{kind}* ({count(cycles[kind], 'cycle')})"
+            for kind, found in runs.items()
+        )
         rows = [row(limit) for limit in limits[name]]
         parts.append(f"## {name}\n\nRuns: {counted}.\n\n{TABLE}\n" + "\n".join(rows))
     return "\n\n".join(parts) + "\n"
@@ -167,15 +172,16 @@ What healthy training looks like, and the limits of the [bundled alert rules](te
 from it. `make baselines` trains the runs and writes this page and the rules; the runs are trained once and kept under
 `build/baselines`.
 
-The runs are `--mode mixed` runs of the kinds that the documentation recommends: *default* has the default settings and
-10 cycles, *tuned* those of [results.md](results.md) and 10 cycles, *long* the same and 40 cycles. Each kind is trained
-over several seeds.
+The runs are `--mode mixed` runs of the kinds that the documentation recommends: *default* has the default settings,
+*tuned* those of [results.md](results.md), *long* the same over more cycles. Below each scenario stands how many seeds
+of a kind were trained. What was not trained has not shaped the limits: run `make baselines` for more.
 
 A rule `FIELD > LIMIT for N` trips where N records in a row lie above the limit. The *extreme* of a run is the limit
 from which on the rule would not have tripped on it. The limit lies {spreads} standard deviations over the seeds beyond
 the mean extreme of every kind of run. It also lies beyond the most extreme run: by a factor of {margin} where only
-positive values are possible (logarithms are compared there), otherwise by half the range of all values or a quarter of
-the largest, whichever is more. A rule is left out where healthy runs leave no room for it."""
+positive values are possible (logarithms are compared there), by a factor of {falling} where they fall for as long as a
+run learns, otherwise by half the range of all values or a quarter of the largest, whichever is more. A rule is left out
+where healthy runs leave no room for it."""
 
 if __name__ == "__main__":
     main()

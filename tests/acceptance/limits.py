@@ -18,6 +18,7 @@ import numpy as np
 
 SPREADS = 5.0
 MARGIN = 4.0  # a factor of positive values
+FALLING_MARGIN = 30.0  # of those that fall for as long as a run learns; a longer run falls further
 RANGE, SIZE = 2, 4  # of other values: a half of their range, and a quarter of the largest
 
 
@@ -31,6 +32,7 @@ class Scale(NamedTuple):
 
 TINY = 1e-12  # in the place of 0, which has no logarithm
 LOG = Scale(lambda x: np.log(np.maximum(x, TINY)), math.exp, lambda x: math.log(MARGIN))
+FALLING = LOG._replace(step=lambda x: math.log(FALLING_MARGIN))
 LINEAR = Scale(lambda x: x, float, lambda x: float(max(np.ptp(x) / RANGE, np.abs(x).max() / SIZE)))
 
 
@@ -55,14 +57,14 @@ TEMPLATES = (
     Template("updates", BOTH, "<", 1, None, "an epoch without an optimiser step", fixed=1, anywhere=True),
     Template("invalid_action_fraction", ROLLOUT, ">", 1, None, "masked actions were taken: mask and towns disagree", fixed=0.01, anywhere=True),
     Template("kl_divergence_max", BOTH, ">", 1, LOG, "the policy moves too far in one update; lower the learning rate or the epochs, or set a target KL", anywhere=True),
-    Template("kl_divergence", BOTH, "<", 8, LOG, "the policy does not move; is the network frozen, or the learning rate far too low?", anywhere=True),
+    Template("kl_divergence", BOTH, "<", 8, FALLING, "the policy does not move; is the network frozen, or the learning rate far too low?", anywhere=True),
     Template("clip_fraction", ROLLOUT, ">", 2, LINEAR, "most ratios leave the clip range; lower the learning rate or the epochs", anywhere=True),
     Template("grad_norm_max", BOTH, ">", 1, LOG, "gradients explode; look at the rewards' scale, lower the learning rate"),
-    Template("grad_norm", BOTH, "<", 8, LOG, "gradients vanish; there is nothing to learn from, or a part of the network is dead"),
+    Template("grad_norm", BOTH, "<", 8, FALLING, "gradients vanish; there is nothing to learn from, or a part of the network is dead"),
     Template("loss_value", BOTH, ">", 2, LOG, "the critic is far off; look at the rewards' scale, lower the learning rate"),
     Template("loss_total", BOTH, "<", 2, LINEAR, "one term outweighs the others; look at the entropy coefficient"),
-    Template("loss_value", ROLLOUT, "<", 4, LOG, "the critic has nothing to predict; are the rewards still there?"),
-    Template("batch_entropy_mean", BOTH, "<", 4, LOG, "the policy has collapsed to one action per state; raise the entropy coefficient, lower the learning rate"),
+    Template("loss_value", ROLLOUT, "<", 4, FALLING, "the critic has nothing to predict; are the rewards still there?"),
+    Template("batch_entropy_mean", BOTH, "<", 4, FALLING, "the policy has collapsed to one action per state; raise the entropy coefficient, lower the learning rate"),
     Template("batch_entropy_mean", ROLLOUT, ">", 8, LINEAR, "the policy stays random; lower the entropy coefficient, or look for a dead reward"),
     Template("explained_variance", ROLLOUT, "<", 8, LINEAR, "the critic predicts worse than a constant; look at the value loss and its coefficient"),
     Template("reward_mean", ROLLOUT, "<", 4, LINEAR, "worse than any healthy run; did the scenario or its rewards change?"),
@@ -116,7 +118,7 @@ def limit_of(template: Template, mode: str, runs: dict[str, list[np.ndarray]]) -
         return Limit(template, mode, template.fixed, found)
     scale, sign = template.scale, 1 if template.side == ">" else -1
     step = scale.step(np.concatenate([values for seeds in runs.values() for values in seeds]))
-    if step == 0 or (scale is LOG and max(found) <= 0):
+    if step == 0 or (scale is not LINEAR and max(found) <= 0):
         return None  # always the same, as rewards of 0
     limits = [max(sign * scale.to(np.array(found))) + step]
     for values in by_kind.values():
@@ -135,4 +137,4 @@ def _is_possible(template: Template, number: float) -> bool:
             if template.side == ">"
             else number > (-5 if template.field == "explained_variance" else 0)
         )
-    return template.scale is not LOG or template.side == ">" or number > 1e-9
+    return template.scale is LINEAR or template.side == ">" or number > 1e-9

@@ -46,7 +46,7 @@ KINDS = {
     "observation_baseline": SHORT_TOWNS,
     "queue_conflict": SHORT_TOWNS,
     "rivalry_decay": SHORT_TOWNS,
-    "town_day": (Kind("default", DEFAULT, seeds=2), Kind("tuned", DAY, seeds=1)),
+    "town_day": (Kind("default", DEFAULT, seeds=2), Kind("tuned", DAY, 4, 1)),
 }
 
 
