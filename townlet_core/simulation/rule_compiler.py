@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from numba import _dynfunc
+from numba import _dynfunc  # type: ignore[attr-defined]
 from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -38,6 +38,8 @@ def compile_into_callers(function: Callable[..., Any]) -> Any:
 
 class _Rule(CPUDispatcher):
     """A rule, compiled once per combination of its arguments' types."""
+
+    _compiler: Any
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Compile for these types, with integers of any width as int64: a rule needs no copy for each."""
