@@ -29,7 +29,7 @@ endef
 
 define install_torch
 	@[ -z "$(TORCH_INDEX)" ] || \
-		$(1)/bin/python $(PIP) install -qqq -c constraints.txt --retries 1 --index-url $(TORCH_INDEX) torch || \
+		$(1)/bin/python $(PIP) install -qqq -c constraints.txt --retries 1 --index-url $(TORCH_INDEX) torch 2>/dev/null || \
 		echo "no CPU build of PyTorch from $(TORCH_INDEX): taking the default build"
 endef
 

@@ -227,7 +227,6 @@ def test_a_peer_copies_recordings_and_delivers_them_all(name, tmp_path):
     folder, files = str(tmp_path / "copy"), [str(file) for file in data.files("npz")]
     with replay.start(name) as ask:
         assert ask(what="make", folder=folder, files=files) == 16
-    with replay.start(name) as ask:
         assert ask(what="open", folder=folder) > 0
         assert ask(what="epoch", folder=folder, transitions=96) > 0
         assert 10 < ask(what="memory") < 2000
