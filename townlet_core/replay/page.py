@@ -8,60 +8,44 @@ from pathlib import Path
 from typing import Any
 
 from townlet_core.errors import count, printable
+from townlet_core.pages import page_head
 from townlet_core.replay.statistics import headline_columns
 
 _MOST_AGENTS = 100  # rows of the table of agents
 _BAR, _HEIGHT = 10, 72  # width of a bar and height of a histogram, in units of the drawing
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --page: #fbfaf7; --card: #fff; --ink: #23262e; --soft: #6c7280;
-  --line: #e2dfd6; --bar: #2f6fde; --down: #d2622a }}
-@media (prefers-color-scheme: dark) {{ :root {{ --page: #16181d; --card: #1f2229; --ink: #e8e8ea;
-  --soft: #9aa1b0; --line: #333845; --bar: #78a6ff; --down: #ff9a62 }} }}
-* {{ box-sizing: border-box }}
-body {{ margin: 0 auto; max-width: 76rem; padding: 1.2rem; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif }}
-h1 {{ font-size: 1.5rem; margin: 0; overflow-wrap: anywhere }}
-h2 {{ font-size: 1.05rem; margin: 2rem 0 .7rem }}
-p {{ margin: .3rem 0 }}
-.soft, figcaption span, .axis {{ color: var(--soft) }}
-.tiles, .charts {{ display: grid; gap: .7rem }}
-.tiles {{ grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); margin-top: 1rem }}
-.charts {{ grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)) }}
-.tiles div, figure {{ margin: 0; padding: .6rem .8rem; background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px }}
-.tiles b {{ display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums }}
-figcaption {{ overflow-wrap: anywhere; font-weight: 600; font-size: .9rem }}
-figcaption span {{ display: block; font-weight: 400; font-size: .8rem }}
-svg {{ display: block; width: 100%; height: 4.5rem; margin-top: .4rem; border-bottom: 1px solid var(--soft) }}
-.many svg {{ height: 2.6rem }}
-rect {{ fill: var(--bar) }}
-.axis {{ display: flex; justify-content: space-between; font-size: .75rem }}
-.scroll {{ overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px }}
-table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: right; padding: .3rem .7rem; font-variant-numeric: tabular-nums }}
-th {{ font-weight: 600; color: var(--soft); font-size: .85rem }}
-tbody tr {{ border-top: 1px solid var(--line) }}
-.text, th:first-child, td:first-child {{ text-align: left }}
-.bar {{ width: 40%; min-width: 6rem }}
-.bar i {{ display: block; height: .8rem; border-radius: 2px; background: var(--bar) }}
-.bar .down {{ background: var(--down) }}
-a {{ color: var(--bar) }}
-code {{ overflow-wrap: anywhere }}
-</style>
-</head>
-<body>
-<header><h1>{title}</h1><p class="soft">{subtitle}</p></header>
-{parts}
-</body>
-</html>
+_STYLE = """:root { --bar: #2f6fde; --down: #d2622a }
+@media (prefers-color-scheme: dark) { :root { --bar: #78a6ff; --down: #ff9a62 } }
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 76rem; padding: 1.2rem; background: var(--page); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif }
+h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere }
+h2 { font-size: 1.05rem; margin: 2rem 0 .7rem }
+p { margin: .3rem 0 }
+.soft, figcaption span, .axis { color: var(--soft) }
+.tiles, .charts { display: grid; gap: .7rem }
+.tiles { grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); margin-top: 1rem }
+.charts { grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)) }
+.tiles div, figure { margin: 0; padding: .6rem .8rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 8px }
+.tiles b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums }
+figcaption { overflow-wrap: anywhere; font-weight: 600; font-size: .9rem }
+figcaption span { display: block; font-weight: 400; font-size: .8rem }
+svg { display: block; width: 100%; height: 4.5rem; margin-top: .4rem; border-bottom: 1px solid var(--soft) }
+.many svg { height: 2.6rem }
+rect { fill: var(--bar) }
+.axis { display: flex; justify-content: space-between; font-size: .75rem }
+.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: right; padding: .3rem .7rem; font-variant-numeric: tabular-nums }
+th { font-weight: 600; color: var(--soft); font-size: .85rem }
+tbody tr { border-top: 1px solid var(--line) }
+.text, th:first-child, td:first-child { text-align: left }
+.bar { width: 40%; min-width: 6rem }
+.bar i { display: block; height: .8rem; border-radius: 2px; background: var(--bar) }
+.bar .down { background: var(--down) }
+a { color: var(--bar) }
+code { overflow-wrap: anywhere }
 """
 
 
@@ -88,12 +72,11 @@ def dataset_page(
         _section("Agents", _agents(statistics["agents"])),
         _section("Features", _charts(statistics["features"], "charts many")),
     ]
-    page = _PAGE.format(
-        title=_text(", ".join(titles[:4])),
-        subtitle=_text(Path(found["file"]).name),
-        parts="\n".join(part for part in parts if part),
-    )
-    return page.encode("utf-8", "backslashreplace")
+    head = page_head(printable(", ".join(titles[:4])), _STYLE, inline_styles=True)
+    title, subtitle = _text(", ".join(titles[:4])), _text(Path(found["file"]).name)
+    top = f'<header><h1>{title}</h1><p class="soft">{subtitle}</p></header>'
+    body = "\n".join([top, *(part for part in parts if part)])
+    return f"{head}<body>\n{body}\n</body>\n</html>\n".encode("utf-8", "backslashreplace")
 
 
 def _text(text: object) -> str:

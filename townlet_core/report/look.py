@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from townlet_core import pages
+
 
 class Theme(NamedTuple):
     """The colours of one scheme. `series` are told apart by most colour-blind people, in this order."""
@@ -24,20 +26,10 @@ class Theme(NamedTuple):
 
 # Each has a contrast of at least 3 : 1 with its card, as graphics need (WCAG 2.2, 1.4.11).
 LIGHT = Theme(
-    page="#fbfaf7",
-    card="#ffffff",
-    ink="#23262e",
-    soft="#5f6573",
-    line="#e2dfd6",
-    alert="#d4202c",
+    **pages.LIGHT,
     series=("#1f5fd6", "#c2570c", "#12805c", "#9333c9", "#8a6d1b", "#0e7490", "#be185d", "#5b6472"),
 )
 DARK = Theme(
-    page="#16181d",
-    card="#1f2229",
-    ink="#e8e8ea",
-    soft="#a4abb9",
-    line="#363b48",
-    alert="#ff6b5e",
+    **pages.DARK,
     series=("#7aa7ff", "#ffa05c", "#4fcf9e", "#cf93ff", "#d8bc62", "#58c7df", "#ff86b3", "#aab2c0"),
 )

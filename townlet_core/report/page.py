@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from html import escape
 from importlib.resources import files
 
 from townlet_core.errors import count
+from townlet_core.pages import digest
 from townlet_core.report.chart import Chart
 from townlet_core.report.facts import (
     Table,
@@ -177,7 +176,7 @@ def _policy(page: str, player: Player | None) -> str:
     """
     pages = [page, *([player.page] if player else [])]
     styles, scripts = (
-        " ".join(dict.fromkeys(_digest(found) for one in pages for found in _inside(tag, one)))
+        " ".join(dict.fromkeys(f"'{digest(found)}'" for one in pages for found in _inside(tag, one)))
         for tag in ("style", "script")
     )
     return (
@@ -188,9 +187,3 @@ def _policy(page: str, player: Player | None) -> str:
 def _inside(tag: str, page: str) -> list[str]:
     """Return the content of each such element without attributes; what is in an attribute is escaped."""
     return re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-
-
-def _digest(content: str) -> str:
-    return (
-        "'sha256-" + base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii") + "'"
-    )
