@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from townlet_core.scenario.model import Scenario
 from townlet_core.scenario.once_per_need import per_need
@@ -85,8 +88,8 @@ def scene_of(towns: Towns, town: int = 0) -> Scene:
     tick = int(state.towns["tick"][town])
     time_of_day = (scenario.rules.day_start_tick + tick) % scenario.rules.ticks_per_day
     return opening_scene(scenario)._replace(
-        objects=tuple(_object(towns, town, o) for o in range(len(towns.object_ids))),
-        agents=tuple(_agent(towns, town, i) for i in range(len(towns.agent_ids))),
+        objects=_objects(towns, town),
+        agents=_agents(towns, town),
         tick=tick,
         time_of_day=time_of_day,
         conflicts=_conflicts(towns, town),
@@ -135,46 +138,47 @@ def _stock(own: int | None, of_kind: int | None) -> int:
     return next((stock for stock in (own, of_kind) if stock is not None), -1)
 
 
-def _object(towns: Towns, town: int, o: int) -> DrawnObject:
-    spec = towns.scenario.objects[o]
-    thing = towns.state.objects[town, o]
-    line = towns.state.line[town, o, : thing.line_length].tolist()
-    return DrawnObject(
-        spec.id,
-        spec.kind,
-        *spec.position,
-        user=int(thing.user),
-        holder=int(thing.holder),
-        line=tuple(line),
-        stock=int(thing.stock),
-        out_of_order=bool(thing.out_of_order),
+def _objects(towns: Towns, town: int) -> tuple[DrawnObject, ...]:
+    names = ("user", "holder", "stock", "out_of_order", "line_length")
+    rows = _rows(towns.state.objects[town], names)
+    lines = towns.state.line[town].tolist()
+    return tuple(
+        DrawnObject(
+            spec.id, spec.kind, *spec.position, user, holder, tuple(line[:length]), stock, bool(is_out)
+        )
+        for spec, (user, holder, stock, is_out, length), line in zip(
+            towns.scenario.objects, rows, lines, strict=True
+        )
     )
 
 
-def _agent(towns: Towns, town: int, i: int) -> DrawnAgent:
-    agent = towns.state.agents[town, i]
-    return DrawnAgent(
-        towns.agent_ids[i],
-        int(agent.x),
-        int(agent.y),
-        bool(agent.alive),
-        tuple(agent.needs.tolist()),
-        float(agent.wallet),
-        int(agent.role),
-        int(agent.object),
-        _progress(towns, i, agent),
+def _agents(towns: Towns, town: int) -> tuple[DrawnAgent, ...]:
+    names = ("x", "y", "alive", "needs", "wallet", "role", "object", "progress")
+    rows = _rows(towns.state.agents[town], names)
+    return tuple(
+        DrawnAgent(
+            towns.agent_ids[i],
+            *(x, y, bool(alive), tuple(needs), wallet, role, used),
+            _progress(towns, i, role, used, progress),
+        )
+        for i, (x, y, alive, needs, wallet, role, used, progress) in enumerate(rows)
     )
 
 
-def _progress(towns: Towns, i: int, agent: Any) -> float:
+def _rows(records: np.ndarray, names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """Yield these fields of each record as plain numbers; column by column, which is much faster."""
+    return zip(*(records[name].tolist() for name in names), strict=True)
+
+
+def _progress(towns: Towns, i: int, role: int, used: int, progress: float) -> float:
     """Return how much of its use is over, of work: of its shift."""
-    if agent.role != USING:
+    if role != USING:
         return 0.0
     scenario = towns.scenario
-    kind = scenario.all_kinds[scenario.objects[agent.object].kind]
+    kind = scenario.all_kinds[scenario.objects[used].kind]
     job = scenario.jobs.get(scenario.agents[i].job or "")
     duration = job.end_tick - job.start_tick if kind.is_work and job else kind.duration_ticks
-    return min(float(agent.progress) / duration, 1.0)
+    return min(progress / duration, 1.0)
 
 
 def _conflicts(towns: Towns, town: int) -> tuple[DrawnConflict, ...]:
