@@ -28,7 +28,7 @@ REASONS = {
     ("training.session", "os.access"): "takes errors for a no",
     ("simulation.numba_support", "_CORE.glob"): "of the package's own files, as an import",
     ("kernels", "path.read_bytes"): "the same",
-    ("render.html", "(files('townlet_core.render') / 'player.html').read_text"): "the same",
+    ("render.html", "(files('townlet_core.render') / 'player' / name).read_text"): "the same",
     ("report.page", "(files('townlet_core.report') / 'page.html').read_text"): "the same",
     ("main", "os.dup2"): "of /dev/null, where the streams have failed already",
     ("main", "os.open"): "the same",

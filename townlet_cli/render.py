@@ -137,7 +137,7 @@ def _write_page(animation: Animation, target: Path) -> None:
     from townlet_core.io import write_file
     from townlet_core.render.html import animation_page
 
-    page = animation_page(animation)
+    page = animation_page([animation])
     write_file(target, page)
     out.print(f"{safe(target)}: {_span(animation)}, {len(page):,} bytes")
     next_step(f"open {shlex.quote(str(target))} in a browser")

@@ -9,9 +9,10 @@ from rich.live import Live
 from rich.text import Text
 
 from townlet_cli.console import out, plain
+from townlet_core.render.activity import activities
 from townlet_core.render.animation import Animation
 from townlet_core.render.scene import Scene
-from townlet_core.render.text import agent_marks, doing, draw_text, event_text, object_marks
+from townlet_core.render.text import agent_marks, draw_text, event_text, object_marks
 from townlet_core.render.theme import agent_colour, kind_looks
 from townlet_core.vocab import NEEDS
 
@@ -55,6 +56,7 @@ def _frame(animation: Animation, moment: int) -> Text:
     lines = [Text.assemble((plain(animation.title), "bold"), "  ", time_said)]
     lines += _town(scene)
     marks = agent_marks(scene)
+    [doing] = activities(animation, [moment])
     wide = max((len(agent.id) for agent in scene.agents), default=0)
     for i, agent in enumerate(scene.agents):
         line = Text.assemble(
@@ -63,7 +65,7 @@ def _frame(animation: Animation, moment: int) -> Text:
         for name, need in zip(NEEDS, agent.needs or (), strict=False):
             full = round(need * _BAR)
             line.append(f" {name} ").append("█" * full, agent_colour(i)).append("░" * (_BAR - full), "dim")
-        lines.append(line.append(f"  {plain(doing(scene, i))}".rstrip()))
+        lines.append(line.append(f"  {plain(doing[i])}".rstrip()))
     for event in animation.events:
         if event["moment"] == moment:
             style = "bold red" if event["type"] == "queue_conflict" else "bold"

@@ -106,4 +106,4 @@ def test_the_older_generation_is_shown_as_its_agent_saw_it(townlet, tmp_path):
         code, out, err = townlet("replay", "render", OLDER / folder, "--output", target)
         assert (code, ": What " in out) == (0, True)
         assert "not the town: its recording is of the older generation" in err
-        assert 10_000 < target.stat().st_size < 60_000
+        assert 10_000 < target.stat().st_size < 80_000

@@ -1,7 +1,7 @@
 """Recordings to play again, made once."""
 
 import pytest
-from render_recordings import REFERENCE, captured
+from render_recordings import REFERENCE, animation_of, captured
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +14,12 @@ def queue(tmp_path_factory):
 def day(tmp_path_factory):
     """A capture of town_day: the folder."""
     return captured("town_day", tmp_path_factory.mktemp("day"))
+
+
+@pytest.fixture(scope="session")
+def long_day(day):
+    """The animation of town_day."""
+    return animation_of(day)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from render_recordings import animation_of
 
 from townlet_core.errors import InputError
-from townlet_core.render.animation import key_moments
+from townlet_core.render.animation import NOT_RECORDED, key_moments
 from townlet_core.render.poster import MAX_FRAMES, animate, contact_sheet, frames_of, png, poster, stride_for
 
 
@@ -96,7 +96,8 @@ def test_a_poster_says_how_many_agents_it_has_no_room_for(animation, monkeypatch
         return real(self, place, text, *more, **rest)
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
-    poster(animation._replace(scenes=[scene], events=[]), 0)
+    choices = animation.choices._replace(actions=np.full((1, 40), NOT_RECORDED))
+    poster(animation._replace(scenes=[scene], events=[], choices=choices), 0)
     listed = [text for text in said if text.startswith("agent")]
     assert len(listed) < 40
     assert f"and {40 - len(listed)} more" in said

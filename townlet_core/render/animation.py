@@ -9,7 +9,22 @@ import numpy as np
 from townlet_core.errors import InputError
 from townlet_core.render.scene import Scene
 
+NOT_RECORDED = -1  # in place of an action
 MAX_MOMENTS = 20_000  # of one animation; a town of many takes some hundred MiB at this length
+
+
+class Choices(NamedTuple):
+    """What agents chose on what they saw at each moment, as recorded; (N, A). The last moment has none."""
+
+    actions: np.ndarray  # int16, index into names; NOT_RECORDED where there is none
+    probabilities: np.ndarray  # float32, of that action under the policy that acted; NaN where not recorded
+    values: np.ndarray  # float32, the critic's of what was seen; NaN where not recorded
+    names: tuple[str, ...]  # of the actions
+
+    def at(self, moment: int, agent: int) -> str:
+        """Name the action chosen at a moment; empty if it was not recorded."""
+        action = int(self.actions[moment, agent])
+        return self.names[action] if action != NOT_RECORDED else ""
 
 
 class Animation(NamedTuple):
@@ -23,6 +38,8 @@ class Animation(NamedTuple):
     rewards: np.ndarray  # (N, A) float32, of the tick that led here; NaN where there was none
     events: list[dict[str, Any]]  # as in an event log, and `moment`: the index of the moment it led to
     focus: int  # the selected agent, or -1
+    choices: Choices
+    label: str = ""  # which of several recordings it is; untrusted text
 
     @property
     def first_tick(self) -> int:

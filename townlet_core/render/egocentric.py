@@ -11,11 +11,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from townlet_core.errors import SampleError
-from townlet_core.render.animation import WHOLE, Animation, Part
+from townlet_core.render.animation import NOT_RECORDED, WHOLE, Animation, Choices, Part
+from townlet_core.render.recorded_actions import probabilities_of, values_of
 from townlet_core.render.recording import Recording
 from townlet_core.render.scene import DrawnAgent, DrawnObject, Scene
 from townlet_core.replay.sample import ReplaySample
-from townlet_core.vocab import MAP_CHANNELS, NEEDS
+from townlet_core.vocab import ACTIONS, MAP_CHANNELS, NEEDS
 
 THING, BUSY_THING = "something", "something-busy"
 
@@ -39,8 +40,21 @@ def egocentric_animation(recording: Recording, why: str, part: Part = WHOLE) -> 
     rewards = np.full((len(scenes), 1 + crowd), np.nan, np.float32)
     rewards[1:, 0] = sample.rewards[first:last]
     note = f"This is what {sample.agent_id} saw, not the town: {why}."
-    facts = {"policy": str(sample.metadata.get("behaviour") or "not known")[:80]}
-    return Animation(f"What {sample.agent_id} saw", "", facts, note, scenes, rewards, [], 0)
+    facts = {"policy": recording.policy}
+    choices = _choices(sample, first, last, crowd)
+    return Animation(f"What {sample.agent_id} saw", "", facts, note, scenes, rewards, [], 0, choices)
+
+
+def _choices(sample: ReplaySample, first: int, last: int, crowd: int) -> Choices:
+    """Return what the agent chose; ids of the older generation have no names that we know."""
+    shape = (last - first + 1, 1 + crowd)
+    actions = np.full(shape, NOT_RECORDED, np.int16)
+    probabilities, values = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    names = tuple(f"action {n}" for n in range(sample.action_ids)) if sample.is_older else ACTIONS
+    actions[:-1, 0] = sample.actions[first:last]
+    probabilities[:-1, 0] = probabilities_of(sample)[first:last]
+    values[:-1, 0] = values_of(sample)[first:last]
+    return Choices(actions, probabilities, values, names)
 
 
 def _focused(recording: Recording) -> ReplaySample:

@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 
 from townlet_core.render import theme
+from townlet_core.render.activity import activities
 from townlet_core.render.animation import Animation
 from townlet_core.render.scene import DrawnAgent, DrawnObject, Scene
 from townlet_core.render.text import agent_marks, event_text, kind_marks
@@ -24,6 +25,7 @@ from townlet_core.vocab import NEEDS
 
 UNKNOWN = -1_000_000_000  # an unknown number: a need or a wallet that was not recorded, no reward
 NEED_STEPS, WALLET_STEPS, REWARD_STEPS = 200, 100, 10_000  # resolution, in steps per unit
+PROBABILITY_STEPS, VALUE_STEPS = 1000, 1000
 _LARGEST = 900_000_000  # that a column is trusted with
 AGENT_COLUMNS = (
     "alive",
@@ -36,6 +38,7 @@ AGENT_COLUMNS = (
     *NEEDS,
     "wallet",
 )
+CHOICE_COLUMNS = ("reward", "doing", "action", "probability", "value")  # of each agent, after all objects
 OBJECT_COLUMNS = ("kind", "x", "y", "user", "holder", "stock", "broken")  # kind -1: not there at this moment
 
 
@@ -44,11 +47,31 @@ def pack_animation(animation: Animation) -> bytes:
     kinds = list(dict.fromkeys(thing.kind for scene in animation.scenes for thing in scene.objects))
     most = max((len(scene.objects) for scene in animation.scenes), default=0)
     rows = [_row(scene, kinds, most) for scene in animation.scenes]
-    paid = np.clip(np.round(animation.rewards * REWARD_STEPS), -_LARGEST, _LARGEST)
-    rewards = np.where(np.isnan(paid), UNKNOWN, paid)
-    columns = np.hstack([np.array(rows, np.int64), rewards.astype(np.int64)]).T
-    head = orjson.dumps(_head(animation, kinds, most))
+    told = activities(animation, range(len(animation.scenes)))
+    doing = list(dict.fromkeys(text for moment in told for text in moment))
+    columns = np.hstack([np.array(rows, np.int64), _choices(animation, told, doing)]).T
+    head = orjson.dumps(_head(animation, kinds, most) | {"doing": doing})
     return zlib.compress(struct.pack("<I", len(head)) + head + _planes(columns), 9)
+
+
+def _choices(animation: Animation, told: list[list[str]], doing: list[str]) -> np.ndarray:
+    """Return CHOICE_COLUMNS of one agent after the other, (N, 5 · A) int64."""
+    number = {text: n for n, text in enumerate(doing)}
+    choices = animation.choices
+    columns = [
+        _steps(animation.rewards, REWARD_STEPS),
+        np.array([[number[text] for text in moment] for moment in told], np.int64),
+        choices.actions.astype(np.int64),
+        _steps(choices.probabilities, PROBABILITY_STEPS),
+        _steps(choices.values, VALUE_STEPS),
+    ]
+    return np.stack(columns, axis=2).reshape(len(told), -1)
+
+
+def _steps(numbers: np.ndarray, steps: int) -> np.ndarray:
+    """Return numbers in steps, within bounds; UNKNOWN where they are not known."""
+    counted = np.clip(np.round(numbers.astype(np.float64) * steps), -_LARGEST, _LARGEST)
+    return np.where(np.isnan(counted), UNKNOWN, counted).astype(np.int64)
 
 
 def _planes(columns: np.ndarray) -> bytes:
@@ -88,6 +111,7 @@ def _head(animation: Animation, kinds: list[str], most: int) -> dict[str, Any]:
     marks = kind_marks(kinds)
     return {
         "title": animation.title,
+        "label": animation.label,
         "description": animation.description,
         "facts": animation.facts,
         "note": animation.note,
@@ -104,8 +128,16 @@ def _head(animation: Animation, kinds: list[str], most: int) -> dict[str, Any]:
         "kinds": [{"name": kind, "mark": marks[kind]} for kind in kinds],
         "look": theme.for_player(kinds),
         "events": [_event(animation, event) for event in animation.events],
-        "columns": {"agent": AGENT_COLUMNS, "object": OBJECT_COLUMNS},
-        "steps": {"need": NEED_STEPS, "wallet": WALLET_STEPS, "reward": REWARD_STEPS, "unknown": UNKNOWN},
+        "actions": animation.choices.names,
+        "columns": {"agent": AGENT_COLUMNS, "object": OBJECT_COLUMNS, "choice": CHOICE_COLUMNS},
+        "steps": {
+            "need": NEED_STEPS,
+            "wallet": WALLET_STEPS,
+            "reward": REWARD_STEPS,
+            "probability": PROBABILITY_STEPS,
+            "value": VALUE_STEPS,
+            "unknown": UNKNOWN,
+        },
     }
 
 

@@ -12,10 +12,11 @@ from PIL import Image, ImageDraw
 
 from townlet_core.errors import InputError
 from townlet_core.render import theme
+from townlet_core.render.activity import activities
 from townlet_core.render.animation import Animation
 from townlet_core.render.paint import SMOOTH, fitting_tile, font, paint_image
 from townlet_core.render.scene import DrawnAgent, Scene
-from townlet_core.render.text import agent_marks, doing, event_text
+from townlet_core.render.text import agent_marks, event_text
 
 PAPER, INK, SOFT = "#fbfaf7", "#23262e", "#6c7280"
 MARGIN, LINE = 16, 22  # pixels
@@ -29,7 +30,7 @@ def poster(animation: Animation, moment: int) -> Image.Image:
     """Paint one moment, with its time, its events and the state of every agent."""
     scene = animation.scenes[moment]
     town = paint_image(scene, fitting_tile(scene, 720))
-    side = _agent_list(scene, max(town.height // _ROW, 8))
+    side = _agent_list(animation, moment, max(town.height // _ROW, 8))
     height = max(town.height, side.height)
     image = Image.new("RGB", (town.width + _SIDE + 3 * MARGIN, height + 2 * LINE + 3 * MARGIN), PAPER)
     draw = ImageDraw.Draw(image)
@@ -141,18 +142,20 @@ def _head(draw: ImageDraw.ImageDraw, animation: Animation, scene: Scene) -> None
     _text(draw, (left, MARGIN + 4), f"{_time(scene)} · {facts}", SOFT, 15)
 
 
-def _agent_list(scene: Scene, most: int) -> Image.Image:
+def _agent_list(animation: Animation, moment: int, most: int) -> Image.Image:
     """Paint the list of agents: name, current activity, needs as bars.
 
     Of more than `most` it paints so many, and says how many are left out.
     """
+    scene = animation.scenes[moment]
+    [doing] = activities(animation, [moment])
     listed = scene.agents[:most]
     more = len(scene.agents) - len(listed)
     image = Image.new("RGB", (_SIDE * SMOOTH, (len(listed) * _ROW + LINE) * SMOOTH), PAPER)
     draw = ImageDraw.Draw(image)
     marks = agent_marks(scene)
     for i, agent in enumerate(listed):
-        _agent(draw, agent, marks[agent.id].upper(), theme.agent_colour(i), doing(scene, i), i * _ROW)
+        _agent(draw, agent, marks[agent.id].upper(), theme.agent_colour(i), doing[i], i * _ROW)
     if more:
         _text(draw, (0, (len(listed) * _ROW + 2) * SMOOTH), f"and {more} more", SOFT, 13 * SMOOTH)
     left = _SIDE * SMOOTH - draw.textlength("  ".join(theme.NEEDS), font(11 * SMOOTH))

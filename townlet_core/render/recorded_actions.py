@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from townlet_core.errors import SampleError, count
+from townlet_core.render.animation import NOT_RECORDED
 from townlet_core.render.recording import Recording
 from townlet_core.replay.sample import ReplaySample
 from townlet_core.scenario.model import Scenario
 
-NOT_RECORDED = -1  # no sample holds this agent's action at this tick
 _SLACK = 1e-6  # tolerance between a recorded number and one computed on another machine
 
 
@@ -18,6 +18,7 @@ class RecordedActions:
 
     ticks: number of recorded ticks.
     actions: (ticks, A) int64, NOT_RECORDED where no sample holds the action.
+    probabilities, values: (ticks, A) float32, of the action and of what was seen; NaN where not recorded.
     """
 
     def __init__(self, recording: Recording, scenario: Scenario) -> None:
@@ -30,12 +31,16 @@ class RecordedActions:
         )
         shape = (self.ticks, len(self.ids))
         self.actions = np.full(shape, NOT_RECORDED, np.int64)
+        self.probabilities = np.full(shape, np.nan, np.float32)
+        self.values = np.full(shape, np.nan, np.float32)
         self._source = np.full(shape, -1, np.int32)  # index of the sample that holds it
         for n, (start, sample) in enumerate(zip(starts, recording.samples, strict=True)):
             mine = slice(start, start + sample.timesteps), self.ids.index(sample.agent_id)
             if (self._source[mine] >= 0).any():
                 raise self._error(n, f"tells the same ticks of {sample.agent_id} as another sample")
             self.actions[mine] = sample.actions
+            self.probabilities[mine] = probabilities_of(sample)
+            self.values[mine] = values_of(sample)
             self._source[mine] = n
         self._starts = starts
 
@@ -101,3 +106,15 @@ class RecordedActions:
 
     def _error(self, n: int, what: str) -> SampleError:
         return SampleError(f"{self.recording.files[n]}: {what}", "capture it again with `townlet capture`")
+
+
+def probabilities_of(sample: ReplaySample) -> np.ndarray:
+    """Return the probability of each action under the policy that took it, (T,) float32."""
+    return np.exp(np.minimum(sample.old_log_probs, 0))
+
+
+def values_of(sample: ReplaySample) -> np.ndarray:
+    """Return the critic's value of each observation, (T,) float32; NaN where no critic looked."""
+    if sample.metadata.get("value_source") == "none":
+        return np.full(sample.timesteps, np.nan, np.float32)
+    return sample.value_preds[:-1]

@@ -35,6 +35,12 @@ class Recording(NamedTuple):
     focus: str | None  # the agent whose sample was given
     scenario: Path | None  # the scenario file of the capture
 
+    @property
+    def policy(self) -> str:
+        """Who acted: scripted, random, or a network with the start of its digest."""
+        behaviour = str(self.samples[0].metadata.get("behaviour") or "not known")[:80]
+        return behaviour if behaviour in ("scripted", "random", "not known") else f"network {behaviour[:12]}"
+
 
 class _Story(NamedTuple):
     """Identify what a sample belongs to; None in the older format, where every sample stands alone."""

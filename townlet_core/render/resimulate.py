@@ -14,14 +14,15 @@ import numpy as np
 
 from townlet_core.errors import InputError, shown
 from townlet_core.policy.scripted import ScriptedPolicy
-from townlet_core.render.animation import WHOLE, Animation, Part
-from townlet_core.render.recorded_actions import NOT_RECORDED, RecordedActions
+from townlet_core.render.animation import NOT_RECORDED, WHOLE, Animation, Choices, Part
+from townlet_core.render.recorded_actions import RecordedActions
 from townlet_core.render.recording import Recording
 from townlet_core.render.scene import Scene, scene_of
 from townlet_core.scenario.catalogue import bundled_scenarios
 from townlet_core.scenario.load import load_scenario, scenario_sha256, with_placeholder_agents
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
+from townlet_core.vocab import ACTIONS
 
 
 def scenario_of(recording: Recording, given: Path | None) -> Scenario:
@@ -73,6 +74,7 @@ def play_again(
     scenes: list[Scene] = [scene_of(towns)] if first == 0 else []
     rewards = np.full((last - first + 1, len(scenario.agents)), np.nan, np.float32)
     events: list[dict[str, Any]] = []
+    taken = np.full((last + 1, len(scenario.agents)), NOT_RECORDED, np.int16)
     for tick in range(last):
         was_alive = towns.state.agents["alive"][0].copy()
         actions = recorded.actions[tick].copy()
@@ -81,6 +83,7 @@ def play_again(
         if script is not None:
             actions = np.where(actions == NOT_RECORDED, script.act(towns, seen).actions[0], actions)
         recorded.check_actions(tick, was_alive, actions)
+        taken[tick] = np.where(was_alive, actions, NOT_RECORDED)
         towns.step(actions[None])
         recorded.check_rewards(tick, towns.state.agents["reward"][0])
         if tick + 1 >= first:
@@ -91,8 +94,17 @@ def play_again(
             events += [{"moment": moment, **event} for event in towns.new_events()]
         after_tick()
     focus = towns.agent_ids.index(recording.focus) if recording.focus else -1
-    facts = _facts(recording)
-    return Animation(scenario.name, scenario.description.strip(), facts, "", scenes, rewards, events, focus)
+    choices = _choices(recorded, taken[first:], first, last)
+    about = (scenario.name, scenario.description.strip(), _facts(recording), "")
+    return Animation(*about, scenes, rewards, events, focus, choices)
+
+
+def _choices(recorded: RecordedActions, taken: np.ndarray, first: int, last: int) -> Choices:
+    """Return what was chosen from tick `first` on; nothing at the moment after `last`."""
+    none = np.full((1, taken.shape[1]), np.nan, np.float32)
+    columns = (recorded.probabilities, recorded.values)
+    probabilities, values = (np.concatenate([column[first:last], none]) for column in columns)
+    return Choices(taken, probabilities, values, ACTIONS)
 
 
 def ticks_of(recording: Recording, scenario: Scenario) -> int:
@@ -123,6 +135,4 @@ def _script(recording: Recording, scenario: Scenario) -> ScriptedPolicy | None:
 
 def _facts(recording: Recording) -> dict[str, str]:
     capture = recording.capture or {}
-    behaviour = str(recording.samples[0].metadata["behaviour"])
-    acting = behaviour if behaviour in ("scripted", "random") else f"network {behaviour[:12]}"
-    return {"policy": acting, **{name: str(capture[name]) for name in ("seed", "town", "episode")}}
+    return {"policy": recording.policy, **{name: str(capture[name]) for name in ("seed", "town", "episode")}}

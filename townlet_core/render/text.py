@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from townlet_core.render.scene import Scene
-from townlet_core.simulation.state import HOLDING, NOBODY, USING
 
 
 def draw_text(scene: Scene) -> list[str]:
@@ -20,26 +19,6 @@ def draw_text(scene: Scene) -> list[str]:
         if agent.alive:
             rows[agent.y][agent.x] = agents[agent.id]
     return ["".join(row) for row in rows]
-
-
-def doing(scene: Scene, i: int) -> str:
-    """Say in a few words what agent i is about."""
-    agent = scene.agents[i]
-    if not agent.alive:
-        return "not in town"
-    if agent.object == NOBODY:
-        return ""
-    thing = scene.objects[agent.object]
-    if agent.role == USING:
-        return f"uses {thing.id}"
-    if agent.role == HOLDING:
-        return f"is offered {thing.id}"
-    return f"{_ordinal(thing.line.index(i) + 1)} in line: {thing.id}"
-
-
-def _ordinal(number: int) -> str:
-    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
 
 
 def event_text(event: dict[str, Any]) -> str:

@@ -26,18 +26,18 @@ BUSY = "#14923f"  # who uses, and what is used
 BROKEN = ("#cfcfcf", "#8a8a8a")  # fill and ink of what is out of order
 _NEEDS = ("#d9772b", "#2f86c9", "#8457c9", "#1f9d9d", "#c2334d", "#8a6d1b")
 NEEDS = dict(zip(vocab.NEEDS, cycle(_NEEDS), strict=False))
-AGENTS = (
+AGENTS = (  # their letters are white: a contrast of at least 4.5 : 1
     "#2f6fde",
-    "#e07b1a",
-    "#1f9d6b",
+    "#b65d06",
+    "#177f55",
     "#a444c9",
     "#c2334d",
-    "#0e9bb5",
+    "#0b7d93",
     "#8a6d1b",
-    "#d4499a",
+    "#c93a8d",
     "#5b5fc7",
-    "#5f8f1f",
-    "#b3562a",
+    "#517f18",
+    "#7a3e1d",
     "#4b6478",
 )
 

@@ -79,7 +79,7 @@ def make_player(path: Path) -> Player:
     recording = load_recording(path)
     animation = _animation(recording)
     return Player(
-        page=animation_page(animation).decode("utf-8"),
+        page=animation_page([animation]).decode("utf-8"),
         title=animation.title,
         capture=path,
         policy=animation.facts.get("policy", "unknown"),
