@@ -122,7 +122,9 @@ pictures: $(READY)  ## play the bundled scenarios and paint docs/pictures
 		$(BIN)/townlet -q capture $$file --output $(VENV)/pictures/$$name --force >/dev/null; \
 		$(BIN)/townlet -q replay render $(VENV)/pictures/$$name --scenario $$file --format png \
 			--moments $$moments --output docs/pictures/$$name.png --force; \
-	done
+	done; \
+	$(BIN)/townlet -q replay render $(VENV)/pictures/queue_conflict --format gif --force \
+		--output docs/pictures/queue_conflict.gif
 
 results: $(READY)  ## train over seeds and write docs/results.md and docs/cartpole.md
 	$(BIN)/python -m benchmarks.learning

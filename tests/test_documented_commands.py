@@ -41,6 +41,18 @@ def test_every_command_of_the_page_about_many_towns_runs_in_order(townlet, tmp_p
     assert many == joined
 
 
+def test_every_command_of_the_page_about_watching_runs_in_order(townlet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pytest.importorskip("av")
+    commands = commands_of("docs/watching.md")
+    assert len(commands) == 9
+    for command in commands:
+        few = ("--every", "20") if re.search("gif|mp4|apng", command) else ()
+        code, _, said = townlet(*shlex.split(command)[1:], *few)
+        assert code == 0, f"{command}\n{said}"
+    assert Path("captures/queue_conflict/rollout_sample_beside_random.html").is_file()
+
+
 def test_the_town_of_the_tutorial_is_drawn_and_its_mistakes_are_reported_as_shown(
     townlet, tmp_path, monkeypatch
 ):

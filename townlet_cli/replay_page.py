@@ -36,7 +36,7 @@ def write_page(path: Path, output: Path | None, player: bool, force: bool, limit
     if player:
         for (town, episode), page in pages.items():
             render(
-                data, output=page, force=force, town=town, episode=episode, follow_links=limits.follow_links
+                [data], output=page, force=force, town=town, episode=episode, follow_links=limits.follow_links
             )
     there = {town: quote(page.name) for town, page in pages.items() if kind_of(page) == "file"}
     commands = [

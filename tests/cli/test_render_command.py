@@ -1,6 +1,7 @@
 """`townlet replay render`: what it writes, what it prints, and what it refuses."""
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_text_of_one_moment_or_of_every_so_many(townlet, recorded):
         (["--town", 3], 2, "has no town 3; recorded are town 0, episode 0"),
         (["--from", 50, "--to", 20], 2, "ticks 50 to 20: expected a part of 0 to 80"),
         (["--scenario", "no.yaml"], 3, "no.yaml: no such file"),
-        (["--format", "gif"], 2, "gif"),
+        (["--format", "webp"], 2, "webp"),
     ],
 )
 def test_what_cannot_be_shown_is_one_sentence(townlet, recorded, options, code, said):
@@ -107,3 +108,89 @@ def test_the_older_generation_is_shown_as_its_agent_saw_it(townlet, tmp_path):
         assert (code, ": What " in out) == (0, True)
         assert "not the town: its recording is of the older generation" in err
         assert 10_000 < target.stat().st_size < 80_000
+
+
+@pytest.fixture
+def by_chance(townlet, tmp_path):
+    """A capture of the same town by the random policy: the folder."""
+    words = ("-q", "capture", "queue_conflict", "--policy", "random", "--output", tmp_path / "chance")
+    assert townlet(*words)[0] == 0
+    return tmp_path / "chance"
+
+
+def test_two_recordings_of_one_town_are_one_page_with_both_names(townlet, recorded, by_chance):
+    code, out, err = townlet("replay", "render", recorded, by_chance)
+    page = recorded / "rollout_sample_beside_chance.html"
+    assert (code, err) == (0, f"next: open {page} in a browser\n")
+    assert ", 3 agents, q: scripted | chance: random, " in out
+    first = page.read_bytes()
+    words = ("--label", "by script", "--label", "by chance", "--force")
+    code, out, _ = townlet("replay", "render", recorded, by_chance, *words)
+    assert (code, ", by script | by chance, " in out) == (0, True)
+    assert page.read_bytes() != first
+    assert townlet("replay", "render", recorded, by_chance, "--force")[0] == 0
+    assert page.read_bytes() == first
+
+
+@pytest.mark.parametrize("form", ["apng", "gif", "mp4"])
+def test_two_recordings_move_side_by_side(townlet, recorded, by_chance, tmp_path, form):
+    if form == "mp4":
+        pytest.importorskip("av")
+    target = tmp_path / f"both.{form}"
+    words = ("--format", form, "--every", 20, "--output", target)
+    code, out, _ = townlet("replay", "render", recorded, by_chance, *words)
+    assert (code, f"{target}: 5 frames, one every 20 ticks, " in out) == (0, True)
+    start = {"apng": b"\x89PNG", "gif": b"GIF89a", "mp4": b"\0\0\0\x20ftypisom"}[form]
+    assert target.read_bytes().startswith(start)
+
+
+def test_of_two_lengths_the_common_part_is_shown(townlet, recorded, tmp_path):
+    short = tmp_path / "short"
+    assert townlet("-q", "capture", "queue_conflict", "--ticks", 30, "--output", short)[0] == 0
+    code, out, err = townlet("replay", "render", recorded, short)
+    assert (code, "ticks 0 to 30" in out) == (0, True)
+    assert "the recordings have 80 ticks and 30 ticks; shown are those that both have" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--format", "png"], "--format png shows one recording, and two are given"),
+        (["--format", "ansi"], "--format ansi shows one recording, and two are given"),
+        (["--label", "one"], "--label names each of two recordings"),
+    ],
+)
+def test_what_two_recordings_cannot_be_is_one_sentence(townlet, recorded, words, said):
+    code, _, err = townlet("replay", "render", recorded, recorded, *words)
+    assert (code, said in err) == (2, True), err
+
+
+def test_recordings_of_two_seeds_or_of_parts_of_a_town_are_not_compared(townlet, recorded, tmp_path):
+    other = tmp_path / "other"
+    assert townlet("-q", "capture", "queue_conflict", "--seed", 8, "--output", other)[0] == 0
+    code, _, err = townlet("replay", "render", recorded, other)
+    assert (code, "has seed 8, and" in err, "--seed" in err) == (2, True, True)
+    code, _, err = townlet("replay", "render", recorded, OLDER / "queue_conflict")
+    assert (code, "its samples do not say where they come from" in err) == (2, True)
+    code, _, err = townlet("replay", "render", OLDER / "queue_conflict", recorded)
+    assert (code, "is of the older generation, and cannot be compared" in err) == (2, True)
+    assert townlet("replay", "render", recorded, other, recorded)[0] == 2
+
+
+def test_a_video_without_its_library_is_refused_before_anything_is_played(townlet, recorded, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "townlet_core.render.video", raising=False)
+    code, _, err = townlet("replay", "render", recorded, "--format", "mp4")
+    assert (code, err) == (
+        3,
+        "error: PyAV is not installed, and --format mp4 needs it\nhint: pip install 'townlet[video]'\n",
+    )
+
+
+def test_a_gif_has_the_frames_it_announces_and_a_limit_to_its_speed(townlet, recorded, tmp_path):
+    target = tmp_path / "loop.gif"
+    words = ("replay", "render", recorded, "--format", "gif", "--output", target)
+    assert "9 frames, one every 10 ticks" in townlet(*words, "--every", 10)[1]
+    assert Image.open(io.BytesIO(target.read_bytes())).n_frames == 9
+    code, _, err = townlet(*words, "--force", "--fps", 60)
+    assert (code, "a frame lasts 16 ms, expected at least 20 ms in a GIF" in err) == (2, True)

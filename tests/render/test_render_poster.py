@@ -1,4 +1,4 @@
-"""Pictures of animations: one moment, a sheet of those that tell most, a loop of them all."""
+"""Pictures of animations: one moment, and a sheet of those that tell most."""
 
 import io
 from itertools import pairwise
@@ -8,9 +8,8 @@ import pytest
 from PIL import Image, ImageDraw
 from render_recordings import animation_of
 
-from townlet_core.errors import InputError
 from townlet_core.render.animation import NOT_RECORDED, key_moments
-from townlet_core.render.poster import MAX_FRAMES, animate, contact_sheet, frames_of, png, poster, stride_for
+from townlet_core.render.poster import contact_sheet, png, poster
 
 
 @pytest.fixture(scope="module")
@@ -62,26 +61,6 @@ def test_letters_that_the_typeface_lacks_do_not_stop_a_picture(animation):
     strange = animation._replace(title="café 東京 \x1b", description="naïve")
     assert png(poster(strange, 0))
     assert png(contact_sheet(strange, [0, 5]))
-
-
-def test_an_animation_plays_every_moment_it_was_given(animation):
-    loop = Image.open(io.BytesIO(animate(animation, [0, 2, 4, 10], 100)))
-    assert (loop.n_frames, loop.info["loop"]) == (4, 0)
-    first = np.asarray(loop.convert("RGB"))
-    loop.seek(1)
-    assert not np.array_equal(first, np.asarray(loop.convert("RGB")))
-
-
-def test_a_long_animation_is_shown_with_a_stride_that_keeps_its_frames_few(animation, day):
-    long = animation_of(day)
-    assert (stride_for(animation), stride_for(long)) == (1, 7)
-    assert len(frames_of(long, 7)) <= MAX_FRAMES
-    assert frames_of(long, 7)[-1] == 1440
-    for moments in range(1, 4 * MAX_FRAMES):
-        animation = long._replace(scenes=long.scenes[:moments])
-        assert len(frames_of(animation, stride_for(animation))) <= MAX_FRAMES
-    with pytest.raises(InputError, match=r"1,441 frames, expected at most 240"):
-        frames_of(long, 1)
 
 
 def test_a_poster_says_how_many_agents_it_has_no_room_for(animation, monkeypatch):

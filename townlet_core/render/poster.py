@@ -1,16 +1,13 @@
-"""Moments of an animation as images with captions: a poster of one, a sheet of several, an animated PNG."""
+"""Moments of an animation as an image with captions: a poster of one, a sheet of several."""
 
 from __future__ import annotations
 
 import io
 import math
 import unicodedata
-from collections.abc import Callable
-from typing import Any
 
 from PIL import Image, ImageDraw
 
-from townlet_core.errors import InputError
 from townlet_core.render import theme
 from townlet_core.render.activity import activities
 from townlet_core.render.animation import Animation
@@ -23,7 +20,6 @@ MARGIN, LINE = 16, 22  # pixels
 _SIDE = 300  # width of the list of agents
 _ROW = 46  # height of an agent in it
 _COLOURS = 160  # of a palette: flat colours and their edges, in half the bytes
-MAX_FRAMES = 240  # of an animation
 
 
 def poster(animation: Animation, moment: int) -> Image.Image:
@@ -39,7 +35,7 @@ def poster(animation: Animation, moment: int) -> Image.Image:
     _head(draw, animation, scene)
     said = [event_text(event) for event in animation.events if event["moment"] == moment]
     caption = "; ".join(said) or animation.note
-    _fit(draw, (MARGIN, height + 2 * MARGIN + LINE + 8), caption, image.width - 2 * MARGIN, INK)
+    fit_text(draw, (MARGIN, height + 2 * MARGIN + LINE + 8), caption, image.width - 2 * MARGIN, INK)
     return image
 
 
@@ -52,7 +48,7 @@ def contact_sheet(animation: Animation, moments: list[int]) -> Image.Image:
     wide, high = first.width * tile + MARGIN, first.height * tile + 2 * LINE + MARGIN
     image = Image.new("RGB", (columns * wide + MARGIN, rows * high + LINE + 2 * MARGIN), PAPER)
     draw = ImageDraw.Draw(image)
-    _fit(
+    fit_text(
         draw,
         (MARGIN, MARGIN),
         f"{animation.title}  {animation.description or animation.note}",
@@ -65,72 +61,25 @@ def contact_sheet(animation: Animation, moments: list[int]) -> Image.Image:
         image.paste(paint_image(scene, tile), (left, top))
         said = "; ".join(event_text(event) for event in animation.events if event["moment"] == moment)
         below = top + scene.height * tile + 4
-        _fit(draw, (left, below), _time(scene), wide - MARGIN, SOFT)
-        _fit(draw, (left, below + LINE - 3), said, wide - MARGIN, INK)
+        fit_text(draw, (left, below), time_of(scene), wide - MARGIN, SOFT)
+        fit_text(draw, (left, below + LINE - 3), said, wide - MARGIN, INK)
     return image
 
 
 def png(image: Image.Image) -> bytes:
     """Return the image as a PNG file. The same image gives the same bytes."""
     buffer = io.BytesIO()
-    _few_colours(image).save(buffer, "png", optimize=True)
+    few_colours(image).save(buffer, "png", optimize=True)
     return buffer.getvalue()
 
 
-def _few_colours(image: Image.Image) -> Image.Image:
+def few_colours(image: Image.Image) -> Image.Image:
+    """Return the image with a palette of its own."""
     return image.quantize(_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
 
 
-def animate(
-    animation: Animation, moments: list[int], frame_ms: int, after_frame: Callable[[], Any] = lambda: None
-) -> bytes:
-    """Return these moments as an animated PNG that loops."""
-    tile = fitting_tile(animation.scenes[0], 480)
-    frames: list[Image.Image] = []
-    palette = None
-    for moment in moments:
-        scene = animation.scenes[moment]
-        town = paint_image(scene, tile)
-        frame = Image.new("RGB", (town.width, town.height + LINE + 8), PAPER)
-        frame.paste(town)
-        _fit(
-            ImageDraw.Draw(frame),
-            (6, town.height + 6),
-            f"{animation.title} · {_time(scene)}",
-            town.width,
-            INK,
-        )
-        frames.append(
-            frame.quantize(palette=palette, dither=Image.Dither.NONE) if palette else _few_colours(frame)
-        )
-        palette = palette or frames[0]
-        after_frame()
-    durations = [frame_ms] * (len(frames) - 1) + [max(frame_ms, 1500)]  # the last frame is held
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer, "png", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True
-    )
-    return buffer.getvalue()
-
-
-def stride_for(animation: Animation) -> int:
-    """Return the fewest ticks between frames that keep an animation, with its last one, in MAX_FRAMES."""
-    return max(1, math.ceil((len(animation.scenes) - 1) / (MAX_FRAMES - 1)))
-
-
-def frames_of(animation: Animation, stride: int) -> list[int]:
-    """Return every `stride`-th moment, and the last. Raises InputError for more than MAX_FRAMES."""
-    last = len(animation.scenes) - 1
-    shown = sorted({*range(0, last + 1, stride), last})
-    if len(shown) > MAX_FRAMES:
-        raise InputError(
-            f"{len(shown):,} frames, expected at most {MAX_FRAMES}",
-            f"take one every {stride_for(animation)} ticks (--every), or part of the episode (--from, --to)",
-        )
-    return shown
-
-
-def _time(scene: Scene) -> str:
+def time_of(scene: Scene) -> str:
+    """Say when a scene is: the time of day, if it is known, and the tick."""
     return f"{scene.clock}, tick {scene.tick}" if scene.clock else f"tick {scene.tick}"
 
 
@@ -139,7 +88,7 @@ def _head(draw: ImageDraw.ImageDraw, animation: Animation, scene: Scene) -> None
     _text(draw, (MARGIN, MARGIN), title, INK, 20)
     left = MARGIN + draw.textlength(title, font(20)) + 14
     facts = _writable(", ".join(f"{name} {value}" for name, value in animation.facts.items()))
-    _text(draw, (left, MARGIN + 4), f"{_time(scene)} · {facts}", SOFT, 15)
+    _text(draw, (left, MARGIN + 4), f"{time_of(scene)} · {facts}", SOFT, 15)
 
 
 def _agent_list(animation: Animation, moment: int, most: int) -> Image.Image:
@@ -175,8 +124,8 @@ def _agent(
 
     draw.ellipse(large(0, top + 4, 28, top + 32), colour if agent.alive else SOFT)
     draw.text((14 * SMOOTH, (top + 18) * SMOOTH), mark, "#ffffff", font(16 * SMOOTH), anchor="mm")
-    _fit(draw, large(38, top + 1), agent.id, 150 * SMOOTH, INK if agent.alive else SOFT, 15 * SMOOTH)
-    _fit(draw, large(38, top + 19), about, 150 * SMOOTH, SOFT, 13 * SMOOTH)
+    fit_text(draw, large(38, top + 1), agent.id, 150 * SMOOTH, INK if agent.alive else SOFT, 15 * SMOOTH)
+    fit_text(draw, large(38, top + 19), about, 150 * SMOOTH, SOFT, 13 * SMOOTH)
     pitch = 30 / max(len(theme.NEEDS), 3)
     for n, need in enumerate(agent.needs or ()):
         y = top + 5 + n * pitch
@@ -187,7 +136,7 @@ def _agent(
             draw.rounded_rectangle(large(196, y, 196 + 90 * need, bottom), 3 * SMOOTH, colour)
 
 
-def _fit(
+def fit_text(
     draw: ImageDraw.ImageDraw, place: tuple[float, ...], text: str, width: float, ink: str, size: int = 15
 ) -> None:
     """Write one line, cut to a width with an ellipsis."""
