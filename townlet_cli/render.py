@@ -40,7 +40,6 @@ def render(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH [OTHER]",
             help="A manifest, a folder with one, or a sample; two of the same town are shown side by side.",
         ),
     ],

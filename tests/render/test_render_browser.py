@@ -237,7 +237,7 @@ def test_what_was_recorded_of_the_selected_agent_is_shown(visit):
     film = "films[0].agents[0]"
     share, value = page.ask(f"[{film}.probability[0] / 1000, {film}.value[0] / 1000]")
     assert page.ask(about) == [
-        f"probability of east: {round(share * 100)} %",
+        f"probability of east: {round(share * 100)}\u00a0%",
         f"critic's value: {value:.2f}",
         "reward: none",
     ]
@@ -249,7 +249,7 @@ def test_what_was_recorded_of_the_selected_agent_is_shown(visit):
         for (let i = 0; i < data.length; i += 4) if (data[i] === 0x2f && data[i + 2] === 0xde) found++;
         return [found, canvas.width]; })()""")
     assert blue[0] > blue[1]  # a line from one end to the other
-    assert text(page, ".about").startswith("walks east · hunger 100 %")
+    assert text(page, ".about").startswith("walks east · hunger 100\u00a0%")
 
 
 def test_everything_has_its_status_and_the_legend_its_kinds(visit):

@@ -50,7 +50,7 @@ function read(film, agent, name, m) {
 }
 const isKnown = (film, agent, name) => agent[name].some(value => value !== film.steps.unknown);
 const colour = i => films[0].look.agents[i % films[0].look.agents.length];
-const percent = share => Math.round(share * 100) + " %";
+const percent = share => Math.round(share * 100) + "\u00a0%";
 
 function clock(m) {
   const film = films[0];

@@ -211,6 +211,7 @@ function listObjects(view) {
     make("th", "", row, thing.id).scope = "row";
     return { row, kind: make("td", "", row), state: make("td", "", row) };
   });
+  view.side.querySelector(".objects").hidden = !view.things.length;
   view.side.querySelector(".objects").ontoggle = () => tellObjects(view, Math.floor(now));
 }
 
