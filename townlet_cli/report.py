@@ -13,6 +13,7 @@ from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import count, next_step, out, safe, warn
 
 if TYPE_CHECKING:
+    from townlet_core.report.log import Rules
     from townlet_core.report.report import Report
 
 STDOUT = Path("-")
@@ -40,14 +41,20 @@ def report(
         list[str] | None,
         typer.Option(help="Rule, such as 'kl_divergence > 0.2 for 3 in rollout'; may be repeated."),
     ] = None,
-    rules: Annotated[Path | None, typer.Option(help="YAML or JSON list of alert rules.")] = None,
+    rules: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|bundled|none",
+            help="YAML or JSON list of alert rules; bundled, the default without --alert, for those of each "
+            "run's scenario.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Write a page on runs: curves, baseline, alerts, settings, replay; runs of other seeds are averaged."""
     from townlet_core.errors import InputError
     from townlet_core.io import refuse_existing
     from townlet_core.report.report import Reports, make_report
-    from townlet_core.telemetry.alerts import load_alert_rules, parse_alert_rule
 
     is_picture = output.suffix.lower() == ".png"
     if capture and (no_player or is_picture):
@@ -57,10 +64,9 @@ def report(
     for target in (output, png):
         if target is not None and target != STDOUT:
             refuse_existing(target, force)
-    wanted = [parse_alert_rule(text) for text in alert or []] + (load_alert_rules(rules) if rules else [])
     made = make_report(
         runs,
-        rules=lambda scenario: wanted,
+        rules=_rules(alert or [], rules),
         capture=capture,
         episodes=baseline_episodes,
         has_player=not (no_player or is_picture),
@@ -69,6 +75,19 @@ def report(
     _write(made, output, is_picture)
     if png is not None:
         _write_charts(made, png)
+
+
+def _rules(alerts: list[str], rules: str | None) -> Rules:
+    """Return the rules to try in a scenario, chosen as `telemetry watch` chooses them."""
+    from townlet_cli.telemetry_watch import BUNDLED, NONE
+    from townlet_core.telemetry.alerts import load_alert_rules, parse_alert_rule
+    from townlet_core.telemetry.bundled import bundled_rules
+
+    own = [parse_alert_rule(text) for text in alerts]
+    if rules == BUNDLED or (rules is None and not alerts):
+        return lambda scenario: [*own, *bundled_rules(scenario)]
+    more = [] if rules in (None, NONE) else load_alert_rules(Path(rules))
+    return lambda scenario: [*own, *more]
 
 
 def _write(made: Report, output: Path, is_picture: bool) -> None:

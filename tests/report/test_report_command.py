@@ -1,7 +1,11 @@
 """`townlet report`: a page, pictures, stdout, and what it refuses."""
 
+from html import unescape
+
 import pytest
 from PIL import Image
+
+from townlet_core.telemetry.bundled import bundled_rules
 
 
 @pytest.fixture
@@ -53,6 +57,17 @@ def test_a_rule_that_trips_is_on_the_page(report, runs, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "<td>lr &gt; 0</td><td>s0</td><td>6 records</td>" in page
     assert "<td>loss_entropy" not in page
+
+
+def test_without_rules_those_of_the_scenario_are_tried(report, runs, tmp_path):
+    assert report(runs / "s0", "--no-player")[0] == 0
+    bundled = [rule.text for rule in bundled_rules("queue_conflict")]
+    page = unescape((tmp_path / "report.html").read_text())
+    assert bundled
+    assert all(f"<li>{rule}</li>" in page for rule in bundled)
+    for arguments in (("--rules", "none"), ("--alert", "lr > 9")):
+        assert report(runs / "s0", "--no-player", "--force", *arguments)[0] == 0
+        assert f"<li>{bundled[0]}</li>" not in unescape((tmp_path / "report.html").read_text())
 
 
 @pytest.mark.parametrize(

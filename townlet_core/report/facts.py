@@ -119,11 +119,16 @@ def alert_table(report: Report) -> Table:
             _shown(alert.first["epoch"]),
             _shown(alert.first["env_steps"]),
             format_value(alert.last_value),
+            alert.why,
         )
         for run in runs_of(report)
         for alert in run.log.alerts
     ]
-    return Table("Alerts", ("rule", "run", "tripped", "first epoch", "environment steps", "last value"), rows)
+    return Table(
+        "Alerts",
+        ("rule", "run", "tripped", "first epoch", "environment steps", "last value", "what it means"),
+        rows,
+    )
 
 
 def log_problems(report: Report) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from townlet_core.errors import InputError, count
 from townlet_core.report.curve import Curve, curve_of
-from townlet_core.telemetry.alerts import AlertMonitor, AlertRule
+from townlet_core.telemetry.alerts import Alert, AlertMonitor, AlertRule
 from townlet_core.telemetry.curves import Curves
 from townlet_core.telemetry.fields import AXES
 from townlet_core.telemetry.reader import Line, read_records
@@ -34,6 +34,7 @@ class RuleAlerts(NamedTuple):
 
     rule: str
     field: str
+    why: str  # what it means, and what to do; empty where the rule does not say
     times: int
     first: dict[str, float]  # by axis, and `epoch`
     last_value: float
@@ -135,18 +136,19 @@ class _Reading:
         if len(rows) == CHUNK_RECORDS:
             self._fold(mode)
         for alert in self._monitor.check(record):
-            self._note(alert.rule, alert.field, alert.value, places, record)
+            self._note(alert, places, record)
 
-    def _note(self, rule: str, field: str, value: float, places: list[float], record: Record) -> None:
+    def _note(self, alert: Alert, places: list[float], record: Record) -> None:
         named = dict(zip(_PLACES, places, strict=True))
-        before = self._alerts.get(rule)
+        before = self._alerts.get(alert.rule)
         if before is None:
             first = {**named, "epoch": _number(record.get("epoch"))}
-            before = RuleAlerts(rule, field, 0, first, value, {axis: [] for axis in _PLACES})
+            nowhere: dict[str, list[float]] = {axis: [] for axis in _PLACES}
+            before = RuleAlerts(alert.rule, alert.field, alert.why, 0, first, alert.value, nowhere)
         if before.times < MAX_ALERT_PLACES:
             for axis, place in named.items():
                 before.places[axis].append(place)
-        self._alerts[rule] = before._replace(times=before.times + 1, last_value=value)
+        self._alerts[alert.rule] = before._replace(times=before.times + 1, last_value=alert.value)
 
     def _fold(self, mode: str) -> None:
         rows = self._rows.pop(mode, [])
