@@ -28,7 +28,7 @@ class Played(NamedTuple):
 
 
 def play(scenario: str, cycles: int, folder: Path) -> Played:
-    """Capture, train, watch, summarise, validate; leave what was seen in a folder."""
+    """Capture, train, watch, summarise, report, validate; leave what was seen in a folder."""
     capture, run = folder / "capture", folder / "run"
     baseline = BASELINES / f"{scenario}.jsonl"
     manifest = str(capture / "rollout_sample_manifest.json")
@@ -40,6 +40,7 @@ def play(scenario: str, cycles: int, folder: Path) -> Played:
         ),
         "watch.jsonl": ("telemetry", "watch", str(run), "--json", "--rules", "bundled", "--fail-on-alert"),
         "summary.md": ("telemetry", "summary", str(run), "--format", "markdown"),
+        "report.txt": ("report", str(run), "--output", str(folder / "report.html"), "--force"),
         "validate.json": ("telemetry", "validate", str(run), "--baseline", str(baseline), "--json"),
     }
     failed = ""
