@@ -30,7 +30,7 @@ from townlet_core.policy.loading import load_policy
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.scenario.load import load_scenario
 from townlet_core.scenario.model import Scenario
-from townlet_core.training.loop import Reports
+from townlet_core.training.reports import Reports
 from townlet_core.training.rollout import LONGEST_DEFAULT
 from townlet_core.training.session import train
 from townlet_core.training.settings import TrainingSettings

@@ -35,7 +35,14 @@ from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.device import torch
 from townlet_core.telemetry.reader import read_records
 
-CLOCKS = ("timestamp", "epoch_duration_sec", "steps_per_second", "env_steps_per_second", "run_id")
+CLOCKS = (
+    "timestamp",
+    "epoch_duration_sec",
+    "eval_duration_sec",
+    "steps_per_second",
+    "env_steps_per_second",
+    "run_id",
+)
 TRAIN = shlex.split(
     "train queue_conflict --mode mixed --cycles 3 --warm-start bc --warm-start-epochs 2 "
     "--capture-towns 1 --num-towns 3 --rollout-ticks 20 --num-epochs 2 --num-mini-batches 2 --hidden-size 8 "

@@ -16,7 +16,7 @@ from townlet_core.errors import count
 
 if TYPE_CHECKING:
     from townlet_core.replay.batch import ReplayBatch
-    from townlet_core.training.loop import Reports
+    from townlet_core.training.reports import Reports
     from townlet_core.training.run_directory import Removed
     from townlet_core.training.session import Listener, Session
     from townlet_core.training.warm_start import Cloned
@@ -71,7 +71,7 @@ def _resume(folder: Path, given: dict[str, Any], own: list[str], as_json: bool) 
 
 
 def _reports() -> Reports:
-    from townlet_core.training.loop import Reports
+    from townlet_core.training.reports import Reports
 
     return Reports(record=_show_record, batch=_show_batch, warning=warn)
 

@@ -15,13 +15,14 @@ from townlet_core.training.signals import stop_on_signals
 
 TRAIN = shlex.split(
     "train --cycles 1 --num-towns 2 --hidden-size 8 --rollout-ticks 5 --num-epochs 1 --capture-towns 1 "
-    "--warm-start bc --warm-start-epochs 1"
+    "--warm-start bc --warm-start-epochs 1 --eval-every 1 --eval-episodes 2"
 )
 LONG_WORK = [
     (session, "record_script"),
     (session, "open_dataset"),
     (session, "Trainer"),
     (loop, "clone_epoch"),
+    (loop, "evaluate_network"),
     (rollout, "collect"),
 ]
 

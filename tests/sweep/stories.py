@@ -38,7 +38,14 @@ from townlet_core.ppo.device import torch
 from townlet_core.replay.manifest import load_manifest, read_entry
 from townlet_core.telemetry.reader import read_records
 
-CLOCKS = ("timestamp", "epoch_duration_sec", "steps_per_second", "env_steps_per_second", "run_id")
+CLOCKS = (
+    "timestamp",
+    "epoch_duration_sec",
+    "eval_duration_sec",
+    "steps_per_second",
+    "env_steps_per_second",
+    "run_id",
+)
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOLCK)
 CAPTURE = "capture queue_conflict --ticks 12 --output capture"
 TRAIN = (

@@ -83,6 +83,17 @@ OURS = [
     "seed",
     "run_id",
     "timestamp",
+    "eval_episodes",
+    "eval_seed",
+    "eval_return_mean",
+    "eval_return_low",
+    "eval_return_high",
+    "eval_conflicts_mean",
+    "eval_deterministic_return_mean",
+    "eval_deterministic_return_low",
+    "eval_deterministic_return_high",
+    "eval_deterministic_conflicts_mean",
+    "eval_duration_sec",
 ]
 
 

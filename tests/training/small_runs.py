@@ -4,8 +4,9 @@ from pathlib import Path
 
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.scenario.load import load_scenario
-from townlet_core.training.loop import Reports, Trained, Trainer
+from townlet_core.training.loop import Trainer
 from townlet_core.training.origin import read_text
+from townlet_core.training.reports import Reports, Trained
 from townlet_core.training.run_directory import is_run
 from townlet_core.training.run_file import begin_run
 from townlet_core.training.session import Listener, prepare_trainer, train

@@ -14,8 +14,8 @@ from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.statistics import MiniBatchStats, SkippedUpdate
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.advantage_targets import replay_batch
-from townlet_core.training.loop import Reports
 from townlet_core.training.nan_dump import save_minibatch
+from townlet_core.training.reports import Reports
 
 
 def fails(folder, source, spoil, match):

@@ -13,12 +13,19 @@ from townlet_core import io
 from townlet_core.errors import DiskError, InputError, Interrupted
 from townlet_core.ppo import checkpoint as checkpoints
 from townlet_core.ppo.device import torch, versions
-from townlet_core.training import loop
-from townlet_core.training.loop import Reports
+from townlet_core.training import progress
+from townlet_core.training.reports import Reports
 from townlet_core.training.run_file import note_status_of
 from townlet_core.training.signals import StopRequest, stop_on_signals
 
-CLOCKS = ("timestamp", "epoch_duration_sec", "steps_per_second", "env_steps_per_second", "run_id")
+CLOCKS = (
+    "timestamp",
+    "epoch_duration_sec",
+    "eval_duration_sec",
+    "steps_per_second",
+    "env_steps_per_second",
+    "run_id",
+)
 
 
 def told(folder: Path) -> list[dict]:
@@ -139,7 +146,7 @@ def test_another_number_of_threads_and_other_versions_are_told_once(tmp_path, mo
     trainer_of(tmp_path, settings_of(cycles=1)).run()
     threads, here = torch.get_num_threads(), versions()
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
-    for module in (checkpoints, loop):
+    for module in (checkpoints, progress):
         monkeypatch.setattr(module, "versions", lambda: dict.fromkeys(here, "other"))
     heard: list[str] = []
     again = trainer_of(tmp_path, settings_of(cycles=2), reports=Reports(warning=heard.append), resume=True)

@@ -22,7 +22,7 @@ from townlet_core.replay.events import load_events
 from townlet_core.scenario.load import load_scenario
 from townlet_core.telemetry.fields import OF_BATCH, REWARD_TERM_FIELDS
 from townlet_core.telemetry.validate import LogCheck
-from townlet_core.training.loop import Reports
+from townlet_core.training.reports import Reports
 from townlet_core.vocab import ACTION_COUNT, RELEASE, REWARD_TERMS, WAIT
 
 REFERENCE = Path(__file__).resolve().parents[1] / "data" / "reference" / "captures"

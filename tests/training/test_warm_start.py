@@ -9,7 +9,7 @@ from townlet_core import io
 from townlet_core.errors import InputError, Interrupted, RunFailed
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.serialization import weights_sha256
-from townlet_core.training.loop import Reports
+from townlet_core.training.reports import Reports
 from townlet_core.training.warm_start import held_out_samples
 
 WARM = {"warm_start": "bc", "warm_start_epochs": 3, "cycles": 1, "capture_towns": 4}

@@ -18,13 +18,13 @@ from townlet_core.replay.sample import save_sample
 from townlet_core.replay.validate import validate_path
 from townlet_core.scenario.load import load_scenario, scenario_sha256
 from townlet_core.training.advantage_targets import replay_batch
-from townlet_core.training.loop import Reports
 from townlet_core.training.recordings import (
     ReplayStream,
     check_own_recordings,
     open_dataset,
     warn_of_scenarios,
 )
+from townlet_core.training.reports import Reports
 
 FAINTED, CUT, TIMED_OUT = {"terminated": (0,)}, {}, {"truncated": (0,)}
 

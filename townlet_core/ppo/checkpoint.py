@@ -82,12 +82,13 @@ def save_checkpoint(
     extra: dict[str, bytes] | None = None,
     keep: int = 2,
     best: Path | None = None,
+    is_best: bool = False,
 ) -> Path:
     """Write a new generation, name it in latest.json, and return its folder.
 
     state: counters and configuration, plain JSON values. extra: further files by name. best: folder of an
-    older generation, to be named in best.json from now on. Of the older generations the newest whole ones
-    stay, `keep` with the new one, and any that latest or best names.
+    older generation, to be named in best.json from now on; is_best: the new one is. Of the older generations
+    the newest whole ones stay, `keep` with the new one, and any that latest or best names.
     Raises DiskError where the disk refuses; the previous checkpoints and pointers are then intact.
     """
     metadata = StateFile(
@@ -105,6 +106,8 @@ def save_checkpoint(
     checkpoints = Path(checkpoints)
     pointer = write_generation(checkpoints, contents)
     # The latest last: after a crash in between, the resumed run writes the best again.
+    if is_best:
+        best = checkpoints / pointer.generation
     if best:
         io.write_file(checkpoints / BEST, io.read_file(best / FILES))
     io.write_json(checkpoints / LATEST, pointer.model_dump())

@@ -165,9 +165,10 @@ class TelemetryWriter:
             self.close()
             raise
 
-    def write(self, record: Mapping[str, Any]) -> bool:
+    def write(self, record: Mapping[str, Any], always: bool = False) -> bool:
         """Add version and offset to `record` and append it as one line; return whether it was written.
 
+        always: write it also where log_every leaves it out.
         Raises RunFailed if it holds a number that is not finite, a field that FIELDS does not define or a
         wrong type, or lacks a field; then nothing is written and the offset stands.
         """
@@ -179,7 +180,7 @@ class TelemetryWriter:
                 "log_every": self.log_every,
             }
         )
-        due = self.offset % self.log_every == 0
+        due = always or self.offset % self.log_every == 0
         if due:
             if self._is_full(len(line)):
                 self._rotate()

@@ -15,6 +15,7 @@ from townlet_core.ppo.statistics import EpochStats
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.simulation.state import TownState
 from townlet_core.telemetry.fields import HISTOGRAM_BINS, REWARD_TERM_FIELDS
+from townlet_core.training.evaluation import Evaluation
 from townlet_core.vocab import EVENTS
 
 NOT_WRITTEN = ("skipped_in_a_row",)  # statistics of an epoch that only the loop needs
@@ -227,13 +228,18 @@ def _mean_of_maxima(samples: list[np.ndarray]) -> float:
     return float(np.mean([sample.max() for sample in samples]))
 
 
-def epoch_record(place: EpochPlace, stats: EpochStats, data: RolloutData | ReplayData) -> dict[str, Any]:
+def epoch_record(
+    place: EpochPlace,
+    stats: EpochStats,
+    data: RolloutData | ReplayData,
+    evaluation: Evaluation | None = None,
+) -> dict[str, Any]:
     """Join the parts into one flat record; fields that are None are left out.
 
     Raises ValueError if two of them give the same field.
     """
     record: dict[str, Any] = {}
-    for part in (place, stats, data):
+    for part in (place, stats, data, *filter(None, (evaluation,))):
         for name, value in _flat(part):
             if name in record:
                 raise ValueError(f"{type(part).__name__} gives {name}, which the record has already")

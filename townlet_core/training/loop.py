@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from townlet_core.errors import NotFiniteError, RunFailed, count
+from townlet_core.errors import NotFiniteError, RunFailed
 from townlet_core.locks import FileLock
-from townlet_core.memory import require_memory
-from townlet_core.policy.learned import LearnedPolicy, bias_against_release, network_for
+from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.ppo.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -20,17 +17,16 @@ from townlet_core.ppo.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from townlet_core.ppo.config import NetworkConfig, learning_rate_at, network_config
-from townlet_core.ppo.device import resolve_device, settle_threads, torch, versions
-from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.config import learning_rate_at
+from townlet_core.ppo.device import resolve_device, settle_threads, torch
 from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.statistics import EpochStats, SkippedUpdate, TrainBatch
 from townlet_core.ppo.update import SKIPS_THAT_END_A_RUN, make_optimizer, update_policy
-from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import TelemetryWriter, take_up_log
 from townlet_core.training.advantage_targets import OffPolicy, first_statistics, replay_batch, rollout_batch
+from townlet_core.training.building import build_network
 from townlet_core.training.epoch_record import (
     EpochPlace,
     ReplayData,
@@ -38,8 +34,14 @@ from townlet_core.training.epoch_record import (
     describe_replay,
     epoch_record,
 )
+from townlet_core.training.evaluation import Evaluation, evaluate_network
 from townlet_core.training.nan_dump import REPORT, save_minibatch
-from townlet_core.training.progress import Progress, read_progress, refuse_other_network
+from townlet_core.training.progress import (
+    Progress,
+    read_progress,
+    refuse_other_network,
+    warn_of_other_machine,
+)
 from townlet_core.training.recordings import (
     ReplayStream,
     check_agreement,
@@ -47,32 +49,15 @@ from townlet_core.training.recordings import (
     feature_statistics,
     warn_of_scenarios,
 )
+from townlet_core.training.reports import Reports, Trained
 from townlet_core.training.rollout import STATE_FILE, Rollout
 from townlet_core.training.run_directory import LOG
 from townlet_core.training.run_file import now, run_id_of
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
-from townlet_core.training.warm_start import Cloned, clone_epoch
+from townlet_core.training.warm_start import clone_epoch
 
 REPLAY_HALF, ROLLOUT_HALF = 0, 1  # coordinates of chance: the two updates of a cycle shuffle apart
-
-
-class Reports(NamedTuple):
-    """Callbacks of the training loop; each may do nothing."""
-
-    record: Callable[[dict[str, Any]], Any] = lambda record: None
-    batch: Callable[[ReplayBatch], Any] = lambda batch: None
-    cycle: Callable[[], Any] = lambda: None
-    cloned: Callable[[Cloned], Any] = lambda cloned: None
-    warning: Callable[[str], Any] = lambda message: None
-
-
-class Trained(NamedTuple):
-    """How a run ended."""
-
-    progress: Progress
-    weights_sha256: str
-    rewards: list[float]  # mean reward of each cycle's last data
 
 
 class Trainer:
@@ -92,6 +77,7 @@ class Trainer:
         self.settings = settings
         self.folder = folder
         self.run_id = run_id_of(folder)
+        self.scenario = scenario
         self.stop_request = stop_request
         self.reports = reports
         self.device = resolve_device(settings.device)
@@ -100,44 +86,20 @@ class Trainer:
         self.dataset = dataset
         streamed = dataset if settings.source != "rollout" else None
         self.recordings = ReplayStream(streamed, settings.replay_transitions) if streamed else None
-        if dataset and self.rollout:
-            check_agreement(dataset, self.rollout.towns.scenario)
-            for warning in warn_of_scenarios(dataset, self.rollout.towns.scenario):
+        if dataset and scenario:
+            check_agreement(dataset, scenario)
+            for warning in warn_of_scenarios(dataset, scenario):
                 self.reports.warning(warning)
         self.event_counts = count_logged_events(dataset, reports.warning) if dataset else None
         self.scenario_name = scenario.name if scenario else "recordings"
-        config = self._network_config(scenario, dataset)
-        # Weights, gradients, Adam's two moments, and the buffer of a checkpoint.
-        require_memory(44 * config.parameter_count, f"training {count(config.parameter_count, 'parameter')}")
-        network = ActorCritic(
-            config,
-            settings.seed,
-            settings.normalise_observations,
-            settings.normalise_returns,
-        )
-        if self.rollout:
-            bias_against_release(network)
+        network = build_network(settings, scenario if self.rollout else None, dataset)
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
         self.cycle_began = 0.0  # on the clock of time.perf_counter
         self.log_lock = log_lock
-        self.run_id = run_id_of(folder)
+        self.evaluations: dict[int, Evaluation] = {}  # by the number of cycles done
         self.generation: Path | None = None  # the checkpoint that the weights were last saved to or read from
-
-    def _network_config(self, scenario: Scenario | None, dataset: ReplayDataset | None) -> NetworkConfig:
-        """Return the network's shape: the scenario's, or the recordings' if there are no live towns."""
-        if self.rollout and scenario:
-            return network_for(scenario, self.settings.hidden_size)
-        assert dataset is not None  # a run without towns has recordings
-        channels, height, width = dataset.map_shape
-        return network_config(
-            map_shape=(channels, height, width),
-            feature_count=len(dataset.feature_names),
-            action_count=dataset.action_dim,
-            hidden_size=self.settings.hidden_size,
-            feature_names=dataset.feature_names,
-        )
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Restore weights, optimiser, towns and counters from a checkpoint.
@@ -149,13 +111,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.network, self.settings.learning_rate)
         restore_optimizer(checkpoint, self.optimizer)
         progress = read_progress(checkpoint, self.reports.warning)
-        then = {**checkpoint.metadata.versions, "torch threads": progress.threads, "device": progress.device}
-        here = {**versions(), "torch threads": torch.get_num_threads(), "device": self.device.type}
-        for what in here:
-            if then.get(what) != here[what]:
-                self.reports.warning(
-                    f"{what}: was {then.get(what)}, now {here[what]}; the continuation is not bit-exact"
-                )
+        warn_of_other_machine(checkpoint, progress, self.device.type, self.reports.warning)
         self.generation = checkpoint.folder
         self.progress = progress._replace(threads=torch.get_num_threads(), device=self.device.type)
         if self.recordings:
@@ -194,7 +150,7 @@ class Trainer:
                     raise self._rolled_back(what) from error
                 rewards.append(data.rewards.reward_mean)
                 self._finish_cycle(log, data.rewards.reward_mean)
-        return Trained(self.progress, weights_sha256(self.network), rewards)
+        return Trained(self.progress, weights_sha256(self.network), rewards, self.evaluations)
 
     def _initialise_normalisers(self, log: TelemetryWriter) -> None:
         """Initialise the running statistics from recordings, or from a rollout that is undone afterwards.
@@ -315,10 +271,11 @@ class Trainer:
         seconds = (ended - began) / len(history)
         if isinstance(data, RolloutData):  # its rows are the ticks at which an agent was in town
             data = data._replace(env_steps_per_second=len(batch.rewards) / (ended - self.cycle_began))
-        for stats in history:
-            self._report_epoch(
-                stats._replace(**off_policy._asdict()) if off_policy else stats, data, seconds, log
-            )
+        if off_policy:
+            history = [stats._replace(**off_policy._asdict()) for stats in history]
+        for stats in history[:-1]:
+            self._report_epoch(stats, data, seconds, log)
+        self._report_epoch(history[-1], data, seconds, log, self._evaluate_if_due(data, history[-1]))
         if self.progress.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
             place = (progress.cycle + 1, data.data_mode)
             saved = save_minibatch(self.folder, *place, batch, skips[-1], self.network)
@@ -327,6 +284,20 @@ class Trainer:
                 f"{SKIPS_THAT_END_A_RUN} times in a row in cycle {progress.cycle + 1}",
                 f"{self.folder / REPORT} names the columns and weights; ",
             )
+
+    def _evaluate_if_due(self, data: RolloutData | ReplayData, last: EpochStats) -> Evaluation | None:
+        """Evaluate the policy after the last update of every eval_every-th cycle; None after any other."""
+        every, done = self.settings.eval_every, self.progress.cycle + 1
+        is_last_update = self.rollout is None or isinstance(data, RolloutData)
+        if not every or done % every or not is_last_update or last.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
+            return None
+        assert self.scenario is not None  # settings without one are refused
+        with self.stop_request.at_once():  # nothing that is saved changes
+            evaluation = evaluate_network(
+                self.network, self.scenario, self.settings.eval_episodes, self.settings.seed
+            )
+        self.evaluations[done] = evaluation
+        return evaluation
 
     def _rolled_back(self, what: str, hint: str = "") -> RunFailed:
         """Restore the last checkpoint and return the error that ends the run."""
@@ -337,8 +308,14 @@ class Trainer:
         )
 
     def _report_epoch(
-        self, stats: EpochStats, data: RolloutData | ReplayData, seconds: float, log: TelemetryWriter
+        self,
+        stats: EpochStats,
+        data: RolloutData | ReplayData,
+        seconds: float,
+        log: TelemetryWriter,
+        evaluation: Evaluation | None = None,
     ) -> None:
+        """Write the record of an epoch; one with an evaluation whatever log_every says."""
         progress = self.progress
         self.progress = progress = progress._replace(
             epoch=progress.epoch + 1,
@@ -359,24 +336,32 @@ class Trainer:
             epoch_duration_sec=seconds,
             steps_per_second=stats.transitions / max(seconds, 1e-9),
         )
-        record = epoch_record(place, stats, data)
-        log.write(record)
+        record = epoch_record(place, stats, data, evaluation)
+        log.write(record, always=evaluation is not None)
         self.reports.record(record)
 
     def _finish_cycle(self, log: TelemetryWriter, reward: float) -> None:
         """Count the cycle and save it.
 
-        If its rollout had the highest mean reward so far, the weights that it began with are the best.
+        The best weights are those with the highest evaluated return so far. Without evaluation, they are the
+        weights that began the cycle whose rollout had the highest mean reward.
         """
-        best = self.progress.best_reward
-        is_best = self.rollout is not None and (best is None or reward > best)
+        done, best, before = self.progress.cycle + 1, self.progress, self.generation
+        evaluation = self.evaluations.get(done)
+        is_best, acted_best = False, False
+        if evaluation:
+            is_best = best.best_return is None or evaluation.eval_return_mean > best.best_return
+        elif not self.settings.eval_every:
+            acted_best = self.rollout is not None and (best.best_reward is None or reward > best.best_reward)
         self.progress = self.progress._replace(
-            cycle=self.progress.cycle + 1, best_reward=reward if is_best else best
+            cycle=done,
+            best_reward=reward if acted_best else best.best_reward,
+            best_return=evaluation.eval_return_mean if evaluation and is_best else best.best_return,
         )
-        self._save(log, self.generation if is_best else None)
+        self._save(log, before if acted_best else None, is_best)
         self.reports.cycle()
 
-    def _save(self, log: TelemetryWriter, best: Path | None = None) -> None:
+    def _save(self, log: TelemetryWriter, best: Path | None = None, is_best: bool = False) -> None:
         log.flush()
         self.progress = self.progress._replace(
             log_offset=log.offset,
@@ -390,4 +375,5 @@ class Trainer:
             {STATE_FILE: self.rollout.dump()} if self.rollout else {},
             self.settings.keep_checkpoints,
             best,
+            is_best,
         )

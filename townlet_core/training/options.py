@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from townlet_core.ppo.options import PPO, HiddenSize, Option, PPOOptions
 from townlet_core.replay.limits import REPLAY_TRANSITIONS
 
-RUN, DATA = (partial(Option, panel=panel) for panel in ("Run", "Data"))
+RUN, DATA, EVALUATION = (partial(Option, panel=panel) for panel in ("Run", "Data", "Evaluation"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,10 @@ class TrainingOptions(PPOOptions):
     log_every: Annotated[int, RUN("Write every n-th telemetry record.", ge=1)] = 1
     log_max_bytes: Annotated[int | None, RUN("Rotate the telemetry file at this size.", ge=1024)] = None
     keep_checkpoints: Annotated[int, RUN("Latest checkpoints to keep, besides the best.", ge=1, le=1000)] = 2
+    eval_every: Annotated[
+        int | None, EVALUATION("Evaluate after every n-th cycle; by default never.", ge=1, le=1_000_000)
+    ] = None
+    eval_episodes: Annotated[int, EVALUATION("Episodes per evaluation.", ge=2, le=100_000)] = 32
     num_towns: Annotated[int, DATA("Parallel towns in a rollout.", ge=1, le=65536)] = 32
     rollout_ticks: Annotated[
         int | None, DATA("Ticks per rollout; by default one episode, at most 256.", ge=1, le=1_000_000)

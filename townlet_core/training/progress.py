@@ -9,13 +9,14 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from townlet_core.errors import InputError
 from townlet_core.ppo.checkpoint import STATE, Checkpoint
+from townlet_core.ppo.device import torch, versions
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.wrong_field import wrong_field
 from townlet_core.training.warm_start import Cloned
 
 RESTORE = "restore the checkpoint from a copy, or start a new run"
 Count = Annotated[int, Field(ge=0, lt=2**62)]
-LATER_FIELDS = ("env_steps", "env_ticks")  # which checkpoints of 0.1.0 do not have
+LATER_FIELDS = ("env_steps", "env_ticks", "best_return")  # which checkpoints of 0.1.0 do not have
 
 
 def _of_warm_start(values: dict[str, float]) -> dict[str, float]:
@@ -39,6 +40,7 @@ class Progress(NamedTuple):
         0,
     )  # of ReplayStream
     best_reward: float | None = None  # highest mean reward of a rollout
+    best_return: float | None = None  # highest mean return of an evaluation
     threads: Count = 0  # of torch; another number gives other bits
     device: str = "cpu"
     # The last epoch of the warm start; the fields of Cloned.
@@ -64,6 +66,17 @@ def read_progress(checkpoint: Checkpoint, warn: Callable[[str], Any] = lambda me
         return _PROGRESS.validate_python(known)
     except ValidationError as error:
         raise InputError(f"{place}.{wrong_field(error)}", RESTORE) from error
+
+
+def warn_of_other_machine(
+    checkpoint: Checkpoint, progress: Progress, device: str, warn: Callable[[str], Any]
+) -> None:
+    """Warn of everything that decides about bits and is not as it was at the checkpoint."""
+    then = {**checkpoint.metadata.versions, "torch threads": progress.threads, "device": progress.device}
+    here = {**versions(), "torch threads": torch.get_num_threads(), "device": device}
+    for what in here:
+        if then.get(what) != here[what]:
+            warn(f"{what}: was {then.get(what)}, now {here[what]}; the continuation is not bit-exact")
 
 
 def refuse_other_network(checkpoint: Checkpoint, own: ActorCritic) -> None:

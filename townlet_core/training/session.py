@@ -23,7 +23,7 @@ from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.load import load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import begin_log, claim_log, take_up_log
-from townlet_core.training.loop import Reports, Trained, Trainer
+from townlet_core.training.loop import Trainer
 from townlet_core.training.origin import origin_of, read_text
 from townlet_core.training.progress import Progress, read_progress
 from townlet_core.training.recordings import (
@@ -33,6 +33,7 @@ from townlet_core.training.recordings import (
     record_script,
     refuse_other_recordings,
 )
+from townlet_core.training.reports import Reports, Trained
 from townlet_core.training.run_directory import (
     CHECKPOINTS,
     LOG,
@@ -175,7 +176,7 @@ def resume(
                 listener.note(f"resuming {folder} {place}")
                 _warn_of_schedule(settings, done, before, reports)
             if is_done and checkpoint and run_file.status == "finished":
-                result = Trained(progress, checkpoint.metadata.weights_sha256, [])
+                result = Trained(progress, checkpoint.metadata.weights_sha256, [], {})
                 return Session(folder, log, scenario, settings, result)
             with take_up_log(log, run_file.run_id, progress.log_offset) as log_lock:
                 with note_status_of(folder, goes_on=True), stop_request.at_once():
@@ -217,14 +218,17 @@ def _warn_of_schedule(settings: TrainingSettings, done: int, before: int, report
 
 
 def _scenario_of(settings: TrainingSettings) -> Scenario | None:
-    """Load the scenario; None for training on recordings alone. Raises InputError if it has no agents."""
+    """Load the scenario; None for training on recordings alone, without evaluation.
+
+    Raises InputError if it has no agents.
+    """
     recordings = settings.replay_manifest or settings.replay_sample
     if not settings.uses_recordings and recordings:
         raise InputError(
             "--mode rollout learns from live towns only, and recordings were given",
             "use --mode mixed, or --warm-start bc",
         )
-    if settings.source == "replay" and recordings:
+    if settings.source == "replay" and recordings and not settings.eval_every:
         return None
     scenario = load_scenario(settings.scenario)
     if not scenario.agents:

@@ -115,6 +115,10 @@ def _refuse_idle(settings: TrainingSettings, flags: dict[str, Any]) -> None:
         "warm_start_epochs": ""
         if settings.warm_start == "bc"
         else "without --warm-start bc nothing is imitated",
+        "eval_episodes": "" if settings.eval_every else "without --eval-every nothing is evaluated",
+        "eval_every": ""
+        if (settings.eval_every or 1) <= settings.cycles
+        else f"the run has {count(settings.cycles, 'cycle')}, and nothing would be evaluated",
         "capture_towns": "" if records else "no recordings are made here",
         "capture_dir": "" if records else "no recordings are made here",
     }
