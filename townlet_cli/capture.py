@@ -20,6 +20,7 @@ from townlet_cli.console import (
     warn,
 )
 from townlet_cli.policies import SCRIPTS, open_policy, open_scored_policy
+from townlet_cli.training_settings import project_folder
 from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
 
@@ -112,7 +113,7 @@ def capture(
         acting = open_scored_policy(policy, loaded, epsilon, score, scenario, critic_seed)
     prepared = prepare_capture(
         loaded,
-        output,
+        output or project_folder("captures") / loaded.name,
         acting,
         text=text,
         ticks=ticks,

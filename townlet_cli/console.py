@@ -44,6 +44,12 @@ _STAND_INS = {
 }
 
 
+class Display:
+    """What --no-progress says. Set once, in the app's callback."""
+
+    progress = True
+
+
 class Verbosity:
     """Level of -q and -v: 0 quiet, 1 normal, 2 verbose. Set once, in the app's callback."""
 
@@ -139,6 +145,12 @@ def table(title: str, *columns: str) -> Table:
     return result
 
 
+def shows_progress() -> bool:
+    """Whether bars may be drawn: on a terminal, without -q and --no-progress."""
+    # Not err.is_terminal: FORCE_COLOR makes that true in a pipe, where a bar is a page of control codes.
+    return Verbosity.level > 0 and Display.progress and sys.stderr.isatty()
+
+
 @contextmanager
 def progress(what: str, total: int, unit: str = "", done: int = 0) -> Iterator[Callable[..., None]]:
     """Show a bar on stderr for the length of a block, on a terminal only; yields a function to advance it.
@@ -146,8 +158,7 @@ def progress(what: str, total: int, unit: str = "", done: int = 0) -> Iterator[C
     The function takes a number of steps, by default 1. unit: of what is counted, to show a rate. done: steps
     that were taken before.
     """
-    # Not err.is_terminal: FORCE_COLOR makes that true in a pipe, where a bar is a page of control codes.
-    if Verbosity.level == 0 or not sys.stderr.isatty():
+    if not shows_progress():
         yield lambda steps=1: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +20,7 @@ from townlet_cli.console import (
     warn,
 )
 from townlet_cli.policies import SCRIPTS, is_same_scenario, open_policy, scenario_of_run
+from townlet_cli.training_settings import project_folder
 from townlet_core import io
 from townlet_core.errors import InputError
 
@@ -97,10 +97,11 @@ def evaluate(
     out.print(rows)
     for measure, meaning in MEASURES.items():
         note(f"[dim]{measure}: {meaning}[/dim]")
-    folder, n = f"captures/{loaded.name}-policy", 1
-    while io.kind_of(Path(folder)):
+    first, n = project_folder("captures") / f"{loaded.name}-policy", 1
+    folder = first
+    while io.kind_of(folder):
         n += 1
-        folder = f"captures/{loaded.name}-policy-{n}"
+        folder = first.with_name(f"{first.name}-{n}")
     greedy = ("--deterministic",) if deterministic and policies[0] not in SCRIPTS else ()
     next_step(command("capture", chosen, "--policy", policies[0], *greedy, "--output", folder))
 

@@ -18,7 +18,8 @@ import typer
 
 import townlet_core
 from townlet_cli.capture import capture
-from townlet_cli.console import Verbosity, make_console, prepare_streams, safe, safe_lines, warn
+from townlet_cli.config import config_app
+from townlet_cli.console import Display, Verbosity, make_console, prepare_streams, safe, safe_lines, warn
 from townlet_cli.evaluate import evaluate
 from townlet_cli.replay import replay_app
 from townlet_cli.report import report
@@ -37,7 +38,7 @@ from townlet_core.errors import (
 )
 from townlet_core.io import refuse_address
 
-GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug")
+GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug", "--no-progress")
 HERE, CORE = Path(__file__).parent, Path(townlet_core.__file__).parent
 INTERRUPTED = 130  # Typer swallows Ctrl-C inside a command and returns this
 UsageError: Any = typer.BadParameter.__mro__[1]  # Typer keeps its own Click and does not export this one
@@ -55,6 +56,7 @@ app.command()(capture)
 app.command()(train)
 app.command()(evaluate)
 app.command()(report)
+app.add_typer(config_app, name="config")
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(replay_app, name="replay")
 app.add_typer(telemetry_app, name="telemetry")
@@ -76,9 +78,13 @@ def options(
     ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print more on stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    no_progress: Annotated[
+        bool, typer.Option("--no-progress", help="Show no progress: neither bars nor lines per cycle.")
+    ] = False,
 ) -> None:
     """Set the options that every command shares."""
     Verbosity.level = 0 if quiet else 2 if verbose else 1
+    Display.progress = not no_progress
 
 
 def run() -> None:
@@ -151,7 +157,7 @@ def _was_met_here(error: OSError) -> bool:
 
 
 def _globals_first(arguments: list[str]) -> list[str]:
-    """Move -q, -v and --debug to the front, so that they may stand anywhere on the line."""
+    """Move -q, -v, --debug and --no-progress to the front, so that they may stand anywhere on the line."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = [a for a in arguments[:end] if a in GLOBAL_FLAGS]
     return moved + [a for a in arguments[:end] if a not in GLOBAL_FLAGS] + arguments[end:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import Verbosity, detail, next_step, note, out, print_json, progress, safe, warn
+from townlet_cli.console import Verbosity, detail, next_step, note, out, print_json, safe, warn
+from townlet_cli.train_progress import CycleProgress
+from townlet_cli.train_seeds import report_seeds, show_seed
 from townlet_cli.training_options import takes_training_options
-from townlet_core.errors import count
+from townlet_cli.training_settings import Config, Sets, given_options, project_folder, resolve_options
+from townlet_core.errors import InputError, count
 
 if TYPE_CHECKING:
     from townlet_core.replay.batch import ReplayBatch
@@ -31,7 +35,16 @@ def train(
     *,
     output: Annotated[Path | None, run(help="Run directory; by default runs/SCENARIO-sSEED-N.")] = None,
     resume: Annotated[Path | None, run(help="Resume this run, bit for bit.")] = None,
-    config: Annotated[Path | None, run(help="YAML file with sections training: and ppo:.")] = None,
+    config: Config = None,
+    sets: Sets = None,
+    seeds: Annotated[
+        str | None,
+        run(help="Train a run per seed, such as 0-4, and report their mean; --output is then their folder."),
+    ] = None,
+    max_seconds: Annotated[
+        float | None,
+        run(min=0, help="Stop after the cycle in which so much time has passed; --resume goes on."),
+    ] = None,
     force: Annotated[
         bool,
         run("--force", help="Replace the run in the directory and the log at --ppo-log; other files stay."),
@@ -39,44 +52,74 @@ def train(
     as_json: Annotated[bool, run("--json", help="Print one JSON object at the end.")] = False,
     **options: Any,
 ) -> None:
-    """Train a policy with PPO. Every option is also a variable TOWNLET_NAME and a config file key."""
-    given = {name: value for name, value in options.items() if value is not None}
+    """Train a policy with PPO. Every setting is also a variable TOWNLET_NAME and a config file key."""
+    seconds = math.inf if max_seconds is None else max_seconds
     if resume is not None:
-        own = {"output": output, "config": config, "force": force or None}
-        _resume(resume, given, [name for name, value in own.items() if value is not None], as_json)
+        own = {"output": output, "config": config, "set": sets, "seeds": seeds, "force": force or None}
+        _resume(
+            resume,
+            given_options(options),
+            [name for name, value in own.items() if value is not None],
+            seconds,
+            as_json,
+        )
         return
-    if given.get("value_clip") == "null":
-        given["value_clip"] = None
-    from townlet_core.training.settings import resolve_settings
+    settings, sources = resolve_options(options, config, sets)
+    if seeds is not None and options["seed"] is not None:
+        raise InputError("--seed and --seeds: expected one of them", "leave one of them out")
+    watched, places = CycleProgress(), {"output": output, "runs": project_folder("runs")}
+    from townlet_core.training.seed_list import parse_seeds
 
-    settings, sources = resolve_settings(given, config)
+    wanted = None if seeds is None else parse_seeds(seeds)
     # Only now: this waits for torch, and a mistake in the settings need not.
+    from townlet_core.training.seeds import train_seeds
     from townlet_core.training.session import train as begin
 
-    session = begin(settings, output, force=force, sources=sources, reports=_reports(), listener=_listener())
-    _report(session, as_json)
+    rest: dict[str, Any] = {
+        **places,
+        "force": force,
+        "max_seconds": seconds,
+        "sources": dict(sources),
+        "reports": _reports(watched),
+        "listener": _listener(watched),
+    }
+    if wanted is None:
+        _report(begin(settings, **rest), as_json)
+    else:
+        found = train_seeds(settings, wanted, before=partial(show_seed, wanted), **rest)
+        report_seeds(found, wanted, output, as_json)
 
 
-def _resume(folder: Path, given: dict[str, Any], own: list[str], as_json: bool) -> None:
-    from townlet_core.errors import InputError
+def _resume(folder: Path, given: dict[str, Any], own: list[str], seconds: float, as_json: bool) -> None:
     from townlet_core.training.session import resume as go_on
 
     others = sorted({*given, *own} - {"cycles"})
     if others:
         raise InputError(
-            f"--resume continues a run as it was; it takes only --cycles, not {', '.join(others)}",
+            "--resume continues a run as it was; it takes only --cycles and --max-seconds, not "
+            f"{', '.join(others)}",
             "start a new run for new settings",
         )
-    _report(go_on(folder, given.get("cycles"), reports=_reports(), listener=_listener()), as_json)
+    watched = CycleProgress()
+    session = go_on(
+        folder,
+        given.get("cycles"),
+        max_seconds=seconds,
+        reports=_reports(watched),
+        listener=_listener(watched),
+    )
+    _report(session, as_json)
 
 
-def _reports() -> Reports:
+def _reports(watched: CycleProgress) -> Reports:
     from townlet_core.training.reports import Reports
 
-    return Reports(record=_show_record, batch=_show_batch, warning=warn)
+    return Reports(
+        record=_show_record, batch=_show_batch, moved=watched.move, cycle=watched.end_cycle, warning=warn
+    )
 
 
-def _listener() -> Listener:
+def _listener(watched: CycleProgress) -> Listener:
     from townlet_core.training.session import Listener
 
     return Listener(
@@ -84,7 +127,7 @@ def _listener() -> Listener:
         removed=_show_removed,
         cloned=_show_cloned,
         compiling=note_first_compilation,
-        cycles=partial(progress, "training"),
+        cycles=watched.shown,
     )
 
 
@@ -126,10 +169,14 @@ def _report(session: Session, as_json: bool) -> None:
         print_json(
             {
                 "run": str(folder),
+                "status": "finished" if session.is_finished else "interrupted",
                 "telemetry": str(log),
                 "cycles": result.progress.cycle,
                 **{name: getattr(result.progress, name) for name in ("env_steps", "env_ticks", "steps")},
                 "reward_mean": result.rewards,
+                "evaluations": [
+                    {"cycle": cycle, **found._asdict()} for cycle, found in result.evaluations.items()
+                ],
                 "warm_start": result.progress.cloned,
                 "weights_sha256": result.weights_sha256,
             }
@@ -142,9 +189,21 @@ def _report(session: Session, as_json: bool) -> None:
             f"{count(done, 'cycle')}, {count(at.env_steps, 'environment step')}, "
             f"{count(at.steps, 'sample pass')}; mean reward {first}{rewards[-1]:.4f} in cycle {done}"
         )
+    if result.evaluations:
+        cycle, found = list(result.evaluations.items())[-1]
+        out.print(
+            f"evaluated after cycle {cycle}: return {found.eval_return_mean:.4f} "
+            rf"\[{found.eval_return_low:.4f}, {found.eval_return_high:.4f}], most probable actions "
+            f"{found.eval_deterministic_return_mean:.4f}; highest return so far "
+            f"{result.progress.best_return:.4f}"
+        )
     out.print(f"run: {safe(folder)}")
     out.print(f"telemetry: {safe(log)}")
     out.print(f"weights sha256: {result.weights_sha256}")
+    if not session.is_finished:
+        so_far = count(result.progress.cycle, "cycle")
+        note(f"stopped by --max-seconds after {so_far} of {session.settings.cycles:,}; every cycle is saved")
+        next_step(shlex.join(("townlet", "train", "--resume", str(folder))))
     next_step(shlex.join(("townlet", "telemetry", "watch", str(log))))
     if session.scenario:
         next_step(shlex.join(("townlet", "evaluate", str(folder), "scripted", "random")))

@@ -43,7 +43,8 @@ def _annotation_of(parameter: Any, context: Any) -> Any:
         return kind
     from pydantic import Field
 
-    if context.command.name == "train":
-        return options_of(TrainingOptions)[parameter.name]
+    settings = options_of(TrainingOptions)
+    if context.command_path in ("townlet train", "townlet config show") and parameter.name in settings:
+        return settings[parameter.name]
     limits = {"ge": getattr(parameter, "min", None), "le": getattr(parameter, "max", None)}
     return Annotated[kind, Field(**{name: limit for name, limit in limits.items() if limit is not None})]

@@ -31,6 +31,7 @@ PUBLIC = {  # name → where it is defined
     "import_minari": "exchange.minari_import.import_minari",
     "TrainingSettings": "training.settings.TrainingSettings",
     "train": "training.session.train",
+    "train_seeds": "training.seeds.train_seeds",
     "resume": "training.session.resume",
     "evaluate": "evaluate.evaluate",
     "read_telemetry": "telemetry.reader.read_telemetry",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from townlet_core.scenario.model import Scenario as Scenario
     from townlet_core.simulation.towns import Towns as Towns
     from townlet_core.telemetry.reader import read_telemetry as read_telemetry
+    from townlet_core.training.seeds import train_seeds as train_seeds
     from townlet_core.training.session import resume as resume
     from townlet_core.training.session import train as train
     from townlet_core.training.settings import TrainingSettings as TrainingSettings

@@ -13,7 +13,8 @@ from townlet_core.training.options import TrainingOptions
 
 BEGIN = "<!-- From here on, the page is made by: make docs -->\n"
 ANYWHERE = """\
-`-q`, `-v` and `--debug` may stand anywhere on the line. `-h` or `--help` after any command explains it."""
+`-q`, `-v`, `--debug` and `--no-progress` may stand anywhere on the line. `-h` or `--help` after any command
+explains it."""
 WORDS = {int: "whole number", float: "number", str: "text", Path: "path"}
 BOUNDS = {"gt": ">", "ge": "≥", "le": "≤", "lt": "<"}
 
@@ -29,8 +30,11 @@ def reference():
     root = typer.main.get_command(app)
     parts = [f"\n## Global options\n\n{ANYWHERE}\n\n{_table(root, {})}"]
     for words, command in walk(root, ("townlet",)):
-        options = options_of(TrainingOptions) if words[-1] == "train" else {}
-        parts.append(f"## {' '.join(words)}\n\n{command.help.strip()}\n\n{_table(command, options)}")
+        options = options_of(TrainingOptions) if words[1:] in (("train",), ("config", "show")) else {}
+        left_out = tuple(options) if words[-1] == "show" else ()
+        also = " It also takes every setting of `townlet train`." if left_out else ""
+        table = _table(command, options, left_out)
+        parts.append(f"## {' '.join(words)}\n\n{command.help.strip()}{also}\n\n{table}")
     return "\n".join(parts)
 
 
@@ -43,11 +47,13 @@ def walk(group, words):
             yield (*words, name), command
 
 
-def _table(command, options):
+def _table(command, options, left_out=()):
     hints = typing.get_type_hints(inspect.unwrap(command.callback))
     rows = ["| | value | default | |", "| --- | --- | --- | --- |"]
     for parameter in command.params:
         option = options.get(parameter.name)
+        if parameter.name in left_out:
+            continue
         cells = (
             _names(parameter),
             _value(parameter, hints[parameter.name], option),

@@ -76,7 +76,7 @@ def test_the_best_checkpoint_is_the_one_that_was_evaluated_best(tmp_path, monkey
 
     monkeypatch.setattr("townlet_core.training.loop.evaluate_network", evaluate_network)
     trainer.reports = trainer.reports._replace(
-        cycle=lambda: digests.append(load_checkpoint(tmp_path).metadata.weights_sha256)
+        cycle=lambda end: digests.append(load_checkpoint(tmp_path).metadata.weights_sha256)
     )
     assert trainer.run().progress.best_return == -1.0
     best = load_checkpoint(tmp_path / "checkpoints" / "best.json")

@@ -23,7 +23,7 @@ def fails(folder, source, spoil, match):
     trainer = trainer_of(folder, settings_of(source=source, cycles=3))
     good = []
 
-    def after_cycle():
+    def after_cycle(end):
         good.append(weights_sha256(trainer.network))
         spoil(trainer)
 

@@ -48,7 +48,7 @@ def test_the_same_network_and_optimiser_go_through_all_cycles(tmp_path):
     trainer = trainer_of(tmp_path, settings_of(cycles=4))
     network, optimizer = trainer.network, trainer.optimizer
     digests = {weights_sha256(network)}
-    trainer.reports = Reports(cycle=lambda: digests.add(weights_sha256(network)))
+    trainer.reports = Reports(cycle=lambda end: digests.add(weights_sha256(network)))
     trainer.run()
     assert trainer.network is network
     assert len(digests) == 5  # the first weights, and other ones after each cycle
@@ -79,9 +79,9 @@ def watched(tmp_path, request):
     )
     play, acted = trainer.rollout.play, []
 
-    def watch(policy, stop):
+    def watch(policy, *given):
         acted.append(weights_sha256(policy.network))
-        return play(policy, stop)
+        return play(policy, *given)
 
     trainer.rollout.play = watch
     return trainer, acted
@@ -90,7 +90,7 @@ def watched(tmp_path, request):
 def test_the_network_that_learns_is_the_one_that_acts(watched, tmp_path):
     trainer, acted = watched
     learned = [weights_sha256(trainer.network)]
-    trainer.reports = Reports(cycle=lambda: learned.append(weights_sha256(trainer.network)))
+    trainer.reports = Reports(cycle=lambda end: learned.append(weights_sha256(trainer.network)))
     trainer.run()
     assert acted[-3:] == learned[1:-1]  # before them, the first one acts, perhaps also to look around
     assert len(set(acted[-4:])) == 4
@@ -198,7 +198,7 @@ def test_numbers_that_are_not_finite_end_the_run_and_keep_the_last_good_checkpoi
     trainer = trainer_of(tmp_path, settings_of(source="replay", cycles=5))
     good: list[str] = []
 
-    def poison() -> None:
+    def poison(end) -> None:
         good.append(weights_sha256(trainer.network))
         if len(good) == 2:
             take = trainer.recordings.take

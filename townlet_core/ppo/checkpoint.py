@@ -1,7 +1,8 @@
 """Checkpoints: generation folders that are never overwritten, and the small files that name one of them.
 
     checkpoints/g000012/{model.pt, optimizer.pt, state.json, …, files.json}
-    checkpoints/latest.json, best.json    {"generation": "g000012", "files": {name: {"sha256", "bytes"}}}
+    checkpoints/{latest, best, cycle000007}.json
+        {"generation": "g000012", "files": {name: {"sha256", "bytes"}}}
 
 A generation is written under a temporary name and renamed when whole; only then does `latest.json` change.
 A crash at any point therefore leaves `latest.json` naming a whole generation.
@@ -28,6 +29,7 @@ MAX_FILE_BYTES = 8 * MAX_PARAMETERS + (16 << 20)  # Adam's two moments of the la
 MODEL, OPTIMIZER, STATE, FILES = "model.pt", "optimizer.pt", "state.json", "files.json"
 LATEST, BEST = "latest.json", "best.json"
 GENERATION = r"g\d{6,18}"
+KEPT = r"cycle\d{6,18}\.json"  # names a generation that stays
 HINT = "name a run directory, its checkpoints folder, or one generation in it"
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$")]
@@ -83,12 +85,14 @@ def save_checkpoint(
     keep: int = 2,
     best: Path | None = None,
     is_best: bool = False,
+    kept: str | None = None,
 ) -> Path:
     """Write a new generation, name it in latest.json, and return its folder.
 
     state: counters and configuration, plain JSON values. extra: further files by name. best: folder of an
-    older generation, to be named in best.json from now on; is_best: the new one is. Of the older generations
-    the newest whole ones stay, `keep` with the new one, and any that latest or best names.
+    older generation, to be named in best.json from now on; is_best: the new one is. kept: a further name of
+    the new one, such as cycle000007.json. Of the older generations the newest whole ones stay, `keep` with
+    the new one, and any that has a name.
     Raises DiskError where the disk refuses; the previous checkpoints and pointers are then intact.
     """
     metadata = StateFile(
@@ -106,6 +110,8 @@ def save_checkpoint(
     checkpoints = Path(checkpoints)
     pointer = write_generation(checkpoints, contents)
     # The latest last: after a crash in between, the resumed run writes the best again.
+    if kept:
+        io.write_json(checkpoints / kept, pointer.model_dump())
     if is_best:
         best = checkpoints / pointer.generation
     if best:
@@ -137,15 +143,18 @@ def generations(checkpoints: Path) -> list[str]:
 
 
 def prune(checkpoints: Path, keep: int) -> None:
-    """Remove half-written folders, and all but the newest `keep` intact generations."""
-    for name in io.list_folder(checkpoints):
+    """Remove half-written folders, and all but the newest `keep` intact generations and those with a name."""
+    names = io.list_folder(checkpoints)
+    pointers = [name for name in names if name in (LATEST, BEST) or re.fullmatch(KEPT, name)]
+    named = {named_by(checkpoints / name) for name in pointers}
+    for name in names:
         if name.startswith(".") and name.endswith(".tmp"):
             io.remove(checkpoints / name)
     kept = 0
     for name in generations(checkpoints):
         if kept < keep and is_whole(checkpoints / name):
             kept += 1
-        elif name not in (named_by(checkpoints / LATEST), named_by(checkpoints / BEST)):
+        elif name not in named:
             io.remove(checkpoints / name)
 
 

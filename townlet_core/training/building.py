@@ -1,15 +1,19 @@
-"""Build the network of a run: its shape, its first weights, and the memory that training it takes."""
+"""Build the network of a run: its shape, its first weights and statistics, the memory that training takes."""
 
 from __future__ import annotations
 
 from townlet_core.errors import count
 from townlet_core.memory import require_memory
-from townlet_core.policy.learned import bias_against_release, network_for
+from townlet_core.policy.learned import LearnedPolicy, bias_against_release, network_for
 from townlet_core.ppo.config import NetworkConfig, network_config
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
+from townlet_core.training.advantage_targets import first_statistics
+from townlet_core.training.recordings import ReplayStream, feature_statistics
+from townlet_core.training.rollout import STATE_FILE, Rollout
 from townlet_core.training.settings import TrainingSettings
+from townlet_core.training.signals import StopRequest
 
 
 def build_network(
@@ -41,3 +45,33 @@ def network_shape(
         hidden_size=settings.hidden_size,
         feature_names=dataset.feature_names,
     )
+
+
+def begin_statistics(
+    network: ActorCritic,
+    settings: TrainingSettings,
+    rollout: Rollout | None,
+    dataset: ReplayDataset | None,
+    stop_request: StopRequest,
+) -> bool:
+    """Initialise the running statistics from recordings, or from a rollout that is undone afterwards.
+
+    Those of the features begin with all recordings, those of the returns with the first that are due.
+    Returns False if there are none, or a resumed run has them already.
+    """
+    own = [kept for kept in (network.observations, network.returns) if kept is not None]
+    if not own or any(kept.count for kept in own):
+        return False
+    if dataset:
+        if network.observations is not None:
+            with stop_request.at_once():
+                features = feature_statistics(dataset)
+            network.observations.begin(features["count"], features["mean"], features["std"])
+        recorded = ReplayStream(dataset, settings.replay_transitions).take()
+        first_statistics(network, recorded, settings.gamma)
+    elif rollout:
+        before = rollout.dump()
+        rollout.play(LearnedPolicy(network, settings.precision), stop_request)
+        first_statistics(network, [rollout.frames], settings.gamma)
+        rollout.restore(before, STATE_FILE)
+    return True

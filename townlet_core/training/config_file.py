@@ -1,10 +1,10 @@
-"""Read a configuration file; report every mistake as file:line:column: path: message."""
+"""Read settings: of a configuration file, or given as --set; report every mistake with its place."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +15,18 @@ from townlet_core.errors import did_you_mean
 from townlet_core.scenario.repair import SURE
 from townlet_core.scenario.type_text import show
 from townlet_core.training.wording import explain
-from townlet_core.yaml.tree import MAX_VALUES, Mistake, Node, parse_bytes, path_text, quoted
+from townlet_core.yaml.tree import (
+    MAX_VALUES,
+    Mistake,
+    Node,
+    parse_bytes,
+    parse_document,
+    path_text,
+    quoted,
+)
 
 MAX_CONFIG_BYTES = 512 << 10
+EXAMPLE = "--set ppo.learning_rate=0.001"
 CALLED = {"mode": "source", "epochs": "num_epochs"}  # flags whose key has another name
 
 
@@ -30,23 +39,61 @@ class _Entry(NamedTuple):
     node: Node
 
 
-def read_config(
-    path: Path, settings: TypeAdapter, options: dict[str, Any], sections: dict[str, list[str]]
-) -> tuple[dict[str, Any], list[Mistake]]:
-    """Read a file with these sections; returns the values of the options that it sets, and the mistakes.
+class Written(NamedTuple):
+    """The settings that somebody wrote down."""
 
-    settings: validates the values. options: the type of each, by name.
-    Types are those of the file: '5' is not 5. A key in the wrong section, or one that is nearly a setting's
-    name, is a mistake, and what it holds is looked at all the same.
-    """
+    values: dict[str, Any]
+    lines: dict[str, int]  # of each value
+    mistakes: list[Mistake]
+
+
+class Schema(NamedTuple):
+    """What may be written: settings validates the values, options has the type of each."""
+
+    settings: TypeAdapter
+    options: dict[str, Any]
+    sections: dict[str, list[str]]
+
+
+def read_config(path: Path, schema: Schema) -> Written:
+    """Read a configuration file. Types are those of the file: '5' is not 5."""
     root, mistakes = parse_bytes(io.read_file(path, MAX_CONFIG_BYTES), MAX_VALUES)
+    return read_tree(root, mistakes, schema)
+
+
+def read_sets(texts: Sequence[str], schema: Schema) -> Written:
+    """Read the SECTION.KEY=VALUE of --set; a value is written as in a configuration file."""
+    values: dict[str, Any] = {}
+    mistakes: list[Mistake] = []
+    for text in texts:
+        name, _, value = text.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not (dot and key and value.strip()):
+            example = f"expected SECTION.KEY=VALUE, such as {EXAMPLE}"
+            mistakes.append(Mistake(0, 0, "", f"found {quoted(text)}, {example}"))
+            continue
+        node, found = parse_document(value)
+        root = node and Node({section: Node({key: node}, 0, 0, {key: (0, 0)})}, 0, 0, {section: (0, 0)})
+        read = read_tree(root, [m._replace(path=f"{section}.{key}") for m in found], schema)
+        values |= read.values
+        mistakes += [m._replace(line=0) for m in read.mistakes]
+    return Written(values, {}, mistakes)
+
+
+def read_tree(root: Node | None, mistakes: list[Mistake], schema: Schema) -> Written:
+    """Read the tree of a file, and add to its mistakes.
+
+    A key in the wrong section, or one that is nearly a setting's name, is a mistake, and what it holds is
+    looked at all the same.
+    """
+    settings, options, sections = schema
     unread = {mistake.path for mistake in mistakes}
     if root is None:
-        return {}, mistakes
+        return Written({}, {}, mistakes)
     if not isinstance(root.value, dict):
         message = f"found {show(root.plain())}, expected a block with {_both(sections)}"
-        return {}, [*mistakes, Mistake(root.line, root.column, "", message)]
-    entries: list[_Entry] = []
+        return Written({}, {}, [*mistakes, Mistake(root.line, root.column, "", message)])
+    mistakes, entries = list(mistakes), list[_Entry]()
     for section, node in root.value.items():
         mistakes += _read_section(section, node, root.keys[section], sections, entries)
     values = {entry.setting: entry.node.plain() for entry in entries}
@@ -58,7 +105,8 @@ def read_config(
     ]
     # An alias has one place, however often it is used.
     by_place = {(m.line, m.column, m.message): m for m in sorted({*mistakes, *found}, reverse=True)}
-    return values, sorted(by_place.values())
+    lines = {entry.setting: entry.node.line for entry in entries}
+    return Written(values, lines, sorted(by_place.values()))
 
 
 def _read_section(

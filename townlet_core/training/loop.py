@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,8 @@ from townlet_core.ppo.update import SKIPS_THAT_END_A_RUN, make_optimizer, update
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import TelemetryWriter, take_up_log
-from townlet_core.training.advantage_targets import OffPolicy, first_statistics, replay_batch, rollout_batch
-from townlet_core.training.building import build_network
+from townlet_core.training.advantage_targets import OffPolicy, replay_batch, rollout_batch
+from townlet_core.training.building import begin_statistics, build_network
 from townlet_core.training.epoch_record import (
     EpochPlace,
     ReplayData,
@@ -36,6 +37,7 @@ from townlet_core.training.epoch_record import (
 )
 from townlet_core.training.evaluation import Evaluation, evaluate_network
 from townlet_core.training.nan_dump import REPORT, save_minibatch
+from townlet_core.training.pace import Pace
 from townlet_core.training.progress import (
     Progress,
     read_progress,
@@ -46,10 +48,9 @@ from townlet_core.training.recordings import (
     ReplayStream,
     check_agreement,
     count_logged_events,
-    feature_statistics,
     warn_of_scenarios,
 )
-from townlet_core.training.reports import Reports, Trained
+from townlet_core.training.reports import Reports, Trained, describe_cycle
 from townlet_core.training.rollout import STATE_FILE, Rollout
 from townlet_core.training.run_directory import LOG
 from townlet_core.training.run_file import now, run_id_of
@@ -96,8 +97,9 @@ class Trainer:
         self.network = network.to(self.device)
         self.optimizer = make_optimizer(self.network, settings.learning_rate)
         self.log = settings.ppo_log or folder / LOG
-        self.cycle_began = 0.0  # on the clock of time.perf_counter
+        self.pace = Pace(lambda cycles: self.reports.moved(cycles))  # reports may be replaced
         self.log_lock = log_lock
+        self.cycle_began = self.progress
         self.evaluations: dict[int, Evaluation] = {}  # by the number of cycles done
         self.generation: Path | None = None  # the checkpoint that the weights were last saved to or read from
 
@@ -123,14 +125,16 @@ class Trainer:
                 env_steps, env_ticks = self.rollout.count_steps(progress.cycle)
                 self.progress = self.progress._replace(env_steps=env_steps, env_ticks=env_ticks)
 
-    def run(self) -> Trained:
+    def run(self, until: float = math.inf) -> Trained:
         """Train until all cycles are done, with a checkpoint after each.
 
+        until: on the clock of time.monotonic; then training ends after the cycle, or the epoch of the warm
+        start, that is running.
         Raises Interrupted on request, and RunFailed after three non-finite updates in a row or a non-finite
         network output. The trainer is then back at the checkpoint of the last good cycle, and the minibatch,
         if there was one, is saved in the run directory.
         """
-        settings, rewards = self.settings, []
+        settings, rewards, is_late = self.settings, [], False
         prune(self.folder / "checkpoints", settings.keep_checkpoints)  # remnants of a crash
         lock = self.log_lock or take_up_log(self.log, self.run_id, self.progress.log_offset)
         with TelemetryWriter(self.log, settings.log_every, settings.log_max_bytes, lock=lock) as log:
@@ -140,45 +144,29 @@ class Trainer:
             if self.progress.cycle == 0:
                 if self.progress.cloned is None:
                     self._save(log)
-                    self._initialise_normalisers(log)
-                self._warm_up(log)
-            while self.progress.cycle < settings.cycles:
+                    if begin_statistics(
+                        self.network, settings, self.rollout, self.dataset, self.stop_request
+                    ):
+                        self._save(log)  # best.json may name the network that acts first
+                is_late = self._warm_up(log, until)
+            while self.progress.cycle < settings.cycles and not is_late:
                 try:
                     data = self._play_cycle(log)
                 except NotFiniteError as error:
                     what = f"{self.folder}: in cycle {self.progress.cycle + 1}, {error}"
                     raise self._rolled_back(what) from error
                 rewards.append(data.rewards.reward_mean)
-                self._finish_cycle(log, data.rewards.reward_mean)
+                self._finish_cycle(log, data)
+                is_late = time.monotonic() >= until
         return Trained(self.progress, weights_sha256(self.network), rewards, self.evaluations)
 
-    def _initialise_normalisers(self, log: TelemetryWriter) -> None:
-        """Initialise the running statistics from recordings, or from a rollout that is undone afterwards.
+    def _warm_up(self, log: TelemetryWriter, until: float) -> bool:
+        """Clone the recorded behaviour if requested, with a checkpoint after every epoch.
 
-        Those of the features begin with all recordings, those of the returns with the first that are due.
-        They are saved in a checkpoint, because best.json may name the network that acts first.
+        Returns whether the time was up after one.
         """
-        own = [kept for kept in (self.network.observations, self.network.returns) if kept is not None]
-        if not own or any(kept.count for kept in own):
-            return  # no statistics, or a resumed run that has them already
-        if self.dataset:
-            if self.network.observations is not None:
-                with self.stop_request.at_once():
-                    features = feature_statistics(self.dataset)
-                self.network.observations.begin(features["count"], features["mean"], features["std"])
-            recorded = ReplayStream(self.dataset, self.settings.replay_transitions).take()
-            first_statistics(self.network, recorded, self.settings.gamma)
-        elif self.rollout:
-            before = self.rollout.dump()
-            self.rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop_request)
-            first_statistics(self.network, [self.rollout.frames], self.settings.gamma)
-            self.rollout.restore(before, STATE_FILE)
-        self._save(log)
-
-    def _warm_up(self, log: TelemetryWriter) -> None:
-        """Clone the recorded behaviour if requested, with a checkpoint after every epoch."""
         if self.settings.warm_start == "none":
-            return
+            return False
         assert self.dataset is not None  # a warm start opens recordings in every mode
         done = int(self.progress.cloned["epoch"]) if self.progress.cloned else 0
         for epoch in range(done, self.settings.warm_start_epochs):
@@ -194,10 +182,15 @@ class Trainer:
             self.progress = self.progress._replace(cloned=cloned._asdict())
             self.reports.cloned(cloned)  # before saving: after a crash in between it is reported again
             self._save(log)
+            if time.monotonic() >= until:
+                return True
+        return False
 
     def _play_cycle(self, log: TelemetryWriter) -> RolloutData | ReplayData:
         """Learn from recordings, then from live towns; return a summary of the last data."""
-        self.cycle_began = time.perf_counter()
+        parts = ["replay"] * (self.recordings is not None) + ["play", "rollout"] * (self.rollout is not None)
+        self.pace.begin(self.progress.cycle, [*parts, *["evaluation"] * self._is_evaluated()])
+        self.cycle_began = self.progress
         data: RolloutData | ReplayData | None = None
         if self.recordings:
             data = self._learn_from_recordings(self.recordings, log)
@@ -221,7 +214,9 @@ class Trainer:
 
     def _learn_from_rollout(self, rollout: Rollout, log: TelemetryWriter) -> RolloutData:
         began = time.perf_counter()
-        data = rollout.play(LearnedPolicy(self.network, self.settings.precision), self.stop_request)
+        policy = LearnedPolicy(self.network, self.settings.precision)
+        data = rollout.play(policy, self.stop_request, self.pace.move)
+        self.pace.end_part()
         self._count_environment_steps(rollout)
         self._learn(rollout_batch(rollout.frames, self.settings.ppo), data, None, began, log)
         return data
@@ -262,20 +257,21 @@ class Trainer:
             config,
             (settings.seed, progress.cycle, half),
             learning_rate_at(settings, progress.cycle / settings.cycles),
-            self.stop_request.is_set,
+            self.pace.counting(self.stop_request.is_set, config.num_epochs * config.num_mini_batches),
             progress.skipped_in_a_row,
             skips.append,
         )
         self.stop_request.check()
+        self.pace.end_part()
         ended = time.perf_counter()
         seconds = (ended - began) / len(history)
         if isinstance(data, RolloutData):  # its rows are the ticks at which an agent was in town
-            data = data._replace(env_steps_per_second=len(batch.rewards) / (ended - self.cycle_began))
+            data = data._replace(env_steps_per_second=len(batch.rewards) / (ended - self.pace.began))
         if off_policy:
             history = [stats._replace(**off_policy._asdict()) for stats in history]
-        for stats in history[:-1]:
-            self._report_epoch(stats, data, seconds, log)
-        self._report_epoch(history[-1], data, seconds, log, self._evaluate_if_due(data, history[-1]))
+        for stats in history:
+            evaluation = self._evaluate_if_due(data, stats) if stats is history[-1] else None
+            self._report_epoch(stats, data, seconds, log, evaluation)
         if self.progress.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
             place = (progress.cycle + 1, data.data_mode)
             saved = save_minibatch(self.folder, *place, batch, skips[-1], self.network)
@@ -287,17 +283,23 @@ class Trainer:
 
     def _evaluate_if_due(self, data: RolloutData | ReplayData, last: EpochStats) -> Evaluation | None:
         """Evaluate the policy after the last update of every eval_every-th cycle; None after any other."""
-        every, done = self.settings.eval_every, self.progress.cycle + 1
         is_last_update = self.rollout is None or isinstance(data, RolloutData)
-        if not every or done % every or not is_last_update or last.skipped_in_a_row >= SKIPS_THAT_END_A_RUN:
+        is_bad = last.skipped_in_a_row >= SKIPS_THAT_END_A_RUN
+        if not self._is_evaluated() or not is_last_update or is_bad:
             return None
         assert self.scenario is not None  # settings without one are refused
+        episodes, seed = self.settings.eval_episodes, self.settings.seed
+        after_episode = self.pace.counting(lambda: None, 2 * episodes)
         with self.stop_request.at_once():  # nothing that is saved changes
-            evaluation = evaluate_network(
-                self.network, self.scenario, self.settings.eval_episodes, self.settings.seed
-            )
-        self.evaluations[done] = evaluation
+            evaluation = evaluate_network(self.network, self.scenario, episodes, seed, after_episode)
+        self.pace.end_part()
+        self.evaluations[self.progress.cycle + 1] = evaluation
         return evaluation
+
+    def _is_evaluated(self) -> bool:
+        """Whether the current cycle ends with an evaluation."""
+        every = self.settings.eval_every
+        return every is not None and (self.progress.cycle + 1) % every == 0
 
     def _rolled_back(self, what: str, hint: str = "") -> RunFailed:
         """Restore the last checkpoint and return the error that ends the run."""
@@ -313,7 +315,7 @@ class Trainer:
         data: RolloutData | ReplayData,
         seconds: float,
         log: TelemetryWriter,
-        evaluation: Evaluation | None = None,
+        evaluation: Evaluation | None,
     ) -> None:
         """Write the record of an epoch; one with an evaluation whatever log_every says."""
         progress = self.progress
@@ -340,14 +342,14 @@ class Trainer:
         log.write(record, always=evaluation is not None)
         self.reports.record(record)
 
-    def _finish_cycle(self, log: TelemetryWriter, reward: float) -> None:
+    def _finish_cycle(self, log: TelemetryWriter, data: RolloutData | ReplayData) -> None:
         """Count the cycle and save it.
 
         The best weights are those with the highest evaluated return so far. Without evaluation, they are the
         weights that began the cycle whose rollout had the highest mean reward.
         """
         done, best, before = self.progress.cycle + 1, self.progress, self.generation
-        evaluation = self.evaluations.get(done)
+        evaluation, reward = self.evaluations.get(done), data.rewards.reward_mean
         is_best, acted_best = False, False
         if evaluation:
             is_best = best.best_return is None or evaluation.eval_return_mean > best.best_return
@@ -358,10 +360,21 @@ class Trainer:
             best_reward=reward if acted_best else best.best_reward,
             best_return=evaluation.eval_return_mean if evaluation and is_best else best.best_return,
         )
-        self._save(log, before if acted_best else None, is_best)
-        self.reports.cycle()
+        kept = f"cycle{done:06d}.json" if self.stop_request.wants_checkpoint else None
+        self._save(log, before if acted_best else None, is_best, kept)
+        if kept:
+            self.stop_request.wants_checkpoint = False
+        now, cycles = self.progress, self.settings.cycles
+        end = describe_cycle(self.cycle_began, now, cycles, data, evaluation, self.pace)
+        self.reports.cycle(end._replace(kept=self.folder / "checkpoints" / kept if kept else None))
 
-    def _save(self, log: TelemetryWriter, best: Path | None = None, is_best: bool = False) -> None:
+    def _save(
+        self,
+        log: TelemetryWriter,
+        best: Path | None = None,
+        is_best: bool = False,
+        kept: str | None = None,
+    ) -> None:
         log.flush()
         self.progress = self.progress._replace(
             log_offset=log.offset,
@@ -376,4 +389,5 @@ class Trainer:
             self.settings.keep_checkpoints,
             best,
             is_best,
+            kept,
         )

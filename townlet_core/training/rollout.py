@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io as memory
+import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -33,16 +36,27 @@ class Rollout:
         self.frames = allocate_frames(self.towns, ticks)
         self.returns = np.zeros(self.towns.state.agents.shape)  # (B, A) so far, of running episodes
 
-    def play(self, policy: Policy, stop_request: StopRequest) -> RolloutData:
+    def play(
+        self,
+        policy: Policy,
+        stop_request: StopRequest,
+        moved: Callable[[float], Any] = lambda fraction: None,
+    ) -> RolloutData:
         """Fill `frames` with the next ticks and sum them up for the telemetry.
 
+        moved: told after each tick which fraction of them is done.
         Raises InputError if there was nobody to learn from.
         """
-        before = Counters(self.towns.state)
+        before, ticks = Counters(self.towns.state), itertools.count(1)
+
+        def after_tick() -> None:
+            stop_request.check()
+            moved(next(ticks) / len(self.frames.actions))
+
         with (
             stop_request.at_once()
         ):  # the first tick may compile for a minute; interrupted towns are not saved
-            collect(self.towns, policy, self.frames, stop_request.check)
+            collect(self.towns, policy, self.frames, after_tick)
         if not self.frames.alive.any():
             raise InputError(
                 f"{self.towns.scenario.name}: nobody was in town for "

@@ -29,14 +29,14 @@ _NAMES = rf"""
     {re.escape(CONFIG)} | {re.escape(SOURCES)} | {re.escape(SCENARIO)} | {re.escape(RUN)}
   | not_finite\.(npz|json)
   | {_LOG_NAMES}
-  | {CHECKPOINTS}/(latest|best)\.json
+  | {CHECKPOINTS}/(latest|best|cycle[0-9]{{6,18}})\.json
   | {CHECKPOINTS}/(g[0-9]{{6,18}}|\.g[0-9]{{6,18}}\.tmp)/
     ((model|optimizer)\.pt|(state|files)\.json|towns\.npz)
   | {SAMPLES}/rollout_sample_([A-Za-z0-9_.-]+_[0-9]{{3,}}\.(npz|json)|(manifest|metrics)\.json|events\.jsonl)
   | {SAMPLES}/rollout_sample_scenario\.(yaml|json) | {SAMPLES}/{re.escape(LOCK_NAME)}
   | ({CHECKPOINTS}/|{SAMPLES}/|{CHECKPOINTS}/\.?g[0-9]{{6,18}}(\.tmp)?/)?{io.TEMPORARY.pattern}
 """
-_LISTS = re.compile(r"/(latest|best|rollout_sample_manifest)\.json$")
+_LISTS = re.compile(r"/(latest|best|cycle[0-9]+|rollout_sample_manifest)\.json$")
 OURS = re.compile(_NAMES, re.VERBOSE)
 OUR_FOLDERS = re.compile(rf"{SAMPLES}|{CHECKPOINTS}(/g[0-9]{{6,18}}|/\.g[0-9]{{6,18}}\.tmp)?")
 
@@ -56,7 +56,7 @@ class Contents(NamedTuple):
     others: list[str]  # everything else; of a folder that is not a run's, the folder alone
 
 
-def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Path:
+def choose_folder(output: Path | None, name: str, seed: int, force: bool, runs: Path = Path("runs")) -> Path:
     """Name a new run: the given folder, or runs/<scenario>-s<seed>-<n> with the first free n.
 
     Raises InputError if the folder is taken. With `force`, an old run may be there, until remove_run. A
@@ -65,7 +65,7 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Pat
     """
     if output is None:
         n = 1
-        while io.kind_of(folder := Path("runs") / f"{name}-s{seed}-{n}"):
+        while io.kind_of(folder := runs / f"{name}-s{seed}-{n}"):
             n += 1
         return folder
     free = _was_killed_at_once(output)
@@ -81,6 +81,11 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool) -> Pat
 def is_run(folder: Path) -> bool:
     """Whether a run began in this folder."""
     return io.kind_of(folder / RUN) == "file"
+
+
+def is_config_of_run(path: Path) -> bool:
+    """Whether a file is the config.yaml of a run that began."""
+    return path.name == CONFIG and is_run(path.parent)
 
 
 def refuse_run(folder: Path) -> None:

@@ -140,14 +140,21 @@ def note_resumed(folder: Path, settings: TrainingSettings, cycle: int) -> None:
     write_run(folder, run_file.model_copy(update=changed))
 
 
+class Ending:
+    """How a run ended that met no error: by `reason`, or finished if there is none."""
+
+    reason: str | None = None
+
+
 @contextmanager
-def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
+def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[Ending]:
     """Write the status of the block into run.json; an interruption gets a hint to resume.
 
     goes_on: the block only prepares training; then only an interruption is written.
     """
+    ending = Ending()
     try:
-        yield
+        yield ending
     except BaseException as error:
         interrupted = isinstance(error, Interrupted) or not isinstance(error, Exception)
         reason = f"{type(error).__name__}: {error}"
@@ -161,7 +168,7 @@ def note_status_of(folder: Path, goes_on: bool = False) -> Iterator[None]:
             error.hint = f"check free space and permissions, then continue with: {again}"
         raise
     if not goes_on:
-        _note_end(folder, "finished", None)
+        _note_end(folder, "interrupted" if ending.reason else "finished", ending.reason)
 
 
 def note_warm_start(folder: Path, cloned: dict[str, float]) -> None:

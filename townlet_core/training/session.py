@@ -6,7 +6,9 @@ learner is built is refused right after, and the run is removed again.
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -53,6 +55,7 @@ from townlet_core.training.run_directory import (
     without,
 )
 from townlet_core.training.run_file import (
+    Ending,
     begin_run,
     note_resumed,
     note_status_of,
@@ -66,9 +69,9 @@ from townlet_core.training.signals import StopRequest, stop_on_signals
 from townlet_core.training.warm_start import Cloned
 
 
-def no_bar(total: int) -> AbstractContextManager[Callable[[], Any]]:
+def no_bar(done: int, cycles: int) -> AbstractContextManager[Any]:
     """Show no progress bar."""
-    return nullcontext(lambda: None)
+    return nullcontext()
 
 
 class Listener(NamedTuple):
@@ -78,11 +81,11 @@ class Listener(NamedTuple):
     removed: Callable[[Path, Removed], Any] = lambda folder, removed: None
     cloned: Callable[[Cloned, int], Any] = lambda cloned, epochs: None  # a warm start of so many epochs
     compiling: Callable[[int], Any] = lambda num_towns: None  # before so many towns are played
-    cycles: Callable[[int], AbstractContextManager[Callable[[], Any]]] = no_bar  # around so many cycles
+    cycles: Callable[[int, int], AbstractContextManager[Any]] = no_bar  # around cycles: done so far, of all
 
 
 class Session(NamedTuple):
-    """A run that ended well."""
+    """A run that ended well: finished, or stopped by max_seconds."""
 
     folder: Path
     log: Path
@@ -90,31 +93,41 @@ class Session(NamedTuple):
     settings: TrainingSettings
     result: Trained
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether all cycles are done; if not, the time was up."""
+        return self.result.progress.cycle >= self.settings.cycles
+
 
 def train(
     settings: TrainingSettings,
     output: str | Path | None = None,
     *,
     force: bool = False,
+    max_seconds: float = math.inf,
+    runs: str | Path = "runs",
     sources: dict[str, str] | None = None,
     reports: Reports | None = None,
     listener: Listener | None = None,
 ) -> Session:
     """Begin a run and train to its end.
 
-    output: the run directory, by default the next free one under runs/. force: replace the run in it, and a
-    log at settings.ppo_log. sources: where each setting came from, as resolve_settings returns it.
+    output: the run directory, by default the next free one in the folder `runs`. force: replace the run in
+    it, and a log at settings.ppo_log. max_seconds: stop after the cycle in which so much time has passed; the
+    run can be resumed. sources: where each setting came from, as resolve_settings returns it.
     Raises InputError, MissingError, DiskError or BusyError before anything is written, or after the new run
     was removed again; RunFailed and Interrupted once there is something to resume.
     """
     if not isinstance(settings, TrainingSettings):
         raise InputError(f"settings: {shown(settings)}, expected TrainingSettings(...)")
     settings, reports, listener = with_absolute_paths(settings), reports or Reports(), listener or Listener()
+    until = time.monotonic() + max_seconds
     with stop_on_signals() as stop_request:
         with stop_request.at_once():
             scenario = _scenario_of(settings)
             wanted = None if output is None else Path(output)
-            folder = choose_folder(wanted, scenario.name if scenario else "replay", settings.seed, force)
+            name = scenario.name if scenario else "replay"
+            folder = choose_folder(wanted, name, settings.seed, force, Path(runs))
             dataset = _check_input(settings, scenario, folder, force)
         text = read_text(settings.scenario) if scenario else None
         made = first_missing(folder)
@@ -136,26 +149,29 @@ def train(
                         f"replaced the log {settings.ppo_log}: {', '.join(f.name for f in old_log)}"
                     )
                 listener.note(f"writing to {folder}")
-                with note_status_of(folder):
+                with note_status_of(folder) as ending:
                     with stop_request.at_once():
                         trainer = prepare_trainer(
                             settings, folder, scenario, dataset, stop_request, reports, listener, log_lock
                         )
-                    return _run(trainer, scenario, listener)
+                    return _run(trainer, scenario, listener, until, ending)
 
 
 def resume(
     folder: str | Path,
     cycles: int | None = None,
     *,
+    max_seconds: float = math.inf,
     reports: Reports | None = None,
     listener: Listener | None = None,
 ) -> Session:
     """Resume a run, bit for bit, to the cycles last requested, or to `cycles`.
 
+    max_seconds: as of `train`.
     Raises InputError, MissingError, DiskError or BusyError if it cannot be resumed, and leaves it unchanged.
     """
     folder, reports, listener = Path(folder), reports or Reports(), listener or Listener()
+    until = time.monotonic() + max_seconds
     with stop_on_signals() as stop_request:
         settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
         with lock_folder(folder):
@@ -187,8 +203,8 @@ def resume(
                         trainer.resume(checkpoint)
                 if not is_done:
                     note_resumed(folder, settings, done)
-                with note_status_of(folder):
-                    return _run(trainer, scenario, listener)
+                with note_status_of(folder) as ending:
+                    return _run(trainer, scenario, listener, until, ending)
 
 
 def _own_scenario(folder: Path, run_file: RunFile, reports: Reports) -> Scenario | None:
@@ -336,18 +352,15 @@ def prepare_trainer(
     return Trainer(settings, folder, scenario, dataset, stop_request, noted, log_lock)
 
 
-def _run(trainer: Trainer, scenario: Scenario | None, listener: Listener) -> Session:
-    """Train to the end, with the folder locked."""
+def _run(
+    trainer: Trainer, scenario: Scenario | None, listener: Listener, until: float, ending: Ending
+) -> Session:
+    """Train to the end, or until the time is up, with the folder locked."""
     settings, folder = trainer.settings, trainer.folder
     if scenario:
         listener.compiling(settings.num_towns)
-    with listener.cycles(settings.cycles - trainer.progress.cycle) as advance:
-        tell = trainer.reports.cycle
-
-        def count_cycle() -> None:
-            advance()
-            tell()
-
-        trainer.reports = trainer.reports._replace(cycle=count_cycle)
-        result = trainer.run()
+    with listener.cycles(trainer.progress.cycle, settings.cycles):
+        result = trainer.run(until)
+    if result.progress.cycle < settings.cycles:
+        ending.reason = "--max-seconds: the time was up"
     return Session(folder, settings.ppo_log or folder / LOG, scenario, settings, result)

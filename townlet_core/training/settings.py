@@ -1,16 +1,16 @@
 """The settings of a training run, and the source of each.
 
-A value comes from the first of: a flag, a TOWNLET_* environment variable, the configuration file, the
-default. In the file, the keys stand under `training:` and `ppo:`.
+A value comes from the first of: --set, a flag, a TOWNLET_* environment variable, the configuration file,
+townlet.toml, the default. In files, the keys stand under `training:` and `ppo:`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -19,8 +19,9 @@ from townlet_core import io
 from townlet_core.errors import InputError, SettingsError, count, did_you_mean
 from townlet_core.ppo.config import STRICT, PPOConfig
 from townlet_core.ppo.options import PPOOptions, options_of
-from townlet_core.training.config_file import CALLED, read_config
+from townlet_core.training.config_file import CALLED, Schema, Written, read_config, read_sets, read_tree
 from townlet_core.training.options import TrainingOptions
+from townlet_core.training.project import PATHS, PROJECT, Project
 from townlet_core.training.wording import explain
 
 PREFIX = "TOWNLET_"
@@ -46,36 +47,73 @@ class TrainingSettings(TrainingOptions):
 
 SETTINGS = TypeAdapter(TrainingSettings)
 OPTIONS = options_of(TrainingOptions)
+
+
+class Source(str):
+    """Where a value came from: `default`, `environment`, `flag`, `--set` or a file; and its place there."""
+
+    place: str
+
+    def __new__(cls, kind: str, place: str = "") -> Self:
+        """Make the source of a value; the place is its variable, its flag, or file and line."""
+        made = super().__new__(cls, kind)
+        made.place = place or kind
+        return made
+
+
 SECTIONS = {
     "training": [name for name in OPTIONS if name not in options_of(PPOOptions)],
     "ppo": list(options_of(PPOOptions)),
 }
+SECTION_OF = {name: section for section, names in SECTIONS.items() for name in names}
+SCHEMA = Schema(SETTINGS, OPTIONS, SECTIONS)
+NO_PROJECT = Project(None, PATHS, {}, [])
 
 
 def resolve_settings(
-    flags: dict[str, Any], config: Path | None = None, environment: bool = True
-) -> tuple[TrainingSettings, dict[str, str]]:
-    """Merge flags, environment, file and defaults. Returns the settings and each value's source by name.
+    flags: dict[str, Any],
+    config: Path | None = None,
+    environment: bool = True,
+    sets: Sequence[str] = (),
+    project: Project = NO_PROJECT,
+    instead: dict[str, Any] | None = None,
+) -> tuple[TrainingSettings, dict[str, Source]]:
+    """Merge all that decides about settings. Returns them, and each value's source by name.
 
+    sets: SECTION.KEY=VALUE. project: from read_project. instead: values that take the place of those of
+    `config`; with None, those of townlet.toml or the default do.
     Raises SettingsError with every flag, variable and key that does not fit, and InputError for a flag
     without effect.
     """
-    variables, mistakes = _environment() if environment else ({}, [])
-    mistakes = [*_wrong(flags, _flag), *mistakes, *_wrong(variables, _variable)]
-    written, found = read_config(config, SETTINGS, OPTIONS, SECTIONS) if config else ({}, [])
-    mistakes += [mistake.text(str(config)) for mistake in found]
+    variables, wrong = _environment() if environment else ({}, [])
+    base = read_tree(project.tree, project.mistakes, SCHEMA)
+    written = read_config(config, SCHEMA) if config else Written({}, {}, [])
+    given = read_sets(sets, SCHEMA)
+    mistakes = [mistake.text("--set") for mistake in given.mistakes]
+    mistakes += [*_wrong(flags, _flag), *wrong, *_wrong(variables, _variable)]
+    mistakes += [mistake.text(str(config)) for mistake in written.mistakes]
+    mistakes += [mistake.text(str(PROJECT)) for mistake in base.mistakes]
     if mistakes:
         shown = mistakes[:MAX_MISTAKES]
         if len(mistakes) > MAX_MISTAKES:
             shown.append(f"and {count(len(mistakes) - MAX_MISTAKES, 'more mistake')}")
         raise SettingsError("\n".join(shown), "docs/cli.md lists every setting with its range")
+    own = {name: value for name, value in written.values.items() if name not in (instead or {})}
+    own |= {name: value for name, value in (instead or {}).items() if value is not None}
+    layers = (
+        (str(PROJECT), base.values, lambda name: f"{PROJECT}:{base.lines[name]}"),
+        (str(config), own, lambda name: f"{config}:{written.lines[name]}"),
+        ("environment", variables, _variable),
+        ("flag", flags, _flag),
+        ("--set", given.values, lambda name: f"--set {SECTION_OF[name]}.{name}"),
+    )
     merged: dict[str, Any] = {}
-    sources = dict.fromkeys(OPTIONS, "default")
-    for source, values in ((str(config), written), ("environment", variables), ("flag", flags)):
+    sources = {name: Source("default") for name in OPTIONS}
+    for kind, values, place in layers:
         merged |= values
-        sources |= dict.fromkeys(values, source)
+        sources |= {name: Source(kind, place(name)) for name in values}
     settings = TrainingSettings(**merged)
-    _refuse_idle(settings, flags)
+    _refuse_idle(settings, {**flags, **given.values})
     return settings, sources
 
 

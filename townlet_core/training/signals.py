@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: a request to stop, honoured between updates or at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: a request to stop, honoured between updates or at once. SIGUSR1: to save."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from townlet_core.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SAVE = signal.SIGUSR1
 
 
 class _Stop(BaseException):
@@ -19,10 +20,11 @@ class _Stop(BaseException):
 
 
 class StopRequest:
-    """Whether a signal requested a stop, and which."""
+    """Whether a signal requested a stop, and which; and whether one requested a checkpoint."""
 
     def __init__(self) -> None:
         self.signal_number = 0
+        self.wants_checkpoint = False  # one that stays, at the end of the cycle
         self.cuts = False  # whether a signal interrupts at once instead of waiting for check()
 
     def is_set(self) -> bool:
@@ -66,6 +68,8 @@ class StopRequest:
 def stop_on_signals() -> Iterator[StopRequest]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into a request; the second one ends the process at once.
 
+    SIGUSR1 requests a checkpoint, as often as it comes.
+
     A signal that is ignored stays so: under nohup, or in the background of a shell without job control.
     Only the main thread hears signals; in any other there is never a request.
     """
@@ -73,12 +77,15 @@ def stop_on_signals() -> Iterator[StopRequest]:
     before: dict[signal.Signals, Any] = {}
 
     def remember(number: int, _frame: FrameType | None) -> None:
-        for name in before:
+        if number == SAVE:
+            request.wants_checkpoint = True
+            return
+        for name in before.keys() - {SAVE}:
             signal.signal(name, signal.SIG_DFL)
         request.remember(number)
 
     if threading.current_thread() is threading.main_thread():
-        heard = [name for name in SIGNALS if signal.getsignal(name) not in (signal.SIG_IGN, None)]
+        heard = [name for name in (*SIGNALS, SAVE) if signal.getsignal(name) not in (signal.SIG_IGN, None)]
         before = {name: signal.getsignal(name) for name in heard}
         for name in heard:
             signal.signal(name, remember)
