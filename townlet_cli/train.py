@@ -65,29 +65,34 @@ def train(
         )
         return
     settings, sources = resolve_options(options, config, sets)
-    if seeds is not None and options["seed"] is not None:
-        raise InputError("--seed and --seeds: expected one of them", "leave one of them out")
-    watched, places = CycleProgress(), {"output": output, "runs": project_folder("runs")}
-    from townlet_core.training.seed_list import parse_seeds
-
-    wanted = None if seeds is None else parse_seeds(seeds)
-    # Only now: this waits for torch, and a mistake in the settings need not.
-    from townlet_core.training.seeds import train_seeds
-    from townlet_core.training.session import train as begin
-
+    wanted = _wanted_seeds(seeds, options["seed"])
+    watched = CycleProgress()
     rest: dict[str, Any] = {
-        **places,
+        "output": output,
+        "runs": project_folder("runs"),
         "force": force,
         "max_seconds": seconds,
         "sources": dict(sources),
-        "reports": _reports(watched),
+        "reports": _reports(watched),  # only now: this waits for torch, and a mistake above need not
         "listener": _listener(watched),
     }
     if wanted is None:
+        from townlet_core.training.session import train as begin
+
         _report(begin(settings, **rest), as_json)
     else:
+        from townlet_core.training.seeds import train_seeds
+
         found = train_seeds(settings, wanted, before=partial(show_seed, wanted), **rest)
-        report_seeds(found, wanted, output, as_json)
+        report_seeds(found, wanted, as_json)
+
+
+def _wanted_seeds(seeds: str | None, seed: int | None) -> tuple[int, ...] | None:
+    from townlet_core.training.seed_list import parse_seeds
+
+    if seeds is not None and seed is not None:
+        raise InputError("--seed and --seeds: expected one of them", "leave one of them out")
+    return None if seeds is None else parse_seeds(seeds)
 
 
 def _resume(folder: Path, given: dict[str, Any], own: list[str], seconds: float, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from townlet_cli.console import command, count, next_step, note, out, print_json, safe, table
@@ -17,7 +16,7 @@ def show_seed(seeds: tuple[int, ...], seed: int) -> None:
     note(f"seed {seed}, {seeds.index(seed) + 1} of {len(seeds)}")
 
 
-def report_seeds(found: SeedSet, seeds: tuple[int, ...], output: Path | None, as_json: bool) -> None:
+def report_seeds(found: SeedSet, seeds: tuple[int, ...], as_json: bool) -> None:
     """Print the runs and the estimates over their seeds."""
     if as_json:
         print_json(seeds_json(found, seeds))

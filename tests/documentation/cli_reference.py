@@ -32,7 +32,7 @@ def reference():
     for words, command in walk(root, ("townlet",)):
         options = options_of(TrainingOptions) if words[1:] in (("train",), ("config", "show")) else {}
         left_out = tuple(options) if words[-1] == "show" else ()
-        also = " It also takes every setting of `townlet train`." if left_out else ""
+        also = "\n\nIt also takes every setting of `townlet train`." if left_out else ""
         table = _table(command, options, left_out)
         parts.append(f"## {' '.join(words)}\n\n{command.help.strip()}{also}\n\n{table}")
     return "\n".join(parts)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from townlet_core.chance import generator
 from townlet_core.evaluate import evaluate
 from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.ppo.network import ActorCritic
-from townlet_core.chance import generator
 from townlet_core.scenario.model import Scenario
 
 EVALUATION = 0xE7A1  # random coordinate: the seed of the episodes

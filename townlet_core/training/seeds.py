@@ -79,7 +79,7 @@ def train_seeds(
                     force=force,
                     max_seconds=left,
                     runs=runs,
-                    sources=sources,
+                    sources={**(sources or {}), "seed": "flag"},
                     reports=reports,
                     listener=listener,
                 )
