@@ -1,0 +1,21 @@
+"""The page about measures explains each one, and its worked example is right."""
+
+import re
+
+import numpy as np
+import pytest
+from generate import DOCS
+
+from townlet_core.evaluate import MEASURES, gini
+
+PAGE = (DOCS / "measures.md").read_text("utf-8")
+
+
+def test_the_table_has_every_measure_in_order():
+    rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == list(MEASURES)
+
+
+def test_the_worked_example_is_what_is_computed():
+    amounts, expected = re.search(r"earn ([\d and]+) have\nG = .* = ([\d.]+)\.", PAGE).groups()
+    assert gini(np.array([float(n) for n in amounts.split(" and ")])) == pytest.approx(float(expected))
