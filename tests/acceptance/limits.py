@@ -77,7 +77,6 @@ TEMPLATES = (
     Template("ess_fraction", REPLAY, "<", 1, LOG, "recordings are too far from the policy to learn from; capture new ones", anywhere=True),
     Template("ess_fraction", ROLLOUT, "<", 3, LINEAR, "the policy left its own rollout behind; lower the learning rate or the epochs", anywhere=True),
     Template("ratio_mean", REPLAY, ">", 1, LOG, "recorded log-probabilities are not those of the policy that acted, or are stale", anywhere=True),
-    Template("ratio_mean", REPLAY, "<", 1, LOG, "recorded log-probabilities are not those of the policy that acted, or are stale", anywhere=True),
     Template("conflict.rivalry_max_mean_avg", ROLLOUT, ">", 2, LINEAR, "more rivalry than in any healthy run: agents race instead of taking turns"),
 )
 # fmt: on
