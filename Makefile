@@ -78,6 +78,7 @@ explore: $(READY)  ## test every property with examples that no run has seen: a 
 fuzz: $(READY)  ## read 20,000 mutants of each format: some minutes; LONG=1 for 200,000 that change every day
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python tests/fuzz/fuzz.py $(if $(LONG),--mutants 200000 --seed $$(date +%Y%m%d))
+	$(BIN)/python tests/telemetry/mutated_logs.py $(if $(LONG),1000000,100000)
 	$(if $(LONG),HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest tests/fuzz -m hypothesis)
 
 soak: $(READY)  ## compare 100,000 random town-episodes with the slow town: about half an hour on two cores

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from townlet_core.telemetry.records import FieldProblem, Record, whole_number
 
 
@@ -15,6 +18,25 @@ class Continuity:
     def check(self, record: Record) -> list[FieldProblem]:
         """Return the problems between this record and those before it, and remember it."""
         return self._check_run(record) + self._check_offset(record)
+
+    def follows(self, columns: Mapping[str, tuple[Any, ...]]) -> bool:
+        """Whether records by the columns of a Block continue those before; only then they are remembered.
+
+        Allows only the usual: one run, one `log_every`, and every offset the next one. `check` allows more.
+        """
+        runs = set(columns.get("run_id", ()))
+        if len(runs) > 1 or (runs and self._run_id not in (None, *runs)):
+            return False
+        offsets, every = columns.get("log_stream_offset", ()), set(columns.get("log_every", ()))
+        step = every.pop() if len(every) == 1 else 0
+        if step < 1:
+            return False
+        first = next_written(self._offset or 0, step)
+        if offsets != tuple(range(first, first + step * len(offsets), step)):
+            return False
+        self._offset = offsets[-1]
+        self._run_id = next(iter(runs), self._run_id)
+        return True
 
     def _check_run(self, record: Record) -> list[FieldProblem]:
         run_id = record.get("run_id")

@@ -38,12 +38,16 @@ class Curves:
         rows = (self.records + np.arange(len(values))) // self._stride
         self.records += len(values)
         known = ~np.isnan(values)
-        self._x[rows] = x  # where rows repeat, the last one wins
-        np.add.at(self._counts, rows, known)
+        starts = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))  # of the records of one point
+        rows = rows[starts]
+        self._x[rows] = x[np.append(starts[1:], len(x)) - 1]  # the last record says where a point stands
+        self._counts[rows] += np.add.reduceat(known, starts, dtype=np.int64)
         with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf or NaN without a warning
-            np.add.at(self._sums, rows, np.where(known, values, 0.0))
-        np.minimum.at(self._low, rows, np.where(known, values, np.inf))
-        np.maximum.at(self._high, rows, np.where(known, values, -np.inf))
+            self._sums[rows] += np.add.reduceat(np.where(known, values, 0.0), starts)
+        low = np.minimum.reduceat(np.where(known, values, np.inf), starts)
+        high = np.maximum.reduceat(np.where(known, values, -np.inf), starts)
+        self._low[rows] = np.minimum(self._low[rows], low)
+        self._high[rows] = np.maximum(self._high[rows], high)
 
     def points(self, field: int, axis: int | None) -> list[Point]:
         """Return a field's curve, gaps left out, over an axis or over the records themselves.

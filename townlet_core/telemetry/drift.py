@@ -10,7 +10,8 @@ from typing import NamedTuple
 from townlet_core import io
 from townlet_core.errors import InputError
 from townlet_core.telemetry.fields import BY_NAME, NUMBERS
-from townlet_core.telemetry.reader import Line, read_records
+from townlet_core.telemetry.gather import read_statistics
+from townlet_core.telemetry.reader import Line
 from townlet_core.telemetry.statistics import Statistics
 
 # Positions in the run and speeds say nothing about what was learned.
@@ -34,15 +35,13 @@ def load_baseline(path: Path) -> Statistics:
 
     Raises MissingError, or InputError if the file holds neither or is damaged.
     """
-    statistics = Statistics()
     damage = ""
 
     def remember_first(line: Line, problem: str) -> None:
         nonlocal damage
         damage = damage or f"{line.place}: {problem}"
 
-    for _, record in read_records(path, remember_first):
-        statistics.add(record)
+    statistics = read_statistics(path, remember_first)
     if statistics.records == 0:
         record = io.read_json(path)
         if type(record) is not dict:

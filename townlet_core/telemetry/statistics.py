@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from townlet_core.telemetry.curves import Curves, Point
+from townlet_core.telemetry.decode import Block, rows_of
 from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES, NUMBERS, OF_BATCH
 from townlet_core.telemetry.records import Record
 
@@ -44,11 +45,8 @@ class Batches:
         self._last: dict[tuple[str, str], tuple[float, float]] = {}  # run and mode: cycle and epoch
         self._cycles: dict[str, tuple[float, float]] = {}  # run: its first and its last cycle
 
-    def is_first(self, record: Record, mode: str) -> bool:
+    def is_first(self, run: str, mode: str, cycle: float, epoch: float) -> bool:
         """Add a record; return whether it is the first of its batch."""
-        run = record.get("run_id")
-        run = run if type(run) is str else ""
-        cycle, epoch = _number(record.get("cycle_id")), _number(record.get("epoch"))
         if math.isnan(cycle):
             return True
         first, last = self._cycles.get(run, (cycle, cycle))
@@ -56,6 +54,24 @@ class Batches:
         cycle_before, epoch_before = self._last.get((run, mode), (math.nan, math.nan))
         self._last[run, mode] = (cycle, epoch)
         return cycle != cycle_before or epoch <= epoch_before
+
+    def are_first(self, run: str, mode: str, cycles: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+        """Add records of one run and mode, in their order; return which are the first of their batch."""
+        if np.isnan(cycles).any():
+            return np.array(
+                [
+                    self.is_first(run, mode, *pair)
+                    for pair in zip(cycles.tolist(), epochs.tolist(), strict=True)
+                ]
+            )
+        first, last = self._cycles.get(run, (np.inf, -np.inf))
+        self._cycles[run] = (min(first, float(cycles.min())), max(last, float(cycles.max())))
+        cycle_before, epoch_before = self._last.get((run, mode), (math.nan, math.nan))
+        self._last[run, mode] = (float(cycles[-1]), float(epochs[-1]))
+        found = np.empty(len(cycles), bool)
+        found[0] = cycles[0] != cycle_before or epochs[0] <= epoch_before
+        found[1:] = (cycles[1:] != cycles[:-1]) | (epochs[1:] <= epochs[:-1])
+        return found
 
     def cycles(self) -> int:
         """Return the number of cycles that the records span, including those without a record."""
@@ -70,9 +86,10 @@ class Statistics:
         self.records = 0
         self.latest: Record = {}
         self._batches = Batches()
-        self._rows: list[list[float]] = []  # (up to CHUNK_RECORDS, len(NUMBERS)), not folded in yet
-        self._row_modes: list[int] = []
-        self._row_is_first: list[bool] = []  # of its batch
+        self._rows = np.empty((CHUNK_RECORDS, len(NUMBERS)))  # not folded in yet: the first _waiting
+        self._row_modes = np.empty(CHUNK_RECORDS, np.int64)
+        self._row_is_first = np.empty(CHUNK_RECORDS, bool)  # of its batch
+        self._waiting = 0
         shape = (len(MODES), len(NUMBERS))
         self._latest, self._low_epoch, self._high_epoch = (np.full(shape, np.nan) for _ in range(3))
         self._low, self._high = np.full(shape, np.inf), np.full(shape, -np.inf)
@@ -85,13 +102,45 @@ class Statistics:
         values: list[Any] = list(map(record.get, NUMBERS))
         mode = record.get("data_mode")
         mode = mode if type(mode) is str and mode in MODES else "unknown"
-        self._rows.append([value if type(value) in _NUMBER_TYPES else np.nan for value in values])
-        self._row_modes.append(MODES.index(mode))
-        self._row_is_first.append(self._batches.is_first(record, mode))
-        self.records += 1
+        run = record.get("run_id")
+        place = _number(record.get("cycle_id")), _number(record.get("epoch"))
+        is_first = self._batches.is_first(run if type(run) is str else "", mode, *place)
+        row = np.array([value if type(value) in _NUMBER_TYPES else np.nan for value in values], np.float64)
+        self._wait(row[None], np.array([MODES.index(mode)]), np.array([is_first]))
         self.latest = record
-        if len(self._rows) == CHUNK_RECORDS:
-            self._fold()
+
+    def add_block(self, block: Block, last: Record) -> None:
+        """Add the records of a block; last: the last of them, as a record."""
+        count = len(block.records)
+        rows, modes, is_first = (
+            np.empty((count, len(NUMBERS))),
+            np.empty(count, np.int64),
+            np.empty(count, bool),
+        )
+        run = block.columns["run_id"][0] if "run_id" in block.columns else ""
+        for mode in block.modes:
+            chosen: Any = slice(None)
+            if len(block.modes) > 1:
+                chosen = np.flatnonzero([type(record) is mode.kind for record in block.records])
+            table = mode.table(rows_of(block, mode))
+            rows[chosen], modes[chosen] = table, MODES.index(mode.name)
+            place = table[:, _COLUMN["cycle_id"]], table[:, _COLUMN["epoch"]]
+            is_first[chosen] = self._batches.are_first(run, mode.name, *place)
+        self._wait(rows, modes, is_first)
+        self.latest = last
+
+    def _wait(self, rows: np.ndarray, modes: np.ndarray, is_first: np.ndarray) -> None:
+        """Buffer rows, and fold them in by CHUNK_RECORDS, however they come: sums are rounded in one way."""
+        self.records += len(rows)
+        while len(rows):
+            fits = min(CHUNK_RECORDS - self._waiting, len(rows))
+            place = slice(self._waiting, self._waiting + fits)
+            self._rows[place], self._row_modes[place] = rows[:fits], modes[:fits]
+            self._row_is_first[place] = is_first[:fits]
+            self._waiting += fits
+            rows, modes, is_first = rows[fits:], modes[fits:], is_first[fits:]
+            if self._waiting == CHUNK_RECORDS:
+                self._fold()
 
     def modes(self) -> dict[str, int]:
         """Return the number of records of each data mode that occurred."""
@@ -152,13 +201,13 @@ class Statistics:
 
     def _fold(self) -> None:
         """Fold the buffered rows into the results."""
-        if not self._rows:
+        if not self._waiting:
             return
-        table = np.array(self._rows, dtype=np.float64)
-        modes, is_first = np.array(self._row_modes), np.array(self._row_is_first)
-        self._rows, self._row_modes, self._row_is_first = [], [], []
+        table, modes = self._rows[: self._waiting], self._row_modes[: self._waiting]
+        is_first = self._row_is_first[: self._waiting]
+        self._waiting = 0
         table[~np.isfinite(table)] = np.nan
-        for m in np.unique(modes).tolist():
+        for m in np.flatnonzero(np.bincount(modes)).tolist():
             self._fold_mode(m, table[modes == m], is_first[modes == m])
 
     def _fold_mode(self, m: int, table: np.ndarray, is_first: np.ndarray) -> None:
@@ -178,13 +227,15 @@ class Statistics:
 
     def _fold_low(self, m: int, table: np.ndarray, epochs: np.ndarray) -> None:
         low = table.min(0)
-        self._low_epoch[m] = np.where(low < self._low[m], epochs[table.argmin(0)], self._low_epoch[m])
-        self._low[m] = np.minimum(low, self._low[m])
+        lower = np.flatnonzero(low < self._low[m])
+        self._low_epoch[m, lower] = epochs[table[:, lower].argmin(0)]
+        self._low[m, lower] = low[lower]
 
     def _fold_high(self, m: int, table: np.ndarray, epochs: np.ndarray) -> None:
         high = table.max(0)
-        self._high_epoch[m] = np.where(high > self._high[m], epochs[table.argmax(0)], self._high_epoch[m])
-        self._high[m] = np.maximum(high, self._high[m])
+        higher = np.flatnonzero(high > self._high[m])
+        self._high_epoch[m, higher] = epochs[table[:, higher].argmax(0)]
+        self._high[m, higher] = high[higher]
 
 
 def _number(value: Any) -> float:

@@ -14,6 +14,7 @@ from townlet_core.errors import InputError, count, printable
 from townlet_core.telemetry.curves import bars_of
 from townlet_core.telemetry.drift import Drift, load_baseline, measure_drift
 from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES
+from townlet_core.telemetry.gather import read_statistics
 from townlet_core.telemetry.reader import Line, read_records
 from townlet_core.telemetry.statistics import Statistics
 
@@ -42,16 +43,18 @@ def summarise(
 
     Raises MissingError, or InputError if it holds no record.
     """
-    statistics = Statistics()
     damaged = 0
 
     def count_damage(line: Line, problem: str) -> None:
         nonlocal damaged
         damaged += 1
 
-    records = (record for _, record in read_records(path, count_damage, on_gap=on_gap))
-    for record in records if last is None else deque(records, maxlen=last):
-        statistics.add(record)
+    if last is None:
+        statistics = read_statistics(path, count_damage, on_gap)
+    else:
+        statistics = Statistics()
+        for _, record in deque(read_records(path, count_damage, on_gap=on_gap), maxlen=last):
+            statistics.add(record)
     if statistics.records == 0:
         check = f"townlet telemetry validate {shlex.quote(str(path))}"
         raise InputError(f"{path}: no record in this log", check)

@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from townlet_core.errors import MAX_SHOWN, InputError
 from townlet_core.telemetry.continuity import Continuity
+from townlet_core.telemetry.decode import BlockDecoder, last_record
 from townlet_core.telemetry.drift import DRIFTING, Drift, measure_drift
-from townlet_core.telemetry.reader import Line, read_lines
+from townlet_core.telemetry.reader import Block, Line, read_blocks
 from townlet_core.telemetry.records import (
     FieldProblem,
+    Record,
     check_record,
     duplicate_keys,
     parse_record,
@@ -55,6 +57,7 @@ class LogCheck:
         self._drift_threshold = drift_threshold
         self._relative = relative
         self._continuity = Continuity()
+        self._decoder = BlockDecoder()
 
     def problems(self) -> Iterator[Problem]:
         """Yield every problem in the order of the log, in bounded memory. Raises DiskError."""
@@ -65,11 +68,29 @@ class LogCheck:
     def _line_problems(self) -> Iterator[Problem]:
         for file, problem in segment_gaps(self.path):
             yield Problem(str(file), 0, "", problem)
-        for line in read_lines(self.path):
-            for field, problem in self._check_line(line):
-                yield Problem(str(line.path), line.number, field[:MAX_SHOWN], problem)
+        for block in read_blocks(self.path):
+            if not self._accept(block):
+                yield from self._block_problems(block)
         if self.records == 0:
             yield Problem(str(self.path), 0, "", "no record in this log")
+
+    def _accept(self, block: Block) -> bool:
+        """Whether a block has no problem; only then its records are added."""
+        decoded = self._decoder.decode(block.data) if block.whole else None
+        if decoded is None or not self._continuity.follows(decoded.columns):
+            return False
+        self.records += len(decoded.records)
+        if self._baseline is not None:
+            self._statistics.add_block(decoded, last_record(block.data))
+        return True
+
+    def _block_problems(self, block: Block) -> Iterator[Problem]:
+        records: list[Record] = []
+        for line in block.lines():
+            for field, problem in self._check_line(line, records):
+                yield Problem(str(line.path), line.number, field[:MAX_SHOWN], problem)
+        self.records += len(records)
+        self._decoder.learn(records)
 
     def _drift_problems(self) -> Iterator[Problem]:
         if self._baseline is None or self.records == 0:
@@ -106,7 +127,8 @@ class LogCheck:
                     if name not in compared:
                         yield name, f"no {mode} record has it, and the baseline does: it was not compared"
 
-    def _check_line(self, line: Line) -> list[FieldProblem]:
+    def _check_line(self, line: Line, records: list[Record]) -> list[FieldProblem]:
+        """Return the problems of a line; add its record to `records`."""
         if not line.whole:
             half = "half-written last line, as a crash leaves it; the next start of the writer drops it"
             return [("", line.damage or half)]
@@ -114,7 +136,7 @@ class LogCheck:
             record, problems = parse_record(line.text)
         except InputError as error:
             return [("", str(error))]
-        self.records += 1
+        records.append(record)
         if self._baseline is not None:
             self._statistics.add(record)
         problems += check_record(record)

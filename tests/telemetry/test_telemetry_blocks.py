@@ -1,0 +1,61 @@
+"""Reading whole blocks of lines finds what reading line by line does."""
+
+import orjson
+import pytest
+from mutated_logs import compare, real_log
+
+from townlet_core.telemetry.decode import BlockDecoder
+
+
+@pytest.fixture
+def decoder():
+    """A decoder that knows the records of a real log."""
+    made = BlockDecoder()
+    made.learn(map(orjson.loads, real_log(64)))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mutated_logs_are_read_alike_by_blocks_and_by_lines(seed):
+    accepted, problems = compare(1000, seed)
+    assert accepted > 10
+    assert problems > 5
+
+
+def test_a_block_of_good_lines_is_accepted_whole(decoder):
+    block = decoder.decode(b"\n".join(real_log(64)) + b"\n")
+    assert len(block.records) == 64
+    assert {mode.name for mode in block.modes} == {"replay", "rollout"}
+    assert block.columns["log_stream_offset"] == tuple(range(1, 65))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"lr":', b'"lr":0.1,"lr":'),
+        (b'"lr":', b'"lr" :0.1,"lr" :'),
+        (b'"lr":', b'"note":1,"lr":'),
+        (b'"lr":0.0003,', b""),
+        (b'"seed":3', b'"seed":3.5'),
+        (b'"rollout_ticks":0', b'"rollout_ticks":1'),
+        (b'"telemetry_version":1.1', b'"telemetry_version":1.3'),
+        (b'"scenario":"', b'"scenario":"\\u0061'),
+        (b'{"tele', b'{"telemetry_version":1.1,"tele'),
+        (b"}\n{", b"}{"),
+        (b"}\n{", b"}\n\n{"),
+        (b"}\n{", b"} \n{"),
+        (b',"lr"', b',\n"lr"'),
+    ],
+)
+def test_one_doubtful_line_leaves_the_block_to_the_plain_path(decoder, old, new):
+    data = b"\n".join(real_log(4)) + b"\n"
+    assert decoder.decode(data)
+    assert old in data
+    assert decoder.decode(data.replace(old, new, 1)) is None
+
+
+def test_a_log_of_other_fields_is_left_to_the_plain_path(reference):
+    decoder = BlockDecoder()
+    lines = (reference / "ppo_epoch_log.jsonl").read_bytes()
+    decoder.learn(map(orjson.loads, lines.splitlines()))
+    assert decoder.decode(lines) is None
