@@ -116,6 +116,14 @@ def validate(
         next_step(command("telemetry", "summary", logs[0]))
 
 
+@telemetry_app.command()
+def schema() -> None:
+    """Print the JSON Schema of a telemetry record, for editors, other languages and pipelines."""
+    from townlet_core.telemetry.schema import telemetry_schema
+
+    print_json(telemetry_schema())
+
+
 def _print_check(checks: list[LogCheck]) -> int:
     """Print problems as they are found, then a line per log, then the drift; return how many there were."""
     from townlet_core.telemetry.summary import one_line
@@ -125,7 +133,7 @@ def _print_check(checks: list[LogCheck]) -> int:
         for problem in check.problems():
             if found == 0:
                 print(f"{'place':40}  {'field':28}  problem")
-            place = f"{problem.path}:{problem.line}" if problem.line else problem.path
+            place = f"{problem.path}:{problem.line}:{problem.column}" if problem.line else problem.path
             print(plain(f"{place:40}  {one_line(problem.field) or '-':28}  {one_line(problem.problem)}"))
             found += 1
     for check in checks:

@@ -8,7 +8,7 @@ from feature_reference import with_features
 from python_reference import with_names
 from scenario_reference import with_keys
 from source_address import with_source
-from telemetry_reference import with_fields
+from telemetry_reference import schema_text, with_fields
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 # Each page, and the function that returns its text with the generated part renewed.
@@ -19,6 +19,7 @@ PAGES = {
     "python.md": with_names,
     "scenarios.md": with_keys,
     "telemetry.md": with_fields,
+    "telemetry.schema.json": schema_text,
 }
 
 

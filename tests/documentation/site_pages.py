@@ -48,9 +48,10 @@ def api_page(room):
 
 
 def main(pages=PAGES):
-    """Write every page of the navigation, and the pictures."""
+    """Write every page of the navigation, the pictures and the schema."""
     shutil.rmtree(pages, ignore_errors=True)
     shutil.copytree(ROOT / "docs" / "pictures", pages / "pictures")
+    shutil.copy(ROOT / "docs" / "telemetry.schema.json", pages)
     for page in listed(SITE["nav"]):
         file = pages / page
         file.parent.mkdir(exist_ok=True)

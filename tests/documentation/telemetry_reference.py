@@ -1,8 +1,10 @@
 """Write the table of telemetry fields, from the fields themselves, for docs/telemetry.md."""
 
+import json
 import re
 
 from townlet_core.telemetry.fields import FIELDS
+from townlet_core.telemetry.schema import telemetry_schema
 
 # The table that follows the page's heading "Fields", after some words.
 TABLE = re.compile(r"(?<=\n## Fields\n)(?P<words>[^#|]*\n)(?P<table>(?:\|.*\n)+)")
@@ -11,6 +13,11 @@ TABLE = re.compile(r"(?<=\n## Fields\n)(?P<words>[^#|]*\n)(?P<table>(?:\|.*\n)+)
 def with_fields(page):
     """Return docs/telemetry.md with its table of fields as it is now."""
     return TABLE.sub(lambda found: found["words"] + fields_table() + "\n", page)
+
+
+def schema_text(page):
+    """Return docs/telemetry.schema.json, all of which is generated."""
+    return json.dumps(telemetry_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def fields_table():

@@ -14,6 +14,7 @@ GENERATED = {
     "python.md": "| `load_scenario(name_or_path)` |",
     "scenarios.md": "| `duration_ticks` |",
     "telemetry.md": "| `kl_divergence` | float |",
+    "telemetry.schema.json": '"title": "Townlet telemetry record"',
 }
 
 

@@ -43,7 +43,13 @@ def test_validate_prints_one_json_object(townlet, log, tmp_path):
     assert code == 1
     assert orjson.loads(stdout) == {
         "problems": [
-            {"path": f"{tmp_path}/empty.jsonl", "line": 0, "field": "", "problem": "no record in this log"}
+            {
+                "path": f"{tmp_path}/empty.jsonl",
+                "line": 0,
+                "column": 0,
+                "field": "",
+                "problem": "no record in this log",
+            }
         ],
         "logs": [
             {"path": str(log), "records": 3, "problems": 0, "drift": []},

@@ -67,6 +67,17 @@ def test_a_wrong_value_is_named_with_its_line(tmp_path, make_record, changes, fi
     assert problems_of(tmp_path / "log", text) == [(2, field, problem)]
 
 
+def test_a_problem_is_placed_at_the_value_of_its_field(tmp_path):
+    path = tmp_path / "log"
+    path.write_text('{"note": "ä,\\"lr\\":", "lr" : "x", "epoch":1.5, "epoch":2.5}\n{"lr": }\n\n[]\n')
+    found = {(p.line, p.field): p.column for p in LogCheck(path).problems()}
+    assert found[1, "lr"] == 30
+    assert found[1, "epoch"] == 56  # the last one counts
+    assert found[1, "updates"] == 1  # missing
+    assert found[2, ""] == 8
+    assert found[3, ""] == found[4, ""] == 1
+
+
 def test_missing_fields_are_those_of_the_version(tmp_path, make_record):
     record = make_record()
     del record["adv_std"], record["cycle_id"], record["scenario"]

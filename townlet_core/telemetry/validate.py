@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from townlet_core.errors import MAX_SHOWN, InputError
+from townlet_core.telemetry.columns import column_of_error, value_columns
 from townlet_core.telemetry.continuity import Continuity
 from townlet_core.telemetry.decode import BlockDecoder, last_record
 from townlet_core.telemetry.drift import DRIFTING, Drift, measure_drift
@@ -28,6 +29,7 @@ class Problem(NamedTuple):
 
     path: str
     line: int  # 0 for the log as a whole
+    column: int  # of the field's value, or 1 for the line as a whole; 0 for the log
     field: str  # "" for the line as a whole
     problem: str
 
@@ -67,12 +69,12 @@ class LogCheck:
 
     def _line_problems(self) -> Iterator[Problem]:
         for file, problem in segment_gaps(self.path):
-            yield Problem(str(file), 0, "", problem)
+            yield Problem(str(file), 0, 0, "", problem)
         for block in read_blocks(self.path):
             if not self._accept(block):
                 yield from self._block_problems(block)
         if self.records == 0:
-            yield Problem(str(self.path), 0, "", "no record in this log")
+            yield Problem(str(self.path), 0, 0, "", "no record in this log")
 
     def _accept(self, block: Block) -> bool:
         """Whether a block has no problem; only then its records are added."""
@@ -87,8 +89,11 @@ class LogCheck:
     def _block_problems(self, block: Block) -> Iterator[Problem]:
         records: list[Record] = []
         for line in block.lines():
-            for field, problem in self._check_line(line, records):
-                yield Problem(str(line.path), line.number, field[:MAX_SHOWN], problem)
+            problems = self._check_line(line, records)
+            columns = value_columns(line.text) if any(field for field, _ in problems) else {}
+            for field, problem in problems:
+                column = columns.get(field, 1) if field else column_of_error(line.text)
+                yield Problem(str(line.path), line.number, column, field[:MAX_SHOWN], problem)
         self.records += len(records)
         self._decoder.learn(records)
 
@@ -98,10 +103,10 @@ class LogCheck:
         try:
             self.drifts = measure_drift(self._statistics, self._baseline)
         except InputError as error:
-            yield Problem(str(self.path), 0, "data_mode", str(error))
+            yield Problem(str(self.path), 0, 0, "data_mode", str(error))
             return
         for field, problem in self._not_compared(self._baseline):
-            yield Problem(str(self.path), 0, field, problem)
+            yield Problem(str(self.path), 0, 0, field, problem)
         for drift in self.drifts:
             size = drift.relative if self._relative else drift.drift
             # A drift of NaN, from non-finite means, is above any threshold.
@@ -109,7 +114,7 @@ class LogCheck:
                 means = f"{drift.mode} mean {drift.mean:.6g}, baseline {drift.baseline:.6g}"
                 kind = "relative drift" if self._relative else "drift"
                 above = f"{kind} {size:.4g} is above {self._drift_threshold:g}"
-                yield Problem(str(self.path), 0, drift.field, f"{means}: {above}")
+                yield Problem(str(self.path), 0, 0, drift.field, f"{means}: {above}")
 
     def _not_compared(self, baseline: Statistics) -> Iterator[FieldProblem]:
         """Report what of the baseline the log lacks: a comparison of a part only has not passed."""
