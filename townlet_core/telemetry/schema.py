@@ -22,7 +22,10 @@ _TYPES: dict[str, dict[str, Any]] = {
         "maxItems": HISTOGRAM_BINS,
     },
 }
-_ALLOWED = {"data_mode": {"enum": list(DATA_MODES)}, "telemetry_version": {"enum": list(VERSIONS)}}
+_ALLOWED: dict[str, dict[str, Any]] = {
+    "data_mode": {"enum": list(DATA_MODES)},
+    "telemetry_version": {"enum": list(VERSIONS)},
+}
 
 
 def telemetry_schema() -> dict[str, Any]:
