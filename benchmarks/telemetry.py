@@ -22,6 +22,7 @@ from townlet_core.vocab import TELEMETRY_VERSION
 
 RECORDS = 200_000
 WRITTEN_AT_ONCE = 20_000  # records of one measurement of writing
+REAL_LOG = Path(__file__).parents[1] / "tests" / "data" / "version_0_1_0" / "run" / "telemetry.jsonl"
 ROUNDS = 3  # each takes long enough by itself
 
 Work = Mapping[str, Callable[[Path], Any]]  # ours, the peer and the limit, in this order
@@ -33,7 +34,7 @@ def measure(effort: Effort) -> list[Figure]:
     rounds = min(effort.rounds, ROUNDS)
     with tempfile.TemporaryDirectory() as folder:
         log, scratch = Path(folder) / "log.jsonl", Path(folder) / "scratch.jsonl"
-        write(log, records)
+        write_real_log(log, records)
         check_them: Work = {
             "validate": validate,
             "json.loads and checks": plain_checks,
@@ -79,6 +80,17 @@ def make_record(epoch: int) -> dict[str, Any]:
         else:
             record[field.name] = texts.get(field.name, "benchmark")
     return record
+
+
+def write_real_log(path: Path, count: int) -> None:
+    """Write the records of a real run of two data modes, again and again under new epochs and offsets."""
+    records = [orjson.loads(line) for line in REAL_LOG.read_bytes().splitlines()]
+    with open(path, "wb") as file:
+        for n in range(count):
+            record, again = records[n % len(records)], n // len(records)
+            place = {"log_stream_offset": n + 1, "epoch": n + 1, "cycle_id": record["cycle_id"] + 4 * again}
+            steps = {name: record[name] + 1000 * again for name in ("steps", "env_steps", "env_ticks")}
+            file.write(orjson.dumps(record | place | steps, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def write(path: Path, count: int) -> None:
