@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from townlet_core import io
 from townlet_core.errors import InputError, did_you_mean, shown
 from townlet_core.exchange.sources import Source, parse_source
+from townlet_core.inputs import read_input
 from townlet_core.vocab import ACTION_LOOKUP, NAME_PATTERN
 from townlet_core.yaml.tree import Node, parse_bytes
 
@@ -65,7 +65,7 @@ class Mapping:
 
 def load_mapping(path: Path | str) -> Mapping:
     """Read a mapping file. Raises InputError with the place of a mistake, MissingError or DiskError."""
-    data = io.read_file(Path(path), _MAX_BYTES)
+    data = read_input(Path(path), _MAX_BYTES)
     root, mistakes = parse_bytes(data)
     if root is None or mistakes:
         raise InputError(mistakes[0].text(str(path)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from townlet_core import io
 from townlet_core.errors import InputError, did_you_mean, shown
+from townlet_core.inputs import GZIP, STDIN
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -13,10 +14,11 @@ SUFFIXES = (".yaml", ".yml")
 def find_scenario(name_or_path: str | Path) -> Path:
     """Return the file of a scenario: a path if it looks like one or exists, else a bundled name.
 
-    Raises InputError naming the nearest scenario if no bundled one has this name.
+    `-` is stdin. Raises InputError naming the nearest scenario if no bundled one has this name.
     """
     path = Path(name_or_path)
-    if path.suffix in SUFFIXES or len(path.parts) > 1 or io.kind_of(path) == "file":
+    is_named = path == STDIN or path.suffix in (*SUFFIXES, GZIP)
+    if is_named or len(path.parts) > 1 or io.kind_of(path) == "file":
         return path
     bundled, name = bundled_scenarios(), str(name_or_path)
     if name not in bundled:

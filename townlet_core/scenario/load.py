@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from townlet_core.errors import ScenarioError, printable
-from townlet_core.io import read_file, sha256
+from townlet_core.inputs import read_input
+from townlet_core.io import sha256
 from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.model import AgentSpec, Scenario
 from townlet_core.scenario.repair import correct_keys, unknown_key, without
@@ -47,7 +48,7 @@ def resolve_scenario(scenario: Scenario | str | FilePath) -> Scenario:
 def load_with_text(name_or_path: str | FilePath) -> tuple[Scenario, bytes]:
     """Load a scenario as load_scenario does, and return the bytes of its file as well, read once."""
     path = find_scenario(name_or_path)
-    text = read_file(path, MAX_SCENARIO_BYTES)
+    text = read_input(path, MAX_SCENARIO_BYTES)
     scenario, mistakes = parse_scenario(text)
     if scenario is None or mistakes:
         lines = [mistake.text(str(path)) for mistake in mistakes[:MAX_LISTED]]
@@ -64,7 +65,7 @@ def read_scenario(path: FilePath) -> tuple[Scenario | None, list[Mistake]]:
 
     Constraints between values (validate.py) are checked too, unless a mistake makes them meaningless.
     """
-    return parse_scenario(read_file(path, MAX_SCENARIO_BYTES))
+    return parse_scenario(read_input(path, MAX_SCENARIO_BYTES))
 
 
 def parse_scenario(data: bytes) -> tuple[Scenario | None, list[Mistake]]:

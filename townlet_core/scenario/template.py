@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from townlet_core.errors import InputError
-from townlet_core.io import decode_text, read_file
+from townlet_core.io import decode_text
 from townlet_core.scenario.json_schema import SCHEMA_FILE
-from townlet_core.scenario.load import MAX_SCENARIO_BYTES, load_scenario, parse_scenario
+from townlet_core.scenario.load import load_with_text, parse_scenario
 from townlet_core.scenario.type_text import NAME_WORDS
 from townlet_core.vocab import NAME_PATTERN
 from townlet_core.yaml.tree import parse_document, quoted
@@ -30,8 +30,8 @@ def new_scenario(name: str, source: Path = TEMPLATE) -> str:
             f"{quoted(name)} cannot be a name, expected {NAME_WORDS}, not dots alone",
             "where to write it goes into --output" if "/" in name else "",
         )
-    load_scenario(source)
-    text = decode_text(read_file(source, MAX_SCENARIO_BYTES), str(source))
+    _, data = load_with_text(source)
+    text = decode_text(data, str(source))
     renamed = _without_mark(_with_name(text, name))
     scenario, _ = parse_scenario(renamed.encode())
     if scenario is None or scenario.name != name:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from townlet_core import io
 from townlet_core.errors import did_you_mean
+from townlet_core.inputs import read_input
 from townlet_core.scenario.repair import SURE
 from townlet_core.scenario.type_text import show
 from townlet_core.training.wording import explain
@@ -57,7 +57,7 @@ class Schema(NamedTuple):
 
 def read_config(path: Path, schema: Schema) -> Written:
     """Read a configuration file. Types are those of the file: '5' is not 5."""
-    root, mistakes = parse_bytes(io.read_file(path, MAX_CONFIG_BYTES), MAX_VALUES)
+    root, mistakes = parse_bytes(read_input(path, MAX_CONFIG_BYTES), MAX_VALUES)
     return read_tree(root, mistakes, schema)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError
+from townlet_core.inputs import STDIN, read_input
 from townlet_core.scenario.catalogue import find_scenario
 from townlet_core.scenario.load import MAX_SCENARIO_BYTES, load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
@@ -24,7 +25,7 @@ class Origin(NamedTuple):
 
 def read_text(name_or_path: str) -> bytes:
     """Return the YAML of a scenario as it is, to be kept in a run."""
-    return io.read_file(find_scenario(name_or_path), MAX_SCENARIO_BYTES)
+    return read_input(find_scenario(name_or_path), MAX_SCENARIO_BYTES)
 
 
 def find_origin(path: str | Path) -> Origin | None:
@@ -69,6 +70,8 @@ def origin_of(folder: Path, run_file: RunFile) -> Origin | None:
 
 def _change_of(source: str, own: Path, digest: str | None) -> str | None:
     """Describe how the original file has changed; empty if it is gone, None if it is equivalent."""
+    if Path(source) == STDIN:
+        return ""
     try:
         if read_text(source) == io.read_file(own, MAX_SCENARIO_BYTES):
             return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from townlet_core import io
 from townlet_core.errors import InputError
+from townlet_core.inputs import read_input
 from townlet_core.yaml.tree import MAX_VALUES, parse_bytes
 
 MAX_YAML_BYTES = 24 << 10  # the parser is pure Python and reads some ten kilobytes a second at worst
@@ -18,7 +18,7 @@ def read_yaml(path: Path) -> Any:
     Raises InputError with the place of the first mistake, or for more than MAX_YAML_BYTES; MissingError, or
     DiskError.
     """
-    data = io.read_file(path)
+    data = read_input(path)
     if len(data) > MAX_YAML_BYTES:
         raise InputError(
             f"{path}: is {len(data):,} bytes of YAML, a slow format; expected at most {MAX_YAML_BYTES:,}",
