@@ -32,6 +32,7 @@ REASONS = {
     ("report.page", "(files('townlet_core.report') / 'page.html').read_text"): "the same",
     ("main", "os.dup2"): "of /dev/null, where the streams have failed already",
     ("main", "os.open"): "the same",
+    ("doctor", "os.walk"): "skips what it may not read",
     ("console", "open"): "the same",
     ("kernels", "Path.home"): "asks the environment and the list of users; their lack is handled",
     ("locks", "fcntl.flock"): "the caller of _take handles it",

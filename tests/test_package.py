@@ -24,9 +24,10 @@ def test_the_version_is_the_same_wherever_it_stands():
     assert latest[1] == townlet_core.__version__
 
 
-def test_the_wheel_carries_both_packages_their_types_and_the_scenarios():
-    assert WHEEL["packages"] == ["townlet_core", "townlet_cli"]
-    assert all((ROOT / package / "py.typed").is_file() for package in WHEEL["packages"])
+def test_the_wheel_carries_both_packages_their_types_the_pages_and_the_scenarios():
+    assert WHEEL["only-include"] == ["townlet_core", "townlet_cli", "docs"]
+    assert all((ROOT / package / "py.typed").is_file() for package in ("townlet_core", "townlet_cli"))
+    assert WHEEL["sources"] == {"docs": "townlet_cli/pages"}
     assert WHEEL["force-include"] == {"scenarios": "townlet_core/scenario/bundled"}
     assert list((ROOT / "scenarios").glob("*.yaml"))
 

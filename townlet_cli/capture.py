@@ -87,6 +87,9 @@ def capture(
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the capture in the folder.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be written and removed, and do neither.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play a scenario and write replay samples, metrics, events and a manifest."""
@@ -130,15 +133,38 @@ def capture(
     )
     if check:
         refuse_uncheckable(loaded, prepared.settings)
+    if dry_run:
+        _report_plan(prepared, as_json)
+        return
     _name_what_goes(prepared.replaces, prepared.output)
     note_first_compilation()
     result = _write(prepared)
+    if scenario == "-":  # which is not there to be read again; the capture has a copy
+        train = ("train", str(prepared.output / f"{prefix}_scenario.yaml"), *train[2:])
     then = command(*train, "--replay-manifest", result.manifest)
     if shard is not None:
         then = f"{command('replay', 'merge')} SHARD… --output FOLDER, with all shards"
     _report(loaded, prepared.settings, result, as_json, then)
     if check:
         _check(loaded, result)
+
+
+def _report_plan(prepared: PreparedCapture, as_json: bool) -> None:
+    """Say what --dry-run leaves undone."""
+    existing, towns, ticks = prepared.replaces, prepared.towns, prepared.settings.ticks
+    removed = [*existing.parts, *existing.samples]
+    kept = list(existing.others)
+    if as_json:
+        folder = str(prepared.output)
+        print_json({"output": folder, "towns": towns, "ticks": ticks, "removed": removed, "kept": kept})
+        return
+    where = f"would play {count(towns, 'town')} of {count(ticks, 'tick')} into {safe(prepared.output)}"
+    out.print(f"{safe(prepared.scenario.name)}: {where}")
+    if removed:
+        out.print(f"would remove the capture that is there: {_some(removed)}")
+    if removed and kept:
+        out.print(f"would keep what is not of it: {_some(kept)}")
+    note("nothing was written; repeat the command without --dry-run")
 
 
 def _write(prepared: PreparedCapture) -> Capture:

@@ -11,7 +11,8 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import orjson
 from rich.console import Console
@@ -21,12 +22,57 @@ from rich.table import Table
 from townlet_core.errors import count as count  # for the commands, which talk through this module
 
 
-def make_console(stderr: bool = False) -> Console:
-    """Make a console without emoji codes: a path may contain :100:."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
+class Display:
+    """What --color, --no-progress and --help-all say, and the words of the command that runs."""
+
+    colour: Literal["auto", "always", "never"] = "auto"
+    progress = True
+    help_all = False
+    command = "townlet"
 
 
-out, err = make_console(), make_console(stderr=True)
+class TownletConsole(Console):
+    """A console without emoji codes, because a path may contain :100:, and with colour as people asked."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        self.set_up(stderr)
+
+    def set_up(self, stderr: bool) -> None:
+        """Look at the streams, the environment and `Display` again."""
+        system: Literal["standard", "auto"] | None = "auto" if is_coloured(stderr) else None
+        if system and not is_terminal(stderr):
+            system = "standard"  # Rich would find none
+        # Rich's own NO_COLOR leaves bold letters, and its FORCE_COLOR makes a terminal of a pipe.
+        super().__init__(
+            stderr=stderr,
+            highlight=False,
+            soft_wrap=True,
+            emoji=False,
+            color_system=system,
+            no_color=False,
+            force_terminal=is_terminal(stderr),
+        )
+
+
+def is_terminal(stderr: bool = False) -> bool:
+    """Whether a stream is a terminal that can move its cursor. TERM=dumb says that it cannot."""
+    stream = sys.stderr if stderr else sys.stdout
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def is_coloured(stderr: bool = False, forced: bool = True) -> bool:
+    """Whether to colour a stream: --color decides, then NO_COLOR, then FORCE_COLOR, then the terminal.
+
+    forced: whether FORCE_COLOR counts. Help is read by programs in CI, where it is set for the messages.
+    """
+    if Display.colour != "auto":
+        return Display.colour == "always"
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(forced and os.environ.get("FORCE_COLOR")) or is_terminal(stderr)
+
+
+out, err = TownletConsole(), TownletConsole(stderr=True)
 
 # C0 and C1 controls, line separators, bidi overrides, lone surrogates (undecodable bytes of file names):
 # they could move the cursor, break a line, reorder text, or fail to print.
@@ -44,12 +90,6 @@ _STAND_INS = {
 }
 
 
-class Display:
-    """What --no-progress says. Set once, in the app's callback."""
-
-    progress = True
-
-
 class Verbosity:
     """Level of -q and -v: 0 quiet, 1 normal, 2 verbose. Set once, in the app's callback."""
 
@@ -57,7 +97,7 @@ class Verbosity:
 
 
 def prepare_streams() -> None:
-    """Let stdout and stderr write any text, whatever their encoding."""
+    """Let stdout and stderr write any text, whatever their encoding, and colour what is a terminal."""
     # They are None where the caller has closed them.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
@@ -65,6 +105,13 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="townlet")
+    set_up_consoles()
+
+
+def set_up_consoles() -> None:
+    """Let both consoles look at their streams, the environment and the options again."""
+    out.set_up(stderr=False)
+    err.set_up(stderr=True)
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
@@ -122,9 +169,22 @@ def next_step(step: str) -> None:
     note(f"[dim]next:[/dim] {safe(step)}")
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON object on stdout for machines."""
-    sys.stdout.write(to_json(value, orjson.OPT_INDENT_2) + "\n")
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object on stdout for machines, with its schema first."""
+    sys.stdout.write(to_json(with_schema(value), orjson.OPT_INDENT_2) + "\n")
+
+
+def with_schema(value: dict[str, Any]) -> dict[str, Any]:
+    """Put what an object is before what it holds."""
+    return {"schema": schema_name(), **value}
+
+
+def schema_name() -> str:
+    """Name what the running command prints as JSON: `townlet.replay.list/1`.
+
+    The number rises when a key changes its meaning or is no longer there.
+    """
+    return f"{Display.command.replace(' ', '.')}/1"
 
 
 def to_json(value: Any, option: int = 0) -> str:
@@ -137,6 +197,23 @@ def to_json(value: Any, option: int = 0) -> str:
     return json.dumps(value, indent=2 if option else None, default=lambda number: number.item())
 
 
+def write_output(path: Path, data: bytes, written: str) -> None:
+    """Write a file and say what was `written`; to stdout for `-`; compressed if its name ends in .gz.
+
+    written: markup. What goes to stdout is not talked about there.
+    """
+    from townlet_core import inputs
+    from townlet_core import io as disk
+
+    if path == inputs.STDIN:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    disk.write_file(path, inputs.compress(data) if path.suffix == inputs.GZIP else data)
+    out.print(written)
+
+
 def table(title: str, *columns: str) -> Table:
     """Start a short table; the first column is left-aligned text, the others are figures."""
     result = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
@@ -147,8 +224,7 @@ def table(title: str, *columns: str) -> Table:
 
 def shows_progress() -> bool:
     """Whether bars may be drawn: on a terminal, without -q and --no-progress."""
-    # Not err.is_terminal: FORCE_COLOR makes that true in a pipe, where a bar is a page of control codes.
-    return Verbosity.level > 0 and Display.progress and sys.stderr.isatty()
+    return Verbosity.level > 0 and Display.progress and is_terminal(stderr=True)
 
 
 @contextmanager

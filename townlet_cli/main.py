@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import io
 import os
 import re
@@ -10,7 +11,8 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
@@ -18,19 +20,34 @@ import typer
 
 import townlet_core
 from townlet_cli.capture import capture
+from townlet_cli.commands import adopt
+from townlet_cli.completion import is_completing
 from townlet_cli.config import config_app
-from townlet_cli.console import Display, Verbosity, make_console, prepare_streams, safe, safe_lines, warn
+from townlet_cli.console import (
+    Display,
+    TownletConsole,
+    Verbosity,
+    prepare_streams,
+    print_json,
+    safe,
+    safe_lines,
+    set_up_consoles,
+    warn,
+)
+from townlet_cli.docs import docs
+from townlet_cli.doctor import doctor
 from townlet_cli.evaluate import evaluate
 from townlet_cli.replay import replay_app
 from townlet_cli.report import report
 from townlet_cli.scenario import scenario_app
 from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
-from townlet_cli.usage import explain_usage
+from townlet_cli.usage import UsageError, explain_usage
 from townlet_core import __version__
 from townlet_core.errors import (
     DISK_HINT,
     DiskError,
+    InputError,
     ScenarioError,
     SettingsError,
     TownletError,
@@ -41,15 +58,12 @@ from townlet_core.io import refuse_address
 GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug", "--no-progress")
 HERE, CORE = Path(__file__).parent, Path(townlet_core.__file__).parent
 INTERRUPTED = 130  # Typer swallows Ctrl-C inside a command and returns this
-UsageError: Any = typer.BadParameter.__mro__[1]  # Typer keeps its own Click and does not export this one
 
 app = typer.Typer(
     name="townlet",
     help="A small town of learning agents who queue, quarrel, work and remember.",
-    epilog="Start with: townlet capture queue_conflict",
     no_args_is_help=True,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help", "--help-all"]},
     pretty_exceptions_enable=False,
 )
 app.command()(capture)
@@ -60,44 +74,99 @@ app.add_typer(config_app, name="config")
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(replay_app, name="replay")
 app.add_typer(telemetry_app, name="telemetry")
+app.command()(doctor)
+app.command()(docs)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+class Colour(enum.StrEnum):
+    """When to colour."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+def _set_colour(wanted: Colour) -> Colour:
+    """Set colour before anything else is done, so that it holds for help and for errors as well."""
+    Display.colour = wanted.value
+    set_up_consoles()
+    return wanted
+
+
+def _print_version(context: typer.Context, wanted: bool) -> None:
+    if not wanted:
+        return
+    if context.params.get("as_json"):
+        from townlet_cli.doctor import versions
+
+        Display.command = "townlet version"
+        print_json(versions())
+    else:
         print(f"townlet {__version__}")
-        raise typer.Exit
+    raise typer.Exit
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
     ] = False,
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", help="Print results, warnings and errors only.")
     ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print more on stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", is_eager=True, help="With --version: print it and those of libraries as JSON."
+        ),
+    ] = False,
+    color: Annotated[
+        Colour,
+        typer.Option(
+            callback=_set_colour,
+            is_eager=True,
+            help="Colour the output; auto: on a terminal, without NO_COLOR and TERM=dumb.",
+        ),
+    ] = Colour.auto,
     no_progress: Annotated[
         bool, typer.Option("--no-progress", help="Show no progress: neither bars nor lines per cycle.")
     ] = False,
 ) -> None:
     """Set the options that every command shares."""
+    if as_json:
+        raise InputError("--json belongs behind a command, or to --version", "townlet --help")
     Verbosity.level = 0 if quiet else 2 if verbose else 1
     Display.progress = not no_progress
 
 
+adopt(app)
+
+
+@cache
+def root() -> Any:
+    """Build the tree of commands, once."""
+    return typer.main.get_command(app)
+
+
 def run() -> None:
     """Run the app; turn every error into one line, one hint and the documented exit code."""
+    Display.colour = "auto"
     prepare_streams()
     arguments = _globals_first(sys.argv[1:])
+    Display.help_all = "--help-all" in arguments
     try:
         _refuse_addresses(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
-            code = app(arguments, prog_name="townlet", standalone_mode=False)
+            code = root()(arguments, prog_name="townlet", standalone_mode=False)
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # the reader left (`| head`); Rich turns that into SystemExit(1)
+    except (BrokenPipeError, SystemExit) as left:
+        if isinstance(left, SystemExit) and (left.code == 0 or is_completing()):
+            raise
+        # The reader left (`| head`); Rich turns that into SystemExit(1).
         _silence(sys.stdout)
         sys.exit(141)
     except (Exception, KeyboardInterrupt) as error:  # the last door: every error leaves through it
@@ -125,7 +194,8 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, TownletError):
         return str(error), error.hint, error.exit_code
     if isinstance(error, UsageError):
-        # A group without a command has printed its help already, and has nothing to say.
+        if not error.format_message():  # a group without a command, which has printed its help
+            print()
         return explain_usage(error), f"{error.ctx.command_path if error.ctx else 'townlet'} --help", 2
     if isinstance(error.__cause__, EOFError):  # Typer takes it for a user who typed Ctrl-D
         error = error.__cause__
@@ -157,10 +227,22 @@ def _was_met_here(error: OSError) -> bool:
 
 
 def _globals_first(arguments: list[str]) -> list[str]:
-    """Move -q, -v, --debug and --no-progress to the front, so that they may stand anywhere on the line."""
+    """Move the options of every command to the front, so that they may stand anywhere on the line.
+
+    What --version prints as JSON is asked for before it, wherever --json stands.
+    """
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    moved = [a for a in arguments[:end] if a in GLOBAL_FLAGS]
-    return moved + [a for a in arguments[:end] if a not in GLOBAL_FLAGS] + arguments[end:]
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments[:end])
+    for word in words:
+        if word == "--color":
+            front += [word, *islice(words, 1)]
+        else:
+            (front if word in GLOBAL_FLAGS or word.startswith("--color=") else rest).append(word)
+    if "--version" in rest:
+        return [*front, *(["--json"] if "--json" in rest else []), "--version"]
+    return front + rest + arguments[end:]
 
 
 def _refuse_addresses(arguments: list[str]) -> None:
@@ -184,7 +266,7 @@ def _try_to_print(markup: str) -> None:
     """Print on stderr; the exit code stays correct if stderr is closed."""
     try:
         # A new console: one that a signal interrupted in the middle of a line may print it again, or nothing.
-        make_console(stderr=True).print(markup)
+        TownletConsole(stderr=True).print(markup)
     except (OSError, SystemExit):
         _silence(sys.stderr)
 

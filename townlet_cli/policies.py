@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from townlet_cli.console import command, warn
-from townlet_core.errors import InputError
+from townlet_core.errors import InputError, MissingFileError, did_you_mean
 
 if TYPE_CHECKING:
     from townlet_core.capture.rollout import RecordedPolicy
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from townlet_core.scenario.model import Scenario
 
 SCRIPTS = ("scripted", "random")  # policies that need no network
+FRESH = "fresh"  # a critic that has not been trained
 
 
 def open_policy(
@@ -39,17 +40,27 @@ def open_scored_policy(
     from townlet_core.policy.loading import fresh_network
 
     script = scripted_policy(name, scenario, epsilon)
-    if score == "fresh":
+    if score == FRESH:
         return ScoredPolicy(script, fresh_network(scenario, seed), score)
-    critic = _load(score, scenario, source)
+    critic = _load(score, scenario, source, words=(FRESH,))
     return ScoredPolicy(script, critic.network, critic.value_source)
 
 
-def _load(path: str, scenario: Scenario, source: str, deterministic: bool = False) -> LearnedPolicy:
+def _load(
+    path: str,
+    scenario: Scenario,
+    source: str,
+    deterministic: bool = False,
+    words: tuple[str, ...] = SCRIPTS,
+) -> LearnedPolicy:
+    """Load a checkpoint; if there is none, name the nearest of the words that may stand in its place."""
     from townlet_core.policy.learned import LearnedPolicy, check_fits
     from townlet_core.policy.loading import load_network
 
-    network = load_network(path)
+    try:
+        network = load_network(path)
+    except MissingFileError as error:
+        raise MissingFileError(f"{error}{did_you_mean(path, words)}", error.hint) from error
     try:
         check_fits(network.config, scenario, path)
     except InputError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from rich.live import Live
 from rich.text import Text
 
-from townlet_cli.console import out, plain
+from townlet_cli.console import is_terminal, out, plain
 from townlet_core.render.activity import activities
 from townlet_core.render.animation import Animation
 from townlet_core.render.scene import Scene
@@ -26,7 +25,7 @@ def show_text(animation: Animation, tick: int | None, every: int | None, fps: in
     """
     if tick is not None:
         out.print(_frame(animation, animation.moment_at(tick)))
-    elif sys.stdout.isatty():
+    elif is_terminal():
         _play(animation, every or 1, fps)
     else:
         for moment in _moments(animation, every):

@@ -167,12 +167,16 @@ def prune(
         str | None, typer.Option(help="Remove the oldest until the rest takes at most this, such as 5GB.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them, as without --yes.")] = False,
     json: Json = False,
 ) -> None:
     """List the old captures below a folder, and with --yes remove them."""
+    from townlet_core.errors import InputError
     from townlet_core.handling.prune import Rules, parse_age, parse_bytes, plan_prune
     from townlet_core.handling.prune import prune as remove
 
+    if yes and dry_run:
+        raise InputError("--dry-run removes nothing, and --yes removes", "give one of them")
     rules = Rules(
         keep,
         None if older_than is None else parse_age(older_than),

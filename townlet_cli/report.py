@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import count, next_step, out, safe, warn
+from townlet_cli.console import count, next_step, out, safe, warn, write_output
 
 if TYPE_CHECKING:
     from townlet_core.report.log import Rules
@@ -91,21 +90,17 @@ def _rules(alerts: list[str], rules: str | None) -> Rules:
 
 
 def _write(made: Report, output: Path, is_picture: bool) -> None:
-    from townlet_core.io import write_file
     from townlet_core.report.facts import title_of
     from townlet_core.report.page import report_page
     from townlet_core.report.png import overview
     from townlet_core.report.png import png as to_png
 
     data = to_png(overview(made.charts)) if is_picture else report_page(made)
-    if output == STDOUT:
-        sys.stdout.buffer.write(data)
-        return
-    write_file(output, data)
     played = f", playing {made.player.capture}" if made.player else ""
     about = f"{title_of(made)}, {count(len(made.charts), 'chart')}{played}, {len(data):,} bytes"
-    out.print(f"{safe(output)}: {safe(about)}")
-    next_step(f"open {shlex.quote(str(output))}" + ("" if is_picture else " in a browser"))
+    write_output(output, data, f"{safe(output)}: {safe(about)}")
+    if output != STDOUT:
+        next_step(f"open {shlex.quote(str(output))}" + ("" if is_picture else " in a browser"))
 
 
 def _write_charts(made: Report, folder: Path) -> None:

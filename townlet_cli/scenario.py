@@ -94,7 +94,7 @@ def validate_scenarios(
         message = (
             f"{bad} of {count(len(files), 'scenario file')} not usable, {count(mistakes, 'mistake')} in all"
         )
-        hint = "the keys and their ranges are in docs/scenarios.md"
+        hint = "the keys and their ranges: townlet docs scenarios#every-key"
         raise (MissingFileError if bad == missing else ScenarioError)(message, hint)
 
 

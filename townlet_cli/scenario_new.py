@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from townlet_cli.console import command, next_step, note, out, safe, warn
+from townlet_cli.console import command, next_step, note, out, safe, warn, write_output
 
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
@@ -24,18 +24,23 @@ def new(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="YAML file, or folder, to write to; by default NAME.yaml.")
+        Path | None,
+        typer.Option(help="YAML file, or folder, to write to, - for stdout; by default NAME.yaml."),
     ] = None,
     force: Force = False,
 ) -> None:
     """Write a scenario to start from, and a JSON Schema for editors."""
     from townlet_core import io
+    from townlet_core.inputs import STDIN
     from townlet_core.scenario.catalogue import SUFFIXES, find_scenario
     from townlet_core.scenario.json_schema import SCHEMA_FILE, scenario_schema
     from townlet_core.scenario.template import TEMPLATE, new_scenario
 
     name = name.removesuffix(".yaml").removesuffix(".yml")
     text = new_scenario(name, TEMPLATE if source is None else find_scenario(source))
+    if output == STDIN:
+        sys.stdout.write(text)
+        return
     file = output if output and output.suffix in SUFFIXES else (output or Path()) / f"{name}.yaml"
     io.refuse_existing(file, force)
     io.make_folder(file.parent)
@@ -54,18 +59,20 @@ def new(
 
 
 def schema(
-    output: Annotated[Path | None, typer.Option(help="File to write to; by default stdout.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write to, also .gz; by default stdout.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Print the JSON Schema of scenario files, for editors."""
     from townlet_core import io
+    from townlet_core.inputs import STDIN
     from townlet_core.scenario.json_schema import scenario_schema
 
     text = io.dump_json(scenario_schema())
-    if output is None:
+    if output is None or output == STDIN:
         sys.stdout.write(text.decode())
         return
     io.refuse_existing(output, force)
-    io.write_file(output, text)
-    out.print(f"wrote {safe(output)}")
+    write_output(output, text, f"wrote {safe(output)}")
     note(f"first line of a scenario beside it: # yaml-language-server: $schema={safe(output.name)}")

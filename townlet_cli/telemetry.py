@@ -16,6 +16,7 @@ from townlet_cli.console import (
     plain,
     plain_lines,
     print_json,
+    schema_name,
     to_json,
     warn,
 )
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 telemetry_app = typer.Typer(
     help="Watch, summarise and validate training logs.",
-    epilog="Start with: townlet telemetry watch runs/RUN/telemetry.jsonl",
     no_args_is_help=True,
 )
 telemetry_app.command()(watch)
@@ -111,7 +111,9 @@ def validate(
     checks = [LogCheck(find_log(log), base, drift_threshold, relative) for log in logs]
     found = _print_check_json(checks) if as_json else _print_check(checks)
     if found:
-        raise CheckFailed(count(found, "problem"), "docs/telemetry.md says what each field must hold")
+        raise CheckFailed(
+            count(found, "problem"), "townlet docs telemetry#fields says what each field must hold"
+        )
     if not is_stream(logs[0]):
         next_step(command("telemetry", "summary", logs[0]))
 
@@ -160,7 +162,7 @@ def _print_check_json(checks: list[LogCheck]) -> int:
     Where a log cannot be read to its end, the object has the `error` in the place of `logs`.
     """
     found = 0
-    sys.stdout.write('{"problems": [')
+    sys.stdout.write(f'{{"schema": "{schema_name()}", "problems": [')
     try:
         for check in checks:
             for problem in check.problems():

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from townlet_cli.console import count, note, out, plain, safe, table, to_json, warn
+from townlet_cli.console import count, note, out, plain, safe, table, to_json, warn, with_schema
 from townlet_cli.telemetry_columns import draw_side_by_side
 from townlet_core.telemetry.board import Board, Metric, number
 from townlet_core.telemetry.curves import sparkline
@@ -49,7 +49,7 @@ class Lines:
     def seen(self, board: Board, seen: Seen) -> None:
         """Print a record."""
         if self.as_json:
-            text = to_json(seen_json(seen, board.watch.path, self.keep))
+            text = to_json(with_schema(seen_json(seen, board.watch.path, self.keep)))
         else:
             name = "" if self.is_one else f"{one_line(board.name)}  "
             text = plain(name + record_line(seen, board.metrics))

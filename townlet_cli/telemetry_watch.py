@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from townlet_cli.console import command, count, next_step
+from townlet_cli.console import command, count, is_terminal, next_step
 from townlet_cli.telemetry_options import JsonOption, find_log
 from townlet_core.errors import CheckFailed, InputError
 
@@ -83,7 +82,7 @@ def watch(
     bundled = rules == BUNDLED or (rules is None and not alert)
     watches = [Watch(path, wanted, bundled, epoch) for path in found]
     boards = [Board(str(log), one, metrics) for log, one in zip(logs, watches, strict=True)]
-    if sys.stdout.isatty() and not as_json:
+    if is_terminal() and not as_json:
         view: Dashboard | Lines = Dashboard(boards)
     else:
         view = Lines(boards, as_json, metrics if metric else None)

@@ -61,5 +61,5 @@ def project_folder(name: str) -> Path:
 
     project = read_project()
     if wrong := [mistake.text(str(PROJECT)) for mistake in project.mistakes]:
-        raise SettingsError("\n".join(wrong), "docs/cli.md describes townlet.toml")
+        raise SettingsError("\n".join(wrong), "townlet docs cli describes townlet.toml")
     return project.paths[name]

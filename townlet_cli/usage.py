@@ -8,12 +8,19 @@ import typing
 from enum import Enum
 from typing import Annotated, Any, Literal
 
+import typer
+
+from townlet_core.errors import did_you_mean
 from townlet_core.ppo.options import options_of
 from townlet_core.training.options import TrainingOptions
 
+UsageError: Any = typer.BadParameter.__mro__[1]  # Typer keeps its own Click and does not export this one
+
 
 def explain_usage(error: Any) -> str:
-    """Return the message for a wrong option or argument; other messages are Typer's."""
+    """Return the message for a wrong option or value, with the nearest; other messages are Typer's."""
+    if getattr(error, "option_name", None) and hasattr(error, "possibilities"):
+        return f"{error.message}{did_you_mean(error.option_name, _options_of(error.ctx))}"
     parameter, value = getattr(error, "param", None), _given(error)
     if parameter is None or value is None or error.ctx is None:
         return str(error.format_message())
@@ -23,6 +30,19 @@ def explain_usage(error: Any) -> str:
     shown = parameter.opts[0] if is_option else parameter.metavar or parameter.name.upper()
     name = parameter.opts[0].lstrip("-").replace("-", " ")
     return f"{shown}: {wrong_value(name, value, _annotation_of(parameter, error.ctx))}"
+
+
+def elsewhere(group: Any, word: str) -> list[str]:
+    """List the commands of this name in the groups below one, as they are typed."""
+    groups = ((name, getattr(inner, "commands", ())) for name, inner in group.commands.items())
+    return [f"{name} {word}" for name, commands in groups if word in commands]
+
+
+def _options_of(context: Any) -> list[str]:
+    """List the long options of a command, and of all commands."""
+    commands = (context.command, context.find_root().command)
+    names = [name for command in commands for parameter in command.params for name in parameter.opts]
+    return [*(name for name in names if name.startswith("--")), "--help", "--help-all"]
 
 
 def _given(error: Any) -> Any:

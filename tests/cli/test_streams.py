@@ -48,7 +48,7 @@ def test_a_flag_after_two_dashes_is_an_argument(townlet):
 def test_json_is_one_object_and_nothing_else_on_stdout(townlet):
     code, stdout, _ = townlet("scenario", "list", "--json")
     assert code == 0
-    assert list(json.loads(stdout)) == ["scenarios"]
+    assert list(json.loads(stdout)) == ["schema", "scenarios"]
 
 
 def test_a_pipe_sees_no_colour(spawn):

@@ -30,6 +30,7 @@ def test_json_has_the_counts(tmp_path, townlet):
     code, out, _ = townlet("replay", "export", tmp_path / "x", *arguments)
     assert code == 0
     assert json.loads(out) == {
+        "schema": "townlet.replay.export/1",
         "output": str(tmp_path / "out-v0"),
         "format": "minari",
         "samples": 5,

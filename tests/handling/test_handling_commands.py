@@ -17,7 +17,9 @@ def run(townlet, tmp_path, monkeypatch):
 def as_json(result):
     code, out, err = result
     assert code == 0, err
-    return json.loads(out)
+    found = json.loads(out)
+    assert found.pop("schema").startswith("townlet.replay.")
+    return found
 
 
 def test_filter_writes_beside_the_manifest_by_default(recorded, run):

@@ -42,6 +42,7 @@ def test_validate_prints_one_json_object(townlet, log, tmp_path):
     code, stdout, _ = townlet("telemetry", "validate", "--json", log, tmp_path / "empty.jsonl")
     assert code == 1
     assert orjson.loads(stdout) == {
+        "schema": "townlet.telemetry.validate/1",
         "problems": [
             {
                 "path": f"{tmp_path}/empty.jsonl",

@@ -30,7 +30,7 @@ def unmet_expectations(scenario: Scenario, totals: dict[str, float]) -> list[Mis
             raise ScenarioError(
                 f"{scenario.name}: expect.{metric}: no such total of a capture"
                 f"{did_you_mean(metric, list(totals))}",
-                "docs/data.md lists the totals",
+                "townlet docs data#totals lists the totals",
             )
         value = totals[metric]
         if (least is not None and value < least) or (most is not None and value > most):

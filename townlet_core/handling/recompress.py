@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
-from townlet_core.errors import InputError, SampleError, shown
+from townlet_core.errors import InputError, SampleError, did_you_mean, shown
 from townlet_core.handling.forms import FORMATS, npz_compression, shard_compression
 from townlet_core.handling.sources import manifests_below
 from townlet_core.locks import lock_folder
@@ -56,8 +56,9 @@ def recompress(
     folder = path if io.kind_of(path) == "folder" else path.parent
     format = next((name for name, known in FORMATS.items() if compression in known), None)
     if format is None:
-        known = ", ".join(name for names in FORMATS.values() for name in names)
-        raise InputError(f"--compression: {shown(compression)}, expected {known}")
+        known = [name for names in FORMATS.values() for name in names]
+        near = did_you_mean(compression, known)
+        raise InputError(f"--compression: {shown(compression)}, expected {', '.join(known)}{near}")
     with lock_folder(folder):
         manifests = [_Listing(manifest) for manifest in manifests_below(folder, limits)]
         listed = {file for manifest in manifests for file in manifest.files}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from townlet_core import io
 from townlet_core.bulk import whole_folder
 from townlet_core.capture.folder import find_capture_files
-from townlet_core.errors import InputError, SampleError, name_list, shown
+from townlet_core.errors import InputError, SampleError, did_you_mean, name_list, shown
 from townlet_core.handling.events import EventCut
 from townlet_core.handling.forms import FORMATS
 from townlet_core.handling.origin import CommonOrigin
@@ -74,10 +74,12 @@ def choose_form(
         )
     chosen = format or ("arrow" if packed == {True} else "npz")
     if chosen not in FORMATS:
-        raise InputError(f"--format: {shown(chosen)}, expected {' or '.join(FORMATS)}")
+        near = did_you_mean(chosen, list(FORMATS))
+        raise InputError(f"--format: {shown(chosen)}, expected {' or '.join(FORMATS)}{near}")
     if compression is not None and compression not in FORMATS[chosen]:
         allowed = ", ".join(FORMATS[chosen])
-        raise InputError(f"--compression: {shown(compression)}, expected for {chosen}: {allowed}")
+        near = did_you_mean(compression, list(FORMATS[chosen]))
+        raise InputError(f"--compression: {shown(compression)}, expected for {chosen}: {allowed}{near}")
     own = {prefix_of(source.manifest) for source in sources if source.manifest}
     start = prefix or (own.pop() if len(own) == 1 else DEFAULT_PREFIX)
     if not NAME_PATTERN.fullmatch(start):

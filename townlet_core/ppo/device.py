@@ -35,6 +35,11 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def gpu_names() -> list[str]:
+    """Name the GPUs that torch can use, in their order."""
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+
+
 def versions() -> dict[str, str]:
     """Versions that may change bits: Townlet, numerical libraries, the processor and torch's use of it."""
     return {

@@ -21,7 +21,7 @@ Facts = Mapping[str, Value]  # what is known of a sample, by name
 
 MAX_LENGTH = 2000  # characters
 MAX_DEPTH = 40  # of nested parts
-_HINT = "for the language and the names see docs/handling.md"
+_HINT = "for the language and the names: townlet docs handling#expressions"
 _GUARD = "guard names that some samples lack: has(NAME) and NAME > 0"
 _BOOLEANS = {"true": True, "false": False}
 _COMPARISONS: dict[type, Any] = {

@@ -115,7 +115,7 @@ def choose_metrics(globs: list[str]) -> tuple[str, ...]:
         if not any(fnmatchcase(name, glob) for name in NUMBERS):
             raise InputError(
                 f"--metric {shown(glob)}: no field has such a name{did_you_mean(glob, NUMBERS)}",
-                "docs/telemetry.md lists the fields; quote * and ?",
+                "townlet docs telemetry#fields lists the fields; quote * and ?",
             )
     return tuple(name for name in NUMBERS if any(fnmatchcase(name, glob) for glob in globs))
 

@@ -97,7 +97,7 @@ def resolve_settings(
         shown = mistakes[:MAX_MISTAKES]
         if len(mistakes) > MAX_MISTAKES:
             shown.append(f"and {count(len(mistakes) - MAX_MISTAKES, 'more mistake')}")
-        raise SettingsError("\n".join(shown), "docs/cli.md lists every setting with its range")
+        raise SettingsError("\n".join(shown), "townlet train --help-all lists every setting with its range")
     own = {name: value for name, value in written.values.items() if name not in (instead or {})}
     own |= {name: value for name, value in (instead or {}).items() if value is not None}
     layers = (

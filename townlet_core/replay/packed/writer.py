@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 
 from townlet_core import io
-from townlet_core.errors import InputError, SampleError, count, shown
+from townlet_core.errors import InputError, SampleError, count, did_you_mean, shown
 from townlet_core.replay.checks import check_sample
 from townlet_core.replay.format import warnings
 from townlet_core.replay.limits import DEFAULT_LIMITS
@@ -33,7 +33,8 @@ class ShardWriter:
 
     def __init__(self, folder: Path, name: str, compression: str = "zstd") -> None:
         if compression not in COMPRESSIONS:
-            raise InputError(f"compression {shown(compression)}: expected {', '.join(COMPRESSIONS)}")
+            near = did_you_mean(compression, COMPRESSIONS)
+            raise InputError(f"compression {shown(compression)}: expected {', '.join(COMPRESSIONS)}{near}")
         self.compression = compression
         self.transitions = 0
         self._layout: Layout | None = None
