@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 SITE := .venv-site
 # The demo needs what users need. Where the development environment is, that has it as well.
 DEMO := $(if $(wildcard $(READY)),$(VENV),.venv-demo)
-# PyTorch's default build for Linux brings 5 GB of CUDA, which only an NVIDIA GPU uses (/dev/dxg: in WSL).
+# PyTorch's default build for Linux brings 4 GB of CUDA, which only an NVIDIA GPU uses (/dev/dxg: in WSL).
 # TORCH_INDEX= (empty) takes the default build all the same.
 TORCH_INDEX ?= $(if $(wildcard /dev/nvidiactl /dev/dxg),,https://download.pytorch.org/whl/cpu)
 PIP := -m pip --disable-pip-version-check
