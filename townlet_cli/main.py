@@ -39,6 +39,7 @@ from townlet_cli.doctor import doctor
 from townlet_cli.evaluate import evaluate
 from townlet_cli.replay import replay_app
 from townlet_cli.report import report
+from townlet_cli.runs import runs_app
 from townlet_cli.scenario import scenario_app
 from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
@@ -74,6 +75,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(replay_app, name="replay")
 app.add_typer(telemetry_app, name="telemetry")
+app.add_typer(runs_app, name="runs")
 app.command()(doctor)
 app.command()(docs)
 

@@ -48,7 +48,7 @@ def list_datasets(
         column.no_wrap = True
     for one in found.datasets:
         size = f"{one.samples:,}", f"{one.transitions:,}", f"{one.bytes / 1e6:,.1f}"
-        rows.add_row(safe(one.path), safe(_origin(one)), *size, one.form or "–", _age(now - one.modified))
+        rows.add_row(safe(one.path), safe(_origin(one)), *size, one.form or "–", age(now - one.modified))
         if one.problem:
             warn(one.problem)
     out.print(rows)
@@ -70,7 +70,8 @@ def _date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
+    """Write an age in its largest whole unit: 3 d."""
     unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= size), _UNITS[-1])
     return f"{max(0, seconds) / size:.0f} {unit}"
 
@@ -172,8 +173,9 @@ def prune(
 ) -> None:
     """List the old captures below a folder, and with --yes remove them."""
     from townlet_core.errors import InputError
-    from townlet_core.handling.prune import Rules, parse_age, parse_bytes, plan_prune
+    from townlet_core.handling.prune import plan_prune
     from townlet_core.handling.prune import prune as remove
+    from townlet_core.pruning import Rules, parse_age, parse_bytes
 
     if yes and dry_run:
         raise InputError("--dry-run removes nothing, and --yes removes", "give one of them")
@@ -218,7 +220,7 @@ def _print_plan(plan: Plan, yes: bool, kept: dict[Path, str], now: float) -> Non
     rows = table("Removed" if yes else "Would be removed", "capture", "files", "MB", "age")
     for one in going:
         files = len(one.files) + len(one.selections)
-        rows.add_row(safe(one.manifest), str(files), f"{one.bytes / 1e6:,.1f}", _age(now - one.modified))
+        rows.add_row(safe(one.manifest), str(files), f"{one.bytes / 1e6:,.1f}", age(now - one.modified))
     if going:
         out.print(rows)
     freed, left = (sum(one.bytes for one in captures) / 1e6 for captures in (going, plan.staying))

@@ -10,10 +10,11 @@ import pytest
 from townlet_core import io
 from townlet_core.errors import InputError, MissingError
 from townlet_core.handling.filter import filter_samples
-from townlet_core.handling.prune import Rules, parse_age, parse_bytes, plan_prune, prune
+from townlet_core.handling.prune import plan_prune, prune
 from townlet_core.handling.refer import save_selection
 from townlet_core.handling.sources import open_sources
 from townlet_core.locks import lock_folder
+from townlet_core.pruning import Rules
 
 NOW = 1_000_000.0
 
@@ -31,29 +32,6 @@ def shelf(request, captures, tmp_path):
 
 def names(captures):
     return [capture.manifest.parent.name for capture in captures]
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("30d", 2592000), ("12h", 43200), ("1.5h", 5400), ("2w", 1209600), ("5m", 300)]
-)
-def test_ages(text, seconds):
-    assert parse_age(text) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("5GB", 5 * 10**9), ("1.5MB", 1500000), ("2GiB", 2**31), ("100", 100), ("7 kB", 7000), ("3B", 3)],
-)
-def test_sizes(text, size):
-    assert parse_bytes(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "d", "-1d", "30", "30 days", "1e3d", "5XB", "GB", "0x5"])
-def test_other_ages_and_sizes_are_refused(text):
-    with pytest.raises(InputError, match="--older-than"):
-        parse_age(text)
-    with pytest.raises(InputError, match="--max-bytes"):
-        parse_bytes(text if text != "30" else "30 parsecs")
 
 
 @pytest.mark.parametrize(

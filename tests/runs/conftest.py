@@ -1,26 +1,16 @@
-"""Run directories to read: one of a small training run, and copies of it."""
+"""A small run to read, and copies of it."""
 
-import json
 import shutil
-import sys
-from pathlib import Path
+import time
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-
-from small_runs import settings_of
-
-from townlet_core.training.session import train
+from made_runs import edit, make_old, train_small
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """A finished run of three cycles."""
-    folder = tmp_path_factory.mktemp("trained") / "small"
-    sources = {"seed": "flag", "cycles": "environment", "hidden_size": "town.yaml", "gamma": "default"}
-    train(settings_of(seed=7), folder, sources=sources)
-    return folder
+    return train_small(tmp_path_factory.mktemp("trained") / "small")
 
 
 @pytest.fixture
@@ -36,9 +26,7 @@ def make_run(trained, tmp_path):
     return make
 
 
-def edit(path, **changes):
-    """Change keys of a JSON file; those of `settings` one by one."""
-    content = json.loads(path.read_text())
-    for name, value in changes.pop("settings", {}).items():
-        next(section for section in content["settings"].values() if name in section)[name] = value
-    path.write_text(json.dumps(content | changes))
+@pytest.fixture
+def set_age():
+    """Make every file of a run so many days old."""
+    return lambda folder, days, now=None: make_old(folder, days, time.time() if now is None else now)

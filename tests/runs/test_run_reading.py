@@ -1,12 +1,15 @@
 """What stands in a run directory is read without its weights, also where parts are missing or damaged."""
 
+import fcntl
 import json
+import os
 
 import pytest
 
 from townlet_core.errors import InputError, MissingFileError
 from townlet_core.locks import holder_of, lock_folder
 from townlet_core.ppo.checkpoint import load_checkpoint
+from townlet_core.runs import reading
 from townlet_core.runs.reading import read_run_folder
 
 
@@ -65,9 +68,6 @@ def test_a_lock_that_a_killed_holder_left_is_held_by_nobody(tmp_path):
 
 def test_asking_for_the_holder_does_not_get_in_the_way_of_a_writer(tmp_path, monkeypatch):
     (tmp_path / ".lock").write_text("pid 1: townlet train")
-    import fcntl
-    import os
-
     reader = os.open(tmp_path / ".lock", os.O_RDONLY)
     fcntl.flock(reader, fcntl.LOCK_SH | fcntl.LOCK_NB)
     monkeypatch.setattr("townlet_core.locks.time.sleep", lambda seconds: os.close(reader))
@@ -109,8 +109,6 @@ def test_damaged_origins_and_states_are_problems(make_run):
 
 def test_a_generation_that_is_replaced_while_it_is_read_is_no_problem(make_run, monkeypatch):
     """What a run does between the two looks: it names another generation and removes the one before."""
-    from townlet_core.runs import reading
-
     folder = make_run()
     pointer = folder / "checkpoints" / "latest.json"
     right = json.loads(pointer.read_text())
@@ -127,8 +125,6 @@ def test_a_generation_that_is_replaced_while_it_is_read_is_no_problem(make_run, 
 
 
 def test_a_run_that_ends_while_it_is_read_is_not_dead(make_run, monkeypatch):
-    from townlet_core.runs import reading
-
     folder = make_run(status="running")
 
     def end(folder):

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from townlet_core import io
 from townlet_core.capture.folder import CaptureFiles, find_capture_files, remove_capture
-from townlet_core.errors import BusyError, InputError, MissingFileError, TownletError, shown
+from townlet_core.errors import BusyError, InputError, MissingFileError, TownletError
 from townlet_core.locks import LOCK_NAME, lock_folder
+from townlet_core.pruning import Rules
 from townlet_core.replay.folder import RUN_FILE, find_files
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
 from townlet_core.replay.manifest import Manifest, listed_files, load_manifest
 
 _ENDING = "_manifest.json"
-_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
-_BYTES = {"": 1, **{f"{unit}B": 1000**power for power, unit in enumerate("kMGT", start=1)}}
-_BYTES |= {"KB": 1000} | {f"{unit}iB": 1024**power for power, unit in enumerate("KMGT", start=1)} | {"B": 1}
-
-
-class Rules(NamedTuple):
-    """Which captures go: those beyond any of these limits."""
-
-    keep: int | None = None  # the newest stay
-    older_than: float | None = None  # seconds
-    max_bytes: int | None = None  # of the captures that stay
 
 
 class OldCapture(NamedTuple):
@@ -48,22 +37,6 @@ class Plan(NamedTuple):
     skipped: list[tuple[Path, str]]
 
 
-def parse_age(text: str) -> float:
-    """Read an age such as 30d, 12h, 90m or 2w, in seconds. Raises InputError for anything else."""
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([mhdw])", text)
-    if match is None:
-        raise InputError(f"--older-than: {shown(text)}, expected a number and m, h, d or w, such as 30d")
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def parse_bytes(text: str) -> int:
-    """Read a size such as 5GB, 500MB or 2GiB, in bytes. Raises InputError for anything else."""
-    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,6})?) ?([kKMGT]?i?B)?", text)
-    if match is None or (match[2] or "") not in _BYTES:
-        raise InputError(f"--max-bytes: {shown(text)}, expected a size such as 5GB, 500MB or 2GiB")
-    return round(float(match[1]) * _BYTES[match[2] or ""])
-
-
 def plan_prune(folder: Path, rules: Rules, now: float, limits: ReadLimits = DEFAULT_LIMITS) -> Plan:
     """Decide which captures below a folder go. Nothing is removed.
 
@@ -80,11 +53,7 @@ def plan_prune(folder: Path, rules: Rules, now: float, limits: ReadLimits = DEFA
     size = 0
     for capture in sorted(captures, key=lambda one: (-one.modified, str(one.manifest))):
         size += capture.bytes
-        is_old = (
-            (rules.keep is not None and len(staying) >= rules.keep)
-            or (rules.older_than is not None and now - capture.modified > rules.older_than)
-            or (rules.max_bytes is not None and size > rules.max_bytes)
-        )
+        is_old = rules.remove(now - capture.modified, len(staying), size)
         (going if is_old else staying).append(capture)
     return Plan(going[::-1], staying, skipped)
 

@@ -69,7 +69,7 @@ def choose_folder(output: Path | None, name: str, seed: int, force: bool, runs: 
             n += 1
         return folder
     free = _was_killed_at_once(output)
-    is_ours = free or is_run(output) or _is_being_removed(output)
+    is_ours = free or is_run(output) or is_being_removed(output)
     if not is_ours and io.kind_of(output) == "folder" and io.list_folder(output):
         raise InputError(
             f"{output}: already exists, and holds something else than a run", "choose another --output"
@@ -161,7 +161,7 @@ def without(done: Removed, folder: Path, files: Iterable[Path]) -> Removed:
 
 def finish_removal(folder: Path) -> None:
     """Finish what a killed command left of a run that it was removing; the caller holds the lock."""
-    if _is_being_removed(folder) and not is_run(folder):
+    if is_being_removed(folder) and not is_run(folder):
         remove_run(folder)
 
 
@@ -192,7 +192,7 @@ def name_of(folder: Path) -> str:
     return Path(os.path.abspath(folder)).name
 
 
-def _is_being_removed(folder: Path) -> bool:
+def is_being_removed(folder: Path) -> bool:
     """Whether a command was killed while it removed a run from this folder."""
     return io.kind_of(folder / REMOVING) == "file"
 
@@ -202,7 +202,7 @@ def _was_killed_at_once(folder: Path) -> bool:
 
     A command takes the lock first: a lone config.yaml is its author's.
     """
-    if _is_being_removed(folder):
+    if is_being_removed(folder):
         return not contents(folder).others
     names = io.list_folder(folder)
     return LOCK_NAME in names and all(name in FIRST_FILES or io.TEMPORARY.fullmatch(name) for name in names)
