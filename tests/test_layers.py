@@ -189,7 +189,9 @@ def test_no_help_page_waits_for_torch_numba_or_numpy():
         " 'scenario validate', 'scenario new', 'scenario schema', 'replay', 'replay validate',"
         " 'replay inspect', 'replay render', 'replay export', 'replay import', 'telemetry',"
         " 'telemetry watch', 'telemetry summary',"
-        " 'telemetry validate', 'telemetry schema']\n"
+        " 'telemetry validate', 'telemetry schema', 'telemetry export', 'runs', 'runs list', 'runs show',"
+        " 'runs compare', 'runs prune']
+"
         "for page in pages:\n"
         "    sys.argv = ['townlet', *page.split(), '--help']\n"
         "    with contextlib.suppress(SystemExit):\n"

@@ -20,6 +20,7 @@ from townlet_cli.console import (
     to_json,
     warn,
 )
+from townlet_cli.telemetry_export import export
 from townlet_cli.telemetry_options import JsonOption, LogArgument, find_log
 from townlet_cli.telemetry_rules import print_rules
 from townlet_cli.telemetry_watch import watch
@@ -34,6 +35,7 @@ telemetry_app = typer.Typer(
 )
 telemetry_app.command()(watch)
 telemetry_app.command("rules")(print_rules)
+telemetry_app.command()(export)
 
 
 class Format(enum.StrEnum):

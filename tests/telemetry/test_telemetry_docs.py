@@ -23,7 +23,7 @@ def test_every_example_of_the_page_prints_what_it_shows(tmp_path, monkeypatch, t
 
 
 def test_every_option_of_the_commands_is_on_the_page(townlet):
-    for command in ("watch", "summary", "validate"):
+    for command in ("watch", "summary", "validate", "export"):
         _, printed, _ = townlet("telemetry", command, "--help-all")
         for option in set(re.findall(r"--[a-z-]+", printed)) - {"--help"}:
             assert f"`{option}" in PAGE or f" {option}" in PAGE, option

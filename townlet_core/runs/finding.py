@@ -10,7 +10,15 @@ from typing import NamedTuple
 from townlet_core import io
 from townlet_core.errors import MissingFileError, TownletError
 from townlet_core.runs.reading import Run, read_run_folder
-from townlet_core.training.run_directory import CHECKPOINTS, LOG, SAMPLES, contents, is_being_removed, is_run
+from townlet_core.training.run_directory import (
+    CHECKPOINTS,
+    LOG,
+    SAMPLES,
+    TENSORBOARD,
+    contents,
+    is_being_removed,
+    is_run,
+)
 
 PARTS = ("checkpoints", "telemetry", "recordings", "other")  # of what a run wrote
 
@@ -97,6 +105,6 @@ def disk_use(folder: Path) -> DiskUse:
 
 def _part_of(name: str) -> str:
     top = name.partition("/")[0]
-    if top.startswith(LOG):
+    if top.startswith(LOG) or top == TENSORBOARD:
         return "telemetry"
     return {CHECKPOINTS: "checkpoints", SAMPLES: "recordings"}.get(top, "other")

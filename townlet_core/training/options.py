@@ -29,6 +29,12 @@ class TrainingOptions(PPOOptions):
     ppo_log: Annotated[Path | None, RUN("Telemetry file; by default RUN/telemetry.jsonl.")] = None
     log_every: Annotated[int, RUN("Write every n-th telemetry record.", ge=1)] = 1
     log_max_bytes: Annotated[int | None, RUN("Rotate the telemetry file at this size.", ge=1024)] = None
+    track: Annotated[
+        Literal["none", "tensorboard"], RUN("Also write event files to RUN/tensorboard while training.")
+    ] = "none"
+    track_names: Annotated[
+        Literal["sb3", "cleanrl", "townlet"], RUN("Whose names the curves of --track have.")
+    ] = "sb3"
     keep_checkpoints: Annotated[int, RUN("Latest checkpoints to keep, besides the best.", ge=1, le=1000)] = 2
     eval_every: Annotated[
         int | None, EVALUATION("Evaluate after every n-th cycle; by default never.", ge=1, le=1_000_000)

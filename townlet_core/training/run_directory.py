@@ -20,6 +20,7 @@ from townlet_core.telemetry.segments import GZIP, UNREAD, log_name, segment_file
 
 CONFIG, SOURCES, SCENARIO = "config.yaml", "config.sources.json", "scenario.yaml"
 RUN, LOG, CHECKPOINTS, SAMPLES = "run.json", "telemetry.jsonl", "checkpoints", "samples"
+TENSORBOARD = "tensorboard"
 FIRST_FILES = (LOCK_NAME, CONFIG, SOURCES, SCENARIO)  # then RUN, and the run has begun
 REMOVING = ".run.removed"  # run.json of a run that is being removed: the next to lock the folder goes on
 _COMPRESSIONS = "|".join(map(re.escape, (GZIP, *UNREAD)))  # of a segment, by a job of its user's
@@ -34,11 +35,14 @@ _NAMES = rf"""
     ((model|optimizer)\.pt|(state|files)\.json|towns\.npz)
   | {SAMPLES}/rollout_sample_([A-Za-z0-9_.-]+_[0-9]{{3,}}\.(npz|json)|(manifest|metrics)\.json|events\.jsonl)
   | {SAMPLES}/rollout_sample_scenario\.(yaml|json) | {SAMPLES}/{re.escape(LOCK_NAME)}
+  | {TENSORBOARD}/(replay|rollout)/events\.out\.tfevents\.[0-9]{{6,}}
   | ({CHECKPOINTS}/|{SAMPLES}/|{CHECKPOINTS}/\.?g[0-9]{{6,18}}(\.tmp)?/)?{io.TEMPORARY.pattern}
 """
 _LISTS = re.compile(r"/(latest|best|cycle[0-9]+|rollout_sample_manifest)\.json$")
 OURS = re.compile(_NAMES, re.VERBOSE)
-OUR_FOLDERS = re.compile(rf"{SAMPLES}|{CHECKPOINTS}(/g[0-9]{{6,18}}|/\.g[0-9]{{6,18}}\.tmp)?")
+OUR_FOLDERS = re.compile(
+    rf"{SAMPLES}|{TENSORBOARD}(/replay|/rollout)?|{CHECKPOINTS}(/g[0-9]{{6,18}}|/\.g[0-9]{{6,18}}\.tmp)?"
+)
 
 
 class Removed(NamedTuple):

@@ -66,6 +66,7 @@ from townlet_core.training.run_file import (
 from townlet_core.training.run_json import RunFile, read_run
 from townlet_core.training.settings import TrainingSettings, with_absolute_paths
 from townlet_core.training.signals import StopRequest, stop_on_signals
+from townlet_core.training.tracking import check_tracking, tracked
 from townlet_core.training.warm_start import Cloned
 
 
@@ -174,6 +175,7 @@ def resume(
     until = time.monotonic() + max_seconds
     with stop_on_signals() as stop_request:
         settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
+        check_tracking(settings)
         with lock_folder(folder):
             end_removal(folder)
             run_file = read_run(folder)
@@ -273,6 +275,7 @@ def _check_input(
     if scenario and settings.uses_recordings and not given:
         check_own_recordings(scenario, settings)
     resolve_device(settings.device)
+    check_tracking(settings)
     return dataset
 
 
@@ -359,7 +362,10 @@ def _run(
     settings, folder = trainer.settings, trainer.folder
     if scenario:
         listener.compiling(settings.num_towns)
-    with listener.cycles(trainer.progress.cycle, settings.cycles):
+    with (
+        tracked(trainer.reports, settings, folder, trainer.progress) as trainer.reports,
+        listener.cycles(trainer.progress.cycle, settings.cycles),
+    ):
         result = trainer.run(until)
     if result.progress.cycle < settings.cycles:
         ending.reason = "--max-seconds: the time was up"

@@ -157,6 +157,7 @@ def _refuse_idle(settings: TrainingSettings, flags: dict[str, Any]) -> None:
         "eval_every": ""
         if (settings.eval_every or 1) <= settings.cycles
         else f"the run has {count(settings.cycles, 'cycle')}, and nothing would be evaluated",
+        "track_names": "without --track nothing is written" if settings.track == "none" else "",
         "capture_towns": "" if records else "no recordings are made here",
         "capture_dir": "" if records else "no recordings are made here",
     }

@@ -1,0 +1,129 @@
+"""Export a log as a table, a row per record: CSV or Parquet, with a column for every field of FIELDS."""
+
+from __future__ import annotations
+
+import csv
+import io as memory
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from townlet_core import io
+from townlet_core.telemetry.fields import FIELDS, Field
+from townlet_core.telemetry.records import Record, whole_number
+
+BLOCK = 4096  # records held in memory and written together
+_TYPES = {"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "histogram": pa.list_(pa.int64())}
+SCHEMA = pa.schema(
+    [
+        pa.field(field.name, _TYPES[field.type], metadata={"unit": field.unit, "meaning": field.meaning})
+        for field in FIELDS
+    ]
+)
+
+
+class Columns:
+    """Turns records into columns, and counts what has no place in them."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.left_out: dict[str, int] = {}  # unknown fields, and values of another type: how often
+
+    def blocks(self, records: Iterable[Record]) -> Iterator[dict[str, list[Any]]]:
+        """Yield the columns of so many records at a time."""
+        rest = iter(records)
+        while block := list(islice(rest, BLOCK)):
+            self.rows += len(block)
+            for record in block:
+                for name in record.keys() - SCHEMA.names:
+                    self._leave_out(name)
+            yield {field.name: [self._value(field, record) for record in block] for field in FIELDS}
+
+    def _value(self, field: Field, record: Record) -> Any:
+        value = record.get(field.name)
+        if value is None:
+            return None
+        fitting = _fitting(field.type, value)
+        if fitting is None:
+            self._leave_out(field.name)
+        return fitting
+
+    def _leave_out(self, name: str) -> None:
+        self.left_out[name] = self.left_out.get(name, 0) + 1
+
+
+def _fitting(kind: str, value: Any) -> Any:
+    """Return a value as its column holds it; None if it is of another type."""
+    if kind == "int":
+        whole = whole_number(value)
+        return whole if whole is not None and abs(whole) < 1 << 63 else None
+    if kind == "float":
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if kind == "str":
+        return value if isinstance(value, str) else None
+    counts = [whole_number(one) for one in value] if isinstance(value, list) else [None]
+    return None if any(one is None or abs(one) >= 1 << 63 for one in counts) else counts
+
+
+def write_csv(records: Iterable[Record], write: Callable[[bytes], Any]) -> Columns:
+    """Write a header and a line per record; a missing value is empty, a histogram is a JSON list."""
+    columns = Columns()
+    write(_csv_lines([SCHEMA.names]))
+    for block in columns.blocks(records):
+        write(_csv_lines(zip(*(map(_csv_value, block[name]) for name in SCHEMA.names), strict=True)))
+    return columns
+
+
+def write_csv_file(records: Iterable[Record], output: Path, force: bool) -> Columns:
+    """Write a CSV file, which appears whole. Raises InputError if it is there, DiskError."""
+    io.refuse_existing(output, force)
+    with io.AtomicFile(output) as file:
+        return write_csv(records, file.write)
+
+
+def write_parquet_file(records: Iterable[Record], output: Path, force: bool) -> Columns:
+    """Write a Parquet file, which appears whole. Raises InputError if it is there, DiskError."""
+    io.refuse_existing(output, force)
+    columns = Columns()
+    with io.AtomicFile(output) as file, pq.ParquetWriter(_Sink(file), SCHEMA, compression="zstd") as writer:
+        for block in columns.blocks(records):
+            writer.write_table(pa.table(block, schema=SCHEMA))
+    return columns
+
+
+def _csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
+    text = memory.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _csv_value(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, list) else value
+
+
+class _Sink:
+    """What pyarrow expects of a file that is open for writing."""
+
+    closed = False
+
+    def __init__(self, file: io.AtomicFile) -> None:
+        self._file = file
+
+    def write(self, data: Any) -> int:
+        written = bytes(data)
+        self._file.write(written)
+        return len(written)
+
+    def tell(self) -> int:
+        return self._file.bytes
+
+    def flush(self) -> None:
+        """Do nothing: the disk is flushed once, at the end."""
+
+    def close(self) -> None:
+        """Do nothing: the file gets its name when all of it is written."""
