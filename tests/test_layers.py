@@ -190,8 +190,7 @@ def test_no_help_page_waits_for_torch_numba_or_numpy():
         " 'replay inspect', 'replay render', 'replay export', 'replay import', 'telemetry',"
         " 'telemetry watch', 'telemetry summary',"
         " 'telemetry validate', 'telemetry schema', 'telemetry export', 'runs', 'runs list', 'runs show',"
-        " 'runs compare', 'runs prune']
-"
+        " 'runs compare', 'runs prune']\n"
         "for page in pages:\n"
         "    sys.argv = ['townlet', *page.split(), '--help']\n"
         "    with contextlib.suppress(SystemExit):\n"

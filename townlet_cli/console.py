@@ -214,6 +214,18 @@ def write_output(path: Path, data: bytes, written: str) -> None:
     out.print(written)
 
 
+def print_or_write(text: str, output: Path | None, force: bool) -> None:
+    """Print text, or write it to a file."""
+    from townlet_core import inputs
+    from townlet_core.io import refuse_existing
+
+    if output is None or output == inputs.STDIN:
+        sys.stdout.write(text)
+        return
+    refuse_existing(output, force)
+    write_output(output, text.encode(), f"wrote {safe(output)}")
+
+
 def table(title: str, *columns: str) -> Table:
     """Start a short table; the first column is left-aligned text, the others are figures."""
     result = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)

@@ -219,4 +219,25 @@ PAGES = {
             "townlet telemetry validate a.jsonl --json",
         )
     ),
+    "telemetry schema": Page(
+        ("townlet telemetry schema", "townlet telemetry schema -o telemetry.schema.json"),
+    ),
+    "telemetry export": Page(
+        (
+            "townlet telemetry export runs/queue_conflict-s0-1 --to csv -o run.csv",
+            "townlet telemetry export runs/queue_conflict-s0-1 --to tensorboard -o board",
+        )
+    ),
+    "runs": Page(("townlet runs list", "townlet runs show runs/queue_conflict-s0-1")),
+    "runs list": Page(("townlet runs list", "townlet runs list --status failed --sort size")),
+    "runs show": Page(
+        (
+            "townlet runs show runs/queue_conflict-s0-1",
+            "townlet runs show runs/queue_conflict-s0-1 --all --json",
+        )
+    ),
+    "runs compare": Page(
+        ("townlet runs compare runs/a-s0-1 runs/b-s0-1", "townlet runs compare runs/* --json")
+    ),
+    "runs prune": Page(("townlet runs prune --keep 20", "townlet runs prune --older-than 30d --yes")),
 }

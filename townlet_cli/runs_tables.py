@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from townlet_cli.training_settings import project_folder
 from townlet_core import io
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Folders = Annotated[list[Path] | None, typer.Argument(help="Folders with runs, or runs; by default runs/.")]
 
-HERE = Path("runs")
 _NUMBERS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
@@ -33,8 +33,9 @@ class Status(enum.StrEnum):
 
 
 def folders_of(given: list[Path] | None) -> list[Path]:
-    """Return the folders to look in: by default runs/, if it is there."""
-    return given or ([HERE] if io.kind_of(HERE) else [])
+    """Return the folders to look in: by default runs/, or that of townlet.toml, if it is there."""
+    here = project_folder("runs")
+    return given or ([here] if io.kind_of(here) else [])
 
 
 def described(run: Run, disk: DiskUse) -> dict[str, Any]:

@@ -90,13 +90,17 @@ def prune(
         list[Status] | None, typer.Option(help="Remove only runs of this status; may be repeated.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them, as without --yes.")] = False,
     json: Json = False,
 ) -> None:
     """List the old runs below folders, and with --yes remove them; running ones stay."""
+    from townlet_core.errors import InputError
     from townlet_core.pruning import Rules, parse_age, parse_bytes
     from townlet_core.runs.prune import plan_prune
     from townlet_core.runs.prune import prune as remove
 
+    if yes and dry_run:
+        raise InputError("--dry-run removes nothing, and --yes removes", "give one of them")
     rules = Rules(
         keep,
         None if older_than is None else parse_age(older_than),

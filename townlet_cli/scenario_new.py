@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from townlet_cli.console import command, next_step, note, out, safe, warn, write_output
+from townlet_cli.console import command, next_step, note, out, print_or_write, safe, warn
 
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
@@ -65,14 +65,9 @@ def schema(
     force: Force = False,
 ) -> None:
     """Print the JSON Schema of scenario files, for editors."""
-    from townlet_core import io
-    from townlet_core.inputs import STDIN
+    from townlet_core.io import dump_json
     from townlet_core.scenario.json_schema import scenario_schema
 
-    text = io.dump_json(scenario_schema())
-    if output is None or output == STDIN:
-        sys.stdout.write(text.decode())
-        return
-    io.refuse_existing(output, force)
-    write_output(output, text, f"wrote {safe(output)}")
-    note(f"first line of a scenario beside it: # yaml-language-server: $schema={safe(output.name)}")
+    print_or_write(dump_json(scenario_schema()).decode(), output, force)
+    if output is not None and str(output) != "-":
+        note(f"first line of a scenario beside it: # yaml-language-server: $schema={safe(output.name)}")

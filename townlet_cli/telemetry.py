@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from townlet_cli.console import (
     plain,
     plain_lines,
     print_json,
+    print_or_write,
     schema_name,
     to_json,
     warn,
@@ -121,11 +123,16 @@ def validate(
 
 
 @telemetry_app.command()
-def schema() -> None:
+def schema(
+    output: Annotated[
+        Path | None, typer.Option(help="File to write to, also .gz; by default stdout.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
     """Print the JSON Schema of a telemetry record, for editors, other languages and pipelines."""
     from townlet_core.telemetry.schema import telemetry_schema
 
-    print_json(telemetry_schema())
+    print_or_write(json.dumps(telemetry_schema(), indent=2) + "\n", output, force)
 
 
 def _print_check(checks: list[LogCheck]) -> int:

@@ -177,7 +177,15 @@ def test_quiet_changes_no_result(here, line):
 
 
 # They print or write one text.
-WITHOUT_JSON = {"docs", "report", "replay render", "scenario new", "scenario schema", "telemetry rules"}
+WITHOUT_JSON = {
+    "docs",
+    "report",
+    "replay render",
+    "scenario new",
+    "scenario schema",
+    "telemetry rules",
+    "telemetry schema",
+}
 REPORTS = [
     "scenario list",
     "scenario show queue_conflict",

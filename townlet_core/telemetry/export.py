@@ -82,7 +82,7 @@ class Updates:
         """Add a record; return the point of the update before it, if it begins another."""
         mode = record.get("data_mode")
         mode = mode if isinstance(mode, str) and mode else "unknown"
-        before = self.finish() if self._batches.is_first(record, mode) or mode != self._mode else None
+        before = self.finish() if self._batches.begins(record, mode) or mode != self._mode else None
         self._mode = mode
         self._records.append(record)
         return before

@@ -55,6 +55,12 @@ class Batches:
         self._last[run, mode] = (cycle, epoch)
         return cycle != cycle_before or epoch <= epoch_before
 
+    def begins(self, record: Record, mode: str) -> bool:
+        """Add a record; return whether it is the first of its batch."""
+        run = record.get("run_id")
+        place = _number(record.get("cycle_id")), _number(record.get("epoch"))
+        return self.is_first(run if type(run) is str else "", mode, *place)
+
     def are_first(self, run: str, mode: str, cycles: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """Add records of one run and mode, in their order; return which are the first of their batch."""
         if np.isnan(cycles).any():
@@ -102,9 +108,7 @@ class Statistics:
         values: list[Any] = list(map(record.get, NUMBERS))
         mode = record.get("data_mode")
         mode = mode if type(mode) is str and mode in MODES else "unknown"
-        run = record.get("run_id")
-        place = _number(record.get("cycle_id")), _number(record.get("epoch"))
-        is_first = self._batches.is_first(run if type(run) is str else "", mode, *place)
+        is_first = self._batches.begins(record, mode)
         row = np.array([value if type(value) in _NUMBER_TYPES else np.nan for value in values], np.float64)
         self._wait(row[None], np.array([MODES.index(mode)]), np.array([is_first]))
         self.latest = record
