@@ -14,7 +14,7 @@ PIP := -m pip --disable-pip-version-check
 CORES := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks demo test format check explore fuzz soak soak-capture soak-resume sweep acceptance baselines docs site pictures results bench
+.PHONY: help setup hooks demo test format check explore fuzz soak soak-capture soak-resume sweep acceptance baselines docs samples site pictures results bench
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ acceptance: $(READY)  ## sick runs are noticed, healthy ones are quiet, an opera
 baselines: $(READY)  ## train healthy runs; write docs/baselines.md and the bundled alert rules: about an hour
 	$(BIN)/python tests/compile_kernels.py
 	$(BIN)/python tests/acceptance/baselines.py
+
+samples: $(READY)  ## make docs/samples again: a capture, a log, its report, a notebook
+	$(BIN)/python tests/documentation/samples.py
 
 docs: $(READY)  ## renew the generated tables: commands, features, keys, telemetry fields, public API
 	$(BIN)/python tests/documentation/generate.py

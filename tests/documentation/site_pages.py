@@ -48,9 +48,10 @@ def api_page(room):
 
 
 def main(pages=PAGES):
-    """Write every page of the navigation, the pictures and the schema."""
+    """Write every page of the navigation, the pictures, the samples and the schema."""
     shutil.rmtree(pages, ignore_errors=True)
     shutil.copytree(ROOT / "docs" / "pictures", pages / "pictures")
+    shutil.copytree(ROOT / "docs" / "samples", pages / "samples")
     shutil.copy(ROOT / "docs" / "telemetry.schema.json", pages)
     for page in listed(SITE["nav"]):
         file = pages / page
