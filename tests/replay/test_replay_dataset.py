@@ -325,9 +325,8 @@ def test_the_room_opens_without_the_simulator_and_without_torch():
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     yaml = ("yaml", "yaml.reader", "yaml.syntax", "yaml.tree")
-    assert result.stdout.split() == [
-        f"townlet_core.{name}" for name in ("errors", "io", "rng", "vocab", *yaml)
-    ]
+    rooms = ("chance", "errors", "inputs", "io", "vocab", *yaml)
+    assert result.stdout.split() == [f"townlet_core.{name}" for name in rooms]
 
 
 def test_digests_are_verified_when_a_dataset_opens(capture, tmp_path):

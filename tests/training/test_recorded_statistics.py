@@ -44,7 +44,7 @@ def settings_with(manifest, **changes):
 def first_network(folder, settings, monkeypatch):
     """Return the network of the checkpoint that is saved before anything is learned."""
 
-    def stop(self, log):
+    def stop(self, *_):
         raise Interrupted(2, "before the first update")
 
     monkeypatch.setattr(Trainer, "_warm_up", stop)
