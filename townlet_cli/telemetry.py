@@ -60,9 +60,10 @@ def summary(
         int | None, typer.Option(min=1, max=1_000_000_000, help="Only the last N records.")
     ] = None,
 ) -> None:
-    """Summarise a log: latest values, extremes with their epochs, events by data mode, drift."""
+    """Summarise a log by data mode: curves, trends, extremes with their epochs, events, drift."""
     from townlet_core.telemetry.segments import is_stream
-    from townlet_core.telemetry.summary import summarise, summary_json, summary_markdown, summary_text
+    from townlet_core.telemetry.summary import summarise, summary_json
+    from townlet_core.telemetry.summary_text import summary_markdown, summary_text
 
     result = summarise(find_log(log), find_log(baseline) if baseline else None, last, warn)
     if result.damaged:
@@ -155,14 +156,12 @@ def _print_check(checks: list[LogCheck]) -> int:
 
 
 def _print_drifts(check: LogCheck) -> None:
-    from townlet_core.telemetry.summary import align, drift_table
+    from townlet_core.telemetry.summary_text import drift_table
+    from townlet_core.telemetry.tables import text_of
 
     if check.drifts:
-        print(
-            plain_lines(
-                f"\nDrift of {plain(check.path)} from the baseline\n{align(*drift_table(check.drifts))}"
-            )
-        )
+        table = drift_table(f"Drift of {plain(check.path)} from the baseline", check.drifts)
+        print(plain_lines(f"\n{table.title}\n{text_of(table)}"))
 
 
 def _print_check_json(checks: list[LogCheck]) -> int:

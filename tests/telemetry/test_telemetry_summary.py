@@ -18,13 +18,8 @@ from townlet_core.telemetry.curves import CURVE_POINTS, Point, bars_of, sparklin
 from townlet_core.telemetry.fields import CURVES
 from townlet_core.telemetry.follow import read_once
 from townlet_core.telemetry.statistics import Statistics
-from townlet_core.telemetry.summary import (
-    format_number,
-    summarise,
-    summary_json,
-    summary_markdown,
-    summary_text,
-)
+from townlet_core.telemetry.summary import format_number, summarise, summary_json
+from townlet_core.telemetry.summary_text import summary_markdown, summary_text
 from townlet_core.telemetry.watch import Watch, record_line, seen_json
 from townlet_core.telemetry.writer import TelemetryWriter
 
@@ -64,7 +59,7 @@ def test_modes_are_never_taken_together(log):
     assert summary.statistics.extremes("rollout")["loss_total"] == (2.0, 2.0, 3, 3.0, 1, 2.5)
     assert summary.statistics.extremes("replay")["loss_total"] == (1.0, 1.0, 2, 1.0, 2, 1.0)
     for text in (summary_text(summary), summary_markdown(summary)):
-        assert "Fields of rollout" in text
+        assert "Trends of rollout" in text
         assert "Curves of replay" in text
         assert text.index("of rollout") < text.index("of replay")  # so that learning is seen first
     assert summary_json(summary)["modes"]["replay"]["fields"]["loss_total"]["mean"] == 1.0
@@ -84,7 +79,7 @@ def test_a_log_of_one_mode_does_not_repeat_its_name(tmp_path, make_record):
     with TelemetryWriter(tmp_path / "log") as writer:
         writer.write(make_record(1))
     text = summary_text(summarise(tmp_path / "log"))
-    assert "\nFields\n" in text
+    assert "\nExtremes, at epochs\n" in text
     assert " of rollout" not in text
 
 
@@ -174,11 +169,12 @@ def test_only_the_last_records_count_when_asked(log):
 def test_drift_from_a_baseline_is_part_of_it(log, tmp_path, make_record):
     with TelemetryWriter(tmp_path / "baseline") as writer:
         writer.write(make_record(1, loss_total=2.0))
-    drifts = {
-        (drift.mode, drift.field): drift.drift for drift in summarise(log, tmp_path / "baseline").drifts
-    }
-    assert drifts["rollout", "loss_total"] == 0.5
-    assert "rollout loss_total" in summary_text(summarise(log, tmp_path / "baseline"))
+    summary = summarise(log, tmp_path / "baseline")
+    drifts = {(drift.mode, drift.field): drift for drift in summary.drifts}
+    assert drifts["rollout", "loss_total"][2:] == (2.0, 2.5, 0.5, 0.25, 0.5)
+    lines = summary_text(summary).split("Drift from the baseline\n")[1].splitlines()
+    assert lines[1] == "Rollout"
+    assert ["loss_total", "2", "2.5", "+0.5", "+25.0", "%"] in map(str.split, lines)
 
 
 def test_statistics_equal_a_slow_count_over_more_than_a_chunk():
@@ -215,9 +211,9 @@ def test_the_range_beside_a_curve_is_that_of_its_records(tmp_path, make_record):
             writer.write(make_record(i, cycle_id=i, loss_total=100.0 if i == 1001 else float(i % 2)))
     summary = summarise(tmp_path / "log")
     (row,) = [
-        line.split() for line in summary_text(summary).split("Fields")[0].splitlines() if "loss_total" in line
+        line.split() for line in summary_text(summary).split("Means")[0].splitlines() if "loss_total" in line
     ]
-    assert len(row[1]) == 40
+    assert len(row[1]) == 18
     assert row[2:] == ["1", "0", "100"]
 
 

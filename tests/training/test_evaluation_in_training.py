@@ -10,7 +10,8 @@ from townlet_core.errors import InputError
 from townlet_core.evaluate import evaluate
 from townlet_core.policy.loading import load_policy
 from townlet_core.ppo.checkpoint import load_checkpoint
-from townlet_core.telemetry.summary import curve_tables, summarise
+from townlet_core.telemetry.summary import summarise
+from townlet_core.telemetry.summary_text import mode_tables
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.evaluation import Evaluation, evaluation_seed
 from townlet_core.training.session import resume, train
@@ -114,7 +115,7 @@ def test_a_learner_of_recordings_alone_is_evaluated_in_the_scenario(tmp_path):
 
 
 def test_evaluations_are_curves(evaluated):
-    assert "eval_return_mean" in str(curve_tables(summarise(evaluated.log)))
+    assert "eval_return_mean" in str(mode_tables(summarise(evaluated.log), "rollout"))
 
 
 @pytest.mark.parametrize(

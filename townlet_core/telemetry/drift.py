@@ -28,6 +28,7 @@ class Drift(NamedTuple):
     mean: float
     drift: float  # |mean − baseline|
     relative: float  # drift / |baseline|; the drift itself where |baseline| < SMALLEST_BASE
+    change: float  # mean − baseline: the drift with its direction
 
 
 def load_baseline(path: Path) -> Statistics:
@@ -86,6 +87,6 @@ def _drifts_of(mode: str, means: dict[str, float], bases: dict[str, float]) -> l
 
 
 def _drift(mode: str, field: str, base: float, mean: float) -> Drift:
-    drift = abs(mean - base) if math.isfinite(mean) and math.isfinite(base) else math.nan
+    change = mean - base if math.isfinite(mean) and math.isfinite(base) else math.nan
     scale = abs(base) if abs(base) >= SMALLEST_BASE else 1.0
-    return Drift(mode, field, base, mean, drift, drift / scale)
+    return Drift(mode, field, base, mean, abs(change), abs(change) / scale, change)

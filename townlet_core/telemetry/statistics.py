@@ -1,4 +1,4 @@
-"""Statistics of a log per data mode, in one pass: extremes, means, event counts, curves."""
+"""Statistics of a log per data mode, in one pass: extremes, means, event counts, curves, trends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from townlet_core.telemetry.curves import Curves, Point
 from townlet_core.telemetry.decode import Block, rows_of
 from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES, NUMBERS, OF_BATCH
 from townlet_core.telemetry.records import Record
+from townlet_core.telemetry.trends import PARTS, Cycles, Parts, Trend
 
 CHUNK_RECORDS = 1024
 MODES = ("rollout", "mixed", "replay", "unknown")  # in display order; records of version 1.0 have no mode
@@ -102,6 +103,7 @@ class Statistics:
         self._sums, self._counts = np.zeros(shape), np.zeros(shape, np.int64)
         self._mode_records, self._mode_batches = (np.zeros(len(MODES), np.int64) for _ in range(2))
         self._curves = [Curves(len(AXES), len(CURVES)) for _ in MODES]
+        self._parts = [Parts(len(NUMBERS)) for _ in MODES]
 
     def add(self, record: Record) -> None:
         """Add one record."""
@@ -203,6 +205,16 @@ class Statistics:
         curves = self._curves[MODES.index(mode)]
         return curves.points(CURVES.index(name), None if axis is None else list(AXES).index(axis))
 
+    def trend(self, name: str, mode: str) -> Trend | None:
+        """Return the trend of a field over the cycles of a mode; None if it has values in under three."""
+        self._fold()
+        return self._parts[MODES.index(mode)].trend(_COLUMN[name])
+
+    def by_cycle(self, mode: str, most: int = PARTS) -> list[Cycles]:
+        """Return the means of CURVES over spans of neighbouring cycles of a mode, at most `most` spans."""
+        self._fold()
+        return self._parts[MODES.index(mode)].cycles({name: _COLUMN[name] for name in CURVES}, most)
+
     def _fold(self) -> None:
         """Fold the buffered rows into the results."""
         if not self._waiting:
@@ -226,8 +238,10 @@ class Statistics:
         self._mode_batches[m] += is_first.sum()
         known[np.ix_(~is_first, _IS_OF_BATCH)] = False
         self._counts[m] += known.sum(0)
+        values = np.where(known, table, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf or NaN without a warning
-            self._sums[m] += np.where(known, table, 0.0).sum(0)
+            self._sums[m] += values.sum(0)
+        self._parts[m].add(values, known, is_first, table[:, _COLUMN["cycle_id"]])
 
     def _fold_low(self, m: int, table: np.ndarray, epochs: np.ndarray) -> None:
         low = table.min(0)
