@@ -2,9 +2,12 @@
 
 import orjson
 import pytest
-from mutated_logs import compare, real_log
+from mutated_logs import compare, mutated_log, real_log
 
+from townlet_core.telemetry import reader
 from townlet_core.telemetry.decode import BlockDecoder
+from townlet_core.telemetry.statistics import Statistics
+from townlet_core.telemetry.summary import Summary, summarise, summary_json
 
 
 @pytest.fixture
@@ -59,3 +62,18 @@ def test_a_log_of_other_fields_is_left_to_the_plain_path(reference):
     lines = (reference / "ppo_epoch_log.jsonl").read_bytes()
     decoder.learn(map(orjson.loads, lines.splitlines()))
     assert decoder.decode(lines) is None
+
+
+@pytest.mark.parametrize("last", [1, 7, 64, 65, 150, 1000])
+def test_the_last_records_are_those_of_a_plain_list(tmp_path, monkeypatch, last):
+    monkeypatch.setattr(reader, "CHUNK_BYTES", 20_000)
+    log = tmp_path / "log"
+    log.write_bytes(mutated_log(200, 1))
+    records = [record for _, record in reader.read_records(log, lambda line, problem: None)]
+    plain = Statistics()
+    for record in records[-last:]:
+        plain.add(record)
+    found = summarise(log, last=last)
+    expected = summary_json(Summary(str(log), plain, found.damaged, []))
+    assert found.damaged > 0
+    assert orjson.dumps(summary_json(found)) == orjson.dumps(expected)

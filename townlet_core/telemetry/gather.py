@@ -2,34 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from townlet_core.telemetry.continuity import Continuity
-from townlet_core.telemetry.decode import BlockDecoder, last_record
+from townlet_core.telemetry.decode import Block, BlockDecoder, last_record
 from townlet_core.telemetry.reader import Line, read_blocks, records_of
+from townlet_core.telemetry.records import Record, parse_record
 from townlet_core.telemetry.segments import segment_gaps
 from townlet_core.telemetry.statistics import Statistics
+
+
+class Chunk(NamedTuple):
+    """The records of some neighbouring lines: decoded at once, or one by one."""
+
+    size: int
+    data: bytes  # the lines of the block
+    block: Block | None  # None where the records are given
+    records: list[Record]
 
 
 def read_statistics(
     path: Path,
     on_damage: Callable[[Line, str], None],
     on_gap: Callable[[str], Any] = lambda sentence: None,
+    last: int | None = None,
 ) -> Statistics:
-    """Return the statistics of all records of a log; on_damage, on_gap and errors as in read_records."""
+    """Return the statistics of all records of a log, or of the last `last`; the others as in read_records."""
     for file, problem in segment_gaps(path):
         on_gap(f"{file}: {problem}")
-    statistics, continuity, decoder = Statistics(), Continuity(), BlockDecoder()
+    statistics = Statistics()
+    chunks = _chunks(path, on_damage, on_gap)
+    for chunk in chunks if last is None else _tail(chunks, last):
+        if chunk.block:
+            statistics.add_block(chunk.block, last_record(chunk.data))
+        for record in chunk.records:
+            statistics.add(record)
+    return statistics
+
+
+def _chunks(
+    path: Path, on_damage: Callable[[Line, str], None], on_gap: Callable[[str], Any]
+) -> Iterator[Chunk]:
+    continuity, decoder = Continuity(), BlockDecoder()
     for block in read_blocks(path):
         decoded = decoder.decode(block.data) if block.whole else None
         if decoded and continuity.follows(decoded.columns):
-            statistics.add_block(decoded, last_record(block.data))
+            yield Chunk(len(decoded.records), block.data, decoded, [])
             continue
-        records = []
-        for _, record in records_of(block.lines(), continuity, on_damage, on_gap):
-            statistics.add(record)
-            records.append(record)
+        records = [record for _, record in records_of(block.lines(), continuity, on_damage, on_gap)]
         decoder.learn(records)
-    return statistics
+        yield Chunk(len(records), b"", None, records)
+
+
+def _tail(chunks: Iterable[Chunk], last: int) -> Iterable[Chunk]:
+    """Return the last records as chunks; no more is kept while reading than they need."""
+    kept, records = deque[Chunk](), 0
+    for chunk in chunks:
+        kept.append(chunk)
+        records += chunk.size
+        while records - kept[0].size >= last:
+            records -= kept.popleft().size
+    if records > last:
+        first = kept.popleft()
+        kept.appendleft(_end_of(first, first.size - (records - last)))
+    return kept
+
+
+def _end_of(chunk: Chunk, count: int) -> Chunk:
+    records = chunk.records
+    if chunk.block:
+        records = [parse_record(line)[0] for line in chunk.data.split(b"\n")[-1 - count : -1]]
+    return Chunk(count, b"", None, records[-count:])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from townlet_core.telemetry.drift import Drift, load_baseline, measure_drift
 from townlet_core.telemetry.fields import BY_NAME
 from townlet_core.telemetry.gather import read_statistics
 from townlet_core.telemetry.groups import group_of
-from townlet_core.telemetry.reader import Line, read_records
+from townlet_core.telemetry.reader import Line
 from townlet_core.telemetry.statistics import Statistics
 
 NOUNS = {"env_steps": "environment step", "steps": "sample pass"}
@@ -45,12 +44,7 @@ def summarise(
         nonlocal damaged
         damaged += 1
 
-    if last is None:
-        statistics = read_statistics(path, count_damage, on_gap)
-    else:
-        statistics = Statistics()
-        for _, record in deque(read_records(path, count_damage, on_gap=on_gap), maxlen=last):
-            statistics.add(record)
+    statistics = read_statistics(path, count_damage, on_gap, last)
     if statistics.records == 0:
         check = f"townlet telemetry validate {shlex.quote(str(path))}"
         raise InputError(f"{path}: no record in this log", check)
