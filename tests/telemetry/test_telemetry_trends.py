@@ -4,11 +4,12 @@ import math
 
 import pytest
 
+from townlet_core.telemetry.drift import Drift
 from townlet_core.telemetry.fields import FIELDS, NUMBERS
 from townlet_core.telemetry.groups import GROUPS, group_of, grouped
 from townlet_core.telemetry.statistics import Statistics
 from townlet_core.telemetry.summary import Summary, summarise, summary_json
-from townlet_core.telemetry.summary_text import summary_markdown, summary_text
+from townlet_core.telemetry.summary_text import drift_table, summary_markdown, summary_text
 from townlet_core.telemetry.tables import FIGURE, deviations, figure, percent, signed, wrapped
 from townlet_core.telemetry.trends import PARTS
 from townlet_core.telemetry.writer import TelemetryWriter
@@ -144,6 +145,25 @@ def test_constants_are_told_once_and_changing_fields_by_group_with_their_unit(su
         assert text.count("0: skipped_updates") == len(summary.statistics.modes())
         assert text.index("Learning") < text.index("Conflicts and rivalry") < text.index("Reward terms")
     assert "| kl_divergence | nats | " in summary_markdown(summary)
+
+
+def test_what_differs_by_rounding_is_constant(tmp_path, make_record):
+    with TelemetryWriter(tmp_path / "log") as writer:
+        for epoch, (lost, kept) in enumerate([(0.5, 0.5), (0.50000001, 0.500001)], start=1):
+            writer.write(make_record(epoch, loss_total=lost, grad_norm=kept))
+    shown, constant = summary_text(summarise(tmp_path / "log")).split("Constant\n")
+    assert "grad_norm " in shown
+    assert "loss_total " not in shown
+    assert "loss_total 0.5," in constant.replace("\n", " ")
+
+
+def test_a_drift_table_counts_the_fields_without_drift():
+    drifts = [Drift("replay", "lr", 1, 1, 0, 0, 0), Drift("replay", "loss_total", 2, 1, 1, 0.5, -1)]
+    assert drift_table("Drift", drifts).rows == [
+        ["Replay"],
+        ["loss_total", "2", "1", "-1", "-50.0 %"],
+        ["no drift in 1 field"],
+    ]
 
 
 def test_a_single_record_has_no_constants(tmp_path, make_record):

@@ -6,12 +6,12 @@ import math
 import re
 from collections.abc import Callable
 
-from townlet_core.errors import printable
+from townlet_core.errors import count, printable
 from townlet_core.telemetry.curves import bars_of
 from townlet_core.telemetry.drift import Drift
 from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES
 from townlet_core.telemetry.groups import grouped
-from townlet_core.telemetry.statistics import Statistics
+from townlet_core.telemetry.statistics import Extremes, Statistics
 from townlet_core.telemetry.summary import Summary, facts_of, format_number
 from townlet_core.telemetry.tables import (
     Table,
@@ -26,6 +26,7 @@ from townlet_core.telemetry.tables import (
 
 CURVE_WIDTH = 18  # bars of a curve, so that the widest table has 80 columns
 SPANS = 5  # columns of the table of cycles
+ROUNDING = 1e-6  # relative; sums of single precision in another order differ by less
 
 
 def summary_text(summary: Summary) -> str:
@@ -80,9 +81,14 @@ def constants_of(statistics: Statistics, mode: str) -> list[list[str]]:
 
 def _changing(statistics: Statistics, mode: str) -> list[str]:
     """Return the fields of a mode that are not shown as constant."""
-    is_single = statistics.modes()[mode] < 2
-    extremes = statistics.extremes(mode)
-    return [name for name, found in extremes.items() if is_single or found.minimum < found.maximum]
+    if statistics.modes()[mode] < 2:
+        return list(statistics.extremes(mode))
+    return [name for name, found in statistics.extremes(mode).items() if not _is_constant(found)]
+
+
+def _is_constant(found: Extremes) -> bool:
+    scale = max(abs(found.minimum), abs(found.maximum))
+    return found.maximum - found.minimum <= ROUNDING * scale
 
 
 def curve_table(summary: Summary, mode: str) -> Table:
@@ -175,22 +181,25 @@ def other_tables(summary: Summary) -> list[Table]:
 
 
 def drift_table(title: str, drifts: list[Drift]) -> Table:
-    """Return the drift from a baseline, mode by mode, with its direction."""
+    """Return the drift from a baseline, mode by mode, with its direction; fields without one are counted."""
     rows: list[list[str]] = []
     for mode in dict.fromkeys(drift.mode for drift in drifts):
+        of_mode = [drift for drift in drifts if drift.mode == mode]
+        moved = [drift for drift in of_mode if drift.change != 0]
         rows.append([mode.capitalize()])
         rows += [
             [drift.field, figure(drift.baseline), figure(drift.mean), signed(drift.change), _relative(drift)]
-            for drift in drifts
-            if drift.mode == mode
+            for drift in moved
         ]
+        if len(moved) < len(of_mode):
+            rows.append([f"no drift in {count(len(of_mode) - len(moved), 'field')}"])
     return Table(title, ["field", "baseline", "mean", "change", "relative"], rows)
 
 
 def _relative(drift: Drift) -> str:
     if math.isnan(drift.relative):
         return "–"
-    return percent(math.copysign(drift.relative, drift.change)) if drift.change else "0 %"
+    return percent(math.copysign(drift.relative, drift.change))
 
 
 def _record_table(statistics: Statistics) -> Table:
