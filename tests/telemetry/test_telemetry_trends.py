@@ -158,10 +158,17 @@ def test_what_differs_by_rounding_is_constant(tmp_path, make_record):
 
 
 def test_a_drift_table_counts_the_fields_without_drift():
-    drifts = [Drift("replay", "lr", 1, 1, 0, 0, 0), Drift("replay", "loss_total", 2, 1, 1, 0.5, -1)]
+    drifts = [
+        Drift("replay", "lr", 0.3, 0.30000001, 1e-8, 3e-8, 1e-8),
+        Drift("replay", "loss_total", 2, 1, 1, 0.5, -1),
+        Drift("replay", "kl_divergence", 0, 1, 1, 1, 1),
+        Drift("replay", "grad_norm", 1, math.nan, math.nan, math.nan, math.nan),
+    ]
     assert drift_table("Drift", drifts).rows == [
         ["Replay"],
         ["loss_total", "2", "1", "-1", "-50.0 %"],
+        ["kl_divergence", "0", "1", "+1", "–"],
+        ["grad_norm", "1", "–", "–", "–"],
         ["no drift in 1 field"],
     ]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from townlet_core.errors import count, printable
 from townlet_core.telemetry.curves import bars_of
-from townlet_core.telemetry.drift import Drift
+from townlet_core.telemetry.drift import SMALLEST_BASE, Drift
 from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES
 from townlet_core.telemetry.groups import grouped
 from townlet_core.telemetry.statistics import Extremes, Statistics
@@ -185,7 +185,7 @@ def drift_table(title: str, drifts: list[Drift]) -> Table:
     rows: list[list[str]] = []
     for mode in dict.fromkeys(drift.mode for drift in drifts):
         of_mode = [drift for drift in drifts if drift.mode == mode]
-        moved = [drift for drift in of_mode if drift.change != 0]
+        moved = [drift for drift in of_mode if not _is_rounding(drift)]
         rows.append([mode.capitalize()])
         rows += [
             [drift.field, figure(drift.baseline), figure(drift.mean), signed(drift.change), _relative(drift)]
@@ -196,8 +196,13 @@ def drift_table(title: str, drifts: list[Drift]) -> Table:
     return Table(title, ["field", "baseline", "mean", "change", "relative"], rows)
 
 
+def _is_rounding(drift: Drift) -> bool:
+    return drift.drift <= ROUNDING * max(abs(drift.baseline), abs(drift.mean))
+
+
 def _relative(drift: Drift) -> str:
-    if math.isnan(drift.relative):
+    """Return the drift in percent of the baseline; a dash where that is about 0."""
+    if math.isnan(drift.relative) or abs(drift.baseline) < SMALLEST_BASE:
         return "–"
     return percent(math.copysign(drift.relative, drift.change))
 
