@@ -237,11 +237,11 @@ class Statistics:
         self._mode_records[m] += len(table)
         self._mode_batches[m] += is_first.sum()
         known[np.ix_(~is_first, _IS_OF_BATCH)] = False
-        self._counts[m] += known.sum(0)
-        values = np.where(known, table, 0.0)
+        cycles = table[:, _COLUMN["cycle_id"]]
+        sums, counts = self._parts[m].add(np.where(known, table, 0.0), known, is_first, cycles)
+        self._counts[m] += counts
         with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf or NaN without a warning
-            self._sums[m] += values.sum(0)
-        self._parts[m].add(values, known, is_first, table[:, _COLUMN["cycle_id"]])
+            self._sums[m] += sums
 
     def _fold_low(self, m: int, table: np.ndarray, epochs: np.ndarray) -> None:
         low = table.min(0)

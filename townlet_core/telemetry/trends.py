@@ -39,10 +39,13 @@ class Parts:
         self._sums, self._counts = np.zeros((PARTS, fields)), np.zeros((PARTS, fields), np.int64)
         self._first, self._last = np.full(PARTS, np.nan), np.full(PARTS, np.nan)  # cycles
 
-    def add(self, values: np.ndarray, known: np.ndarray, is_first: np.ndarray, cycles: np.ndarray) -> None:
+    def add(
+        self, values: np.ndarray, known: np.ndarray, is_first: np.ndarray, cycles: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Add n records: values and known (n, fields), 0 where not known; the others (n,).
 
         is_first: whether a record begins a batch. cycles: NaN where a record does not say.
+        Returns the sums and the numbers of the values added, by field.
         """
         numbers = self.batches - 1 + np.cumsum(is_first)
         self.batches = int(numbers[-1]) + 1
@@ -51,11 +54,15 @@ class Parts:
         rows = numbers // self._stride
         starts = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
         rows = rows[starts]
-        self._counts[rows] += np.add.reduceat(known, starts, dtype=np.int64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._sums[rows] += np.add.reduceat(values, starts)
+        counts = np.add.reduceat(known, starts, dtype=np.int64)
+        self._counts[rows] += counts
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf or NaN without a warning
+            sums = np.add.reduceat(values, starts)
+            self._sums[rows] += sums
+            total = sums.sum(0)
         self._first[rows] = np.fmin(self._first[rows], np.fmin.reduceat(cycles, starts))
         self._last[rows] = np.fmax(self._last[rows], np.fmax.reduceat(cycles, starts))
+        return total, counts.sum(0)
 
     def trend(self, field: int) -> Trend | None:
         """Return the trend of a field, None if it has a value in fewer than three parts."""
