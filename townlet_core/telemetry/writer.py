@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
-
 from townlet_core import io
-from townlet_core.errors import DiskError, InputError, RunFailed, printable
+from townlet_core.errors import DiskError, InputError, printable
 from townlet_core.locks import FileLock
 from townlet_core.telemetry.continuity import last_written, next_written
-from townlet_core.telemetry.fields import FIELDS
+from townlet_core.telemetry.encode import to_line
 from townlet_core.telemetry.files import (
     compressed_copies,
     cut_after,
@@ -28,15 +25,8 @@ from townlet_core.telemetry.files import (
     read_segment,
     read_tail,
 )
-from townlet_core.telemetry.records import (
-    Record,
-    check_known,
-    check_record,
-    not_finite,
-    whole_number,
-)
+from townlet_core.telemetry.records import Record, whole_number
 from townlet_core.telemetry.segments import GZIP, UNREAD, closed_segments, log_name, segment_files
-from townlet_core.vocab import TELEMETRY_VERSION
 
 
 def lock_log(path: Path) -> FileLock:
@@ -173,14 +163,7 @@ class TelemetryWriter:
         Raises RunFailed if it holds a number that is not finite, a field that FIELDS does not define or a
         wrong type, or lacks a field; then nothing is written and the offset stands.
         """
-        line = _to_line(
-            {
-                **record,
-                "telemetry_version": TELEMETRY_VERSION,
-                "log_stream_offset": self.offset + 1,
-                "log_every": self.log_every,
-            }
-        )
+        line = to_line(record, self.offset + 1, self.log_every)
         due = always or self.offset % self.log_every == 0
         if due:
             if self._is_full(len(line)):
@@ -288,31 +271,3 @@ def _refuse_compressed(path: Path) -> None:
         raise InputError(
             f"{file}: is compressed, and records cannot be added to it", "decompress it, or move it away"
         )
-
-
-def _to_line(record: Record) -> bytes:
-    """Serialise in the order of FIELDS. Raises RunFailed with every problem of the record."""
-    place = f"telemetry record of epoch {record.get('epoch')}"
-    names = _in_order(tuple(record))
-    try:
-        line = orjson.dumps({name: record[name] for name in names}, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError as error:  # an integer of more than 64 bits, text that is not UTF-8
-        line, refused = b"", error
-    # orjson writes numbers that are not finite as null, which no field may be.
-    is_sound = line and b"null" not in line and len(names) == len(record)
-    problems = (
-        check_record(record) if is_sound else not_finite(record) + check_known(record) + check_record(record)
-    )
-    if problems:
-        what = "; ".join(f"{name}: {problem}" for name, problem in problems)
-        hint = "a number that is not finite means training diverged: lower the learning rate"
-        raise RunFailed(f"{place}: {what}", hint)
-    if not line:
-        raise RunFailed(f"{place}: {refused}") from refused
-    return line
-
-
-@lru_cache(maxsize=64)
-def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names that FIELDS defines, in its order."""
-    return tuple(field.name for field in FIELDS if field.name in names)
