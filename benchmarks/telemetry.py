@@ -1,4 +1,4 @@
-"""Telemetry: records per second written, validated and summed up."""
+"""Telemetry: records per second written, validated and summed up, and its share of a training run."""
 
 from __future__ import annotations
 
@@ -50,11 +50,15 @@ def measure(effort: Effort) -> list[Figure]:
             "json.dumps and a flush each": partial(plain_write, count=at_once),
             "orjson.dumps and a write each": partial(bare_write, count=at_once),
         }
-        return [
+        figures = [
             _figure(log, records, check_them, rounds),
             _figure(log, records, sum_them_up, rounds),
             _figure(scratch, at_once, write_them, rounds),
         ]
+    # Imported now, so that torch is not there while others are measured.
+    from benchmarks.telemetry_in_training import share_of_training
+
+    return [*figures, share_of_training(effort)]
 
 
 def _figure(log: Path, records: int, work: Work, rounds: int) -> Figure:
