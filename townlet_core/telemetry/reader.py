@@ -208,11 +208,12 @@ class _OpenSegment:
             if self.position == len(chunk) and chunk.startswith(COMPRESSED):
                 self.damage = "is compressed data; decompress it, or, of gzip, use a name that ends in .gz"
                 return
-            data = self.rest + chunk
-            end = data.rfind(b"\n") + 1
-            data, self.rest = data[:end], data[end:][: MAX_LINE_BYTES + 1]
+            end = chunk.rfind(b"\n") + 1
             if not end:
+                self.rest = (self.rest + chunk)[: MAX_LINE_BYTES + 1]
                 continue
+            data = b"".join((self.rest, memoryview(chunk)[:end]))  # copied once
+            self.rest = chunk[end:][: MAX_LINE_BYTES + 1]
             self.last = data[data.rfind(b"\n", 0, -1) + 1 :]
             if not self.number:
                 self.first = data[: data.index(b"\n")]
