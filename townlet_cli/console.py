@@ -84,6 +84,8 @@ _STAND_INS = {
     **dict(zip("·×–−░▁▂▃▄▅▆▇█", ".x---_.-:=+*#", strict=True)),
     "²": "^2",
     "…": "...",
+    **dict(zip("↑→↓", "^>v", strict=True)),
+    "∞": "inf",
     "γ": "gamma",
     "ε": "epsilon",
     "λ": "lambda",

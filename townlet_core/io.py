@@ -96,9 +96,9 @@ def dump_json(value: Any) -> bytes:
 
 def write_all(descriptor: int, data: bytes) -> None:
     """Write every byte; a short write (how a full disk first shows) is continued until it errs."""
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def _create_folder(folder: Path) -> None:
