@@ -103,7 +103,7 @@ def test_exit_codes_are_documented():
 @pytest.mark.parametrize(
     ("part", "change", "code", "said"),
     [
-        ("_version", lambda name: None, 3, "numba is not installed (and "),
+        ("_version", lambda name: None, 3, " is not installed (and "),
         ("_is_writable", lambda folder: False, 1, "cannot be written"),
         ("_gpu", lambda: {"driver": "550", "usable": False, "names": []}, 1, "torch finds no GPU"),
         (
