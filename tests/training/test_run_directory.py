@@ -53,6 +53,9 @@ WRITTEN = (
     "samples/rollout_sample_manifest.json",
     "samples/rollout_sample_events.jsonl",
     "samples/.rollout_sample_anna_001.npz.0123abcd.tmp",
+    "samples/.rollout_sample_blocks/plan.json",
+    "samples/.rollout_sample_blocks/00001/anna_001.npz",
+    "samples/.rollout_sample_blocks/00001.json",
     ".run.json.0123abcd.tmp",
 )
 FOREIGN = (
@@ -65,6 +68,8 @@ FOREIGN = (
     "checkpoints/g000012/notes.md",
     "checkpoints/g12/model.pt",
     "samples/mine.npz",
+    "samples/.other_blocks/plan.json",
+    "samples/.rollout_sample_blocks/mine/notes.md",
     "samples/rollout_sample_.npz",
     "samples/deeper/rollout_sample_anna_001.npz",
     "deeper/run.json",

@@ -25,6 +25,7 @@ FIRST_FILES = (LOCK_NAME, CONFIG, SOURCES, SCENARIO)  # then RUN, and the run ha
 REMOVING = ".run.removed"  # run.json of a run that is being removed: the next to lock the folder goes on
 _COMPRESSIONS = "|".join(map(re.escape, (GZIP, *UNREAD)))  # of a segment, by a job of its user's
 _LOG_NAMES = rf"{re.escape(LOG)}(\.[0-9]+)?({_COMPRESSIONS})?|\.?{re.escape(LOG)}\.lock"
+_BLOCKS = rf"{SAMPLES}/\.rollout_sample_blocks"  # of recordings that were not finished
 # What training writes, and nothing that a user is likely to have named so: paths in the run folder.
 _NAMES = rf"""
     {re.escape(CONFIG)} | {re.escape(SOURCES)} | {re.escape(SCENARIO)} | {re.escape(RUN)}
@@ -34,6 +35,7 @@ _NAMES = rf"""
   | {CHECKPOINTS}/(g[0-9]{{6,18}}|\.g[0-9]{{6,18}}\.tmp)/
     ((model|optimizer)\.pt|(state|files)\.json|towns\.npz)
   | {SAMPLES}/rollout_sample_([A-Za-z0-9_.-]+_[0-9]{{3,}}\.(npz|json)|(manifest|metrics)\.json|events\.jsonl)
+  | {_BLOCKS}/([0-9]{{5,}}/)?[A-Za-z0-9_.-]+
   | {SAMPLES}/rollout_sample_scenario\.(yaml|json) | {SAMPLES}/{re.escape(LOCK_NAME)}
   | {TENSORBOARD}/(replay|rollout)/events\.out\.tfevents\.[0-9]{{6,}}
   | ({CHECKPOINTS}/|{SAMPLES}/|{CHECKPOINTS}/\.?g[0-9]{{6,18}}(\.tmp)?/)?{io.TEMPORARY.pattern}
@@ -41,7 +43,7 @@ _NAMES = rf"""
 _LISTS = re.compile(r"/(latest|best|cycle[0-9]+|rollout_sample_manifest)\.json$")
 OURS = re.compile(_NAMES, re.VERBOSE)
 OUR_FOLDERS = re.compile(
-    rf"{SAMPLES}|{TENSORBOARD}(/replay|/rollout)?|{CHECKPOINTS}(/g[0-9]{{6,18}}|/\.g[0-9]{{6,18}}\.tmp)?"
+    rf"{SAMPLES}|{_BLOCKS}(/[0-9]{{5,}})?|{TENSORBOARD}(/replay|/rollout)?|{CHECKPOINTS}(/g[0-9]{{6,18}}|/\.g[0-9]{{6,18}}\.tmp)?"
 )
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.capture.settings import PREFIX
+from townlet_core.capture.unfinished import discard_remains
 from townlet_core.errors import DiskError, InputError, MissingError, count, shown
 from townlet_core.locks import FileLock, lock_folder
 from townlet_core.ppo.checkpoint import Checkpoint, load_checkpoint
@@ -319,6 +320,7 @@ def _open_recordings(
         manifest = where / f"{PREFIX}_manifest.json"
         if io.kind_of(manifest):
             refuse_other_recordings(where, scenario, settings)
+            discard_remains(where, PREFIX)
         else:
             listener.note("no recordings given: the scripted policy makes some first")
             listener.compiling(1)

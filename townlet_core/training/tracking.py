@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -37,9 +37,9 @@ def tracked(
         return
     has_env_steps = settings.source != "replay"
     steps = {mode: purge_step(mode, progress, has_env_steps) for mode in MODES[settings.source]}
-    with _tensorboard().Tracker(
-        folder / TENSORBOARD, settings.track_names, steps, has_env_steps, settings.num_epochs
-    ) as tracker:
+    place, epochs = folder / TENSORBOARD, settings.num_epochs
+    tracker = _tensorboard().Tracker(place, settings.track_names, steps, has_env_steps, epochs)
+    with closing(tracker):
 
         def record(found: dict[str, Any]) -> None:
             tracker.record(found)
