@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,28 @@ def whole_folder(output: Path, check_old: Callable[[list[str]], None] | None = N
         if isinstance(error, OSError) and not isinstance(error, TownletError):  # of a library that writes
             raise io.disk_error(error, output) from error
         raise
+
+
+def output_folder(
+    output: Path | str, force: bool, marker: str, names: re.Pattern[str]
+) -> contextlib.AbstractContextManager[Path]:
+    """Return whole_folder for what a command writes: new, or in the place of what Townlet wrote.
+
+    force: replace a folder that holds `marker` and no entry with a name other than `names`.
+    Raises InputError for a folder that may not be replaced, or DiskError.
+    """
+    io.refuse_address(output)
+    io.refuse_existing(Path(output), force)
+
+    def check_old(old: list[str]) -> None:
+        if marker not in old or not all(map(names.fullmatch, old)):
+            found = next((name for name in old if not names.fullmatch(name)), f"and no {marker}")
+            raise InputError(
+                f"{output}: holds more than Townlet wrote there ({found})",
+                "choose another --output, or remove the folder yourself",
+            )
+
+    return whole_folder(Path(output), check_old)
 
 
 def _exchange(new: Path, final: Path, old: Path | None) -> None:
@@ -84,7 +107,7 @@ def flush_files(folder: Path) -> None:
 
 
 def flush_tree(folder: Path) -> None:
-    """Make the files of a folder and of the folders in it durable, whoever wrote them."""
+    """Make the files of a folder and of the folders in it durable, those that a library wrote as well."""
     for parent, _, _ in os.walk(folder):
         flush_files(Path(parent))
 

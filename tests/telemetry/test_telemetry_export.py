@@ -161,9 +161,13 @@ def test_a_tensorboard_export_replaces_only_an_export(log, tmp_path):
     assert sorted(path.name for path in output.iterdir()) == ["townlet_export.json", "unknown"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.md").write_text("mine")
-    with pytest.raises(InputError, match="something else"):
+    with pytest.raises(InputError, match=r"holds more .*notes\.md"):
         export_tensorboard(read_telemetry(log), tmp_path / "mine", force=True)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.md"]
+    (output / "notes.md").write_text("mine")
+    with pytest.raises(InputError, match=r"holds more .*notes\.md"):
+        export_tensorboard(read_telemetry(log), output, force=True)
+    assert (output / "notes.md").read_text() == "mine"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "x", None, True, [1], 1e309])

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from townlet_core import __version__, io
-from townlet_core.bulk import flush_tree
+from townlet_core.bulk import flush_tree, output_folder
 from townlet_core.exchange.episodes import NotNarrow, Recordings
-from townlet_core.exchange.folder import output_folder
 from townlet_core.replay.card import dataset_card
 
 MARKER = "townlet_export.json"

@@ -16,8 +16,8 @@ from townlet_core.exchange.columns import PLACE, RECORDED, array_names, array_ty
 from townlet_core.exchange.episodes import Episode, Recordings, Shared
 from townlet_core.exchange.export import write_export
 from townlet_core.exchange.libraries import check_version, missing
-from townlet_core.exchange.sink import open_sink
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.sink import open_sink
 
 _NEEDED_BY = "export for Hugging Face datasets"
 try:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from townlet_core import __version__, io
+from townlet_core.bulk import output_folder
 from townlet_core.errors import InputError, count, shown
-from townlet_core.exchange.folder import output_folder
 from townlet_core.exchange.mapping import Mapping
 from townlet_core.exchange.sources import Arrays, read_array, read_column, read_columns
 from townlet_core.replay.limits import DEFAULT_LIMITS

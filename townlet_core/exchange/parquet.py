@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from townlet_core.exchange.columns import EPISODE, episode_rows, row_schema
 from townlet_core.exchange.episodes import Recordings
 from townlet_core.exchange.export import write_export
-from townlet_core.exchange.sink import open_sink
 from townlet_core.replay.limits import DEFAULT_LIMITS, ReadLimits
+from townlet_core.sink import open_sink
 
 ROW_GROUP = 16_384  # rows held in memory and written together
 PART_ROWS = 1 << 20  # rows after which the next file begins

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from townlet_core import io
+from townlet_core.sink import open_sink
 from townlet_core.telemetry.fields import FIELDS, Field
 from townlet_core.telemetry.records import Record, whole_number
 
@@ -90,7 +91,7 @@ def write_parquet_file(records: Iterable[Record], output: Path, force: bool) -> 
     """Write a Parquet file, which appears whole. Raises InputError if it is there, DiskError."""
     io.refuse_existing(output, force)
     columns = Columns()
-    with io.AtomicFile(output) as file, pq.ParquetWriter(_Sink(file), SCHEMA, compression="zstd") as writer:
+    with open_sink(output) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         for block in columns.blocks(records):
             writer.write_table(pa.table(block, schema=SCHEMA))
     return columns
@@ -104,26 +105,3 @@ def _csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
 
 def _csv_value(value: Any) -> Any:
     return orjson.dumps(value).decode() if isinstance(value, list) else value
-
-
-class _Sink:
-    """What pyarrow expects of a file that is open for writing."""
-
-    closed = False
-
-    def __init__(self, file: io.AtomicFile) -> None:
-        self._file = file
-
-    def write(self, data: Any) -> int:
-        written = bytes(data)
-        self._file.write(written)
-        return len(written)
-
-    def tell(self) -> int:
-        return self._file.bytes
-
-    def flush(self) -> None:
-        """Do nothing: the disk is flushed once, at the end."""
-
-    def close(self) -> None:
-        """Do nothing: the file gets its name when all of it is written."""

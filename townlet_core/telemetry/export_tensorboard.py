@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from townlet_core import __version__, io
-from townlet_core.bulk import flush_tree, whole_folder
+from townlet_core.bulk import flush_tree, output_folder
 from townlet_core.errors import InputError, MissingLibraryError, shown
 from townlet_core.telemetry.export import Point, Updates
 from townlet_core.telemetry.fields import HISTOGRAM_BINS
@@ -33,6 +32,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 MARKER = "townlet_export.json"
+_ENTRIES = re.compile("|".join(map(re.escape, (MARKER, *DATA_MODES, "unknown"))))  # of an export's folder
 FILE = re.compile(r"events\.out\.tfevents\.([0-9]{6,})")
 _FILE_VERSION = "brain.Event:2"
 _EDGES = [(n + 1) / HISTOGRAM_BINS for n in range(HISTOGRAM_BINS)]  # of a histogram over [0, 1]
@@ -86,16 +86,16 @@ def export_tensorboard(
     Raises InputError if the folder is there and `force` is not given, or it holds something else than an
     export, DiskError.
     """
-    io.refuse_existing(output, force)
     points: dict[str, int] = {}
-    with whole_folder(output, _refuse_others(output)) as folder:
+    with output_folder(output, force, MARKER, _ENTRIES) as folder:
         with ExitStack() as files:
             open_files: dict[str, EventFile] = {}
             for point, step in _placed(records, names):
                 if point.mode not in (*DATA_MODES, "unknown"):
                     modes = ", ".join(DATA_MODES)
                     raise InputError(
-                        f"data_mode is {shown(point.mode)}, expected one of {modes}", "validate it"
+                        f"data_mode is {shown(point.mode)}, expected one of {modes}",
+                        "townlet telemetry validate names the line",
                     )
                 if point.mode not in open_files:
                     path = folder / point.mode / file_name(1)
@@ -105,14 +105,6 @@ def export_tensorboard(
         io.write_json(folder / MARKER, {"townlet": __version__, "format": "tensorboard", "points": points})
         flush_tree(folder)
     return points
-
-
-def _refuse_others(output: Path) -> Callable[[list[str]], None]:
-    def check(names: list[str]) -> None:
-        if MARKER not in names:
-            raise InputError(f"{output}: holds something else than an export", "choose another --output")
-
-    return check
 
 
 def _placed(records: Iterable[Record], names: str) -> Iterable[tuple[Point, int]]:
@@ -205,11 +197,3 @@ class Tracker:
                 io.flush(descriptor, path)
             finally:
                 io.close(descriptor, path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
