@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from townlet_cli.policies import FRESH, SCRIPTS
+from townlet_cli.training_settings import project_folder
 from townlet_core.errors import TownletError
 
 Offer = Callable[[], Iterable[str]]
@@ -22,13 +23,13 @@ def scenarios() -> list[str]:
 
 
 def runs() -> list[str]:
-    """Offer the runs below runs/."""
-    return [str(path) for path in _entries(Path("runs")) if _is_file(path / "run.json")]
+    """Offer the runs below runs/, or the folder that townlet.toml names."""
+    return [str(path) for path in _entries(project_folder("runs")) if _is_file(path / "run.json")]
 
 
 def captures() -> list[str]:
-    """Offer the folders below captures/."""
-    return [str(path) for path in _entries(Path("captures"))]
+    """Offer the folders below captures/, or the folder that townlet.toml names."""
+    return [str(path) for path in _entries(project_folder("captures"))]
 
 
 def policies() -> list[str]:

@@ -204,14 +204,10 @@ def _replay_all(
 def _replay(recording: Recording, scenario: Path | None, part: Part, is_alone: bool = True) -> Animation:
     from townlet_core.errors import InputError
     from townlet_core.render.egocentric import egocentric_animation
-    from townlet_core.render.resimulate import is_complete, play_again, scenario_of, ticks_of
+    from townlet_core.render.resimulate import play_again, scenario_to_play, ticks_of
 
-    if recording.capture is None:
-        why = "its recording is of the older generation, which does not say where it comes from"
-        return egocentric_animation(recording, why, part)
-    loaded = scenario_of(recording, scenario)
-    if not is_complete(recording, loaded):
-        why = "a network played, and not everybody was recorded"
+    loaded, why = scenario_to_play(recording, scenario)
+    if loaded is None:
         if not is_alone:
             raise InputError(f"{recording.path}: {why}", "capture it without --agent to compare it")
         return egocentric_animation(recording, why, part)

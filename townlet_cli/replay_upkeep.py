@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from townlet_cli.console import command, count, next_step, note, out, print_json, progress, safe, table, warn
+from townlet_cli.pruning_options import DryRun, Keep, MaxBytes, OlderThan, Yes, pruning_rules
 
 if TYPE_CHECKING:
     from townlet_core.handling.diff import Comparison
@@ -160,30 +161,18 @@ def recompress(
 
 def prune(
     folder: Annotated[Path, typer.Argument(help="Folder below which captures are removed.")],
-    keep: Annotated[int | None, typer.Option(min=0, help="Keep the newest captures, this many.")] = None,
-    older_than: Annotated[
-        str | None, typer.Option(help="Remove captures older than this, such as 30d, 12h or 2w.")
-    ] = None,
-    max_bytes: Annotated[
-        str | None, typer.Option(help="Remove the oldest until the rest takes at most this, such as 5GB.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them, as without --yes.")] = False,
+    keep: Keep = None,
+    older_than: OlderThan = None,
+    max_bytes: MaxBytes = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """List the old captures below a folder, and with --yes remove them."""
-    from townlet_core.errors import InputError
     from townlet_core.handling.prune import plan_prune
     from townlet_core.handling.prune import prune as remove
-    from townlet_core.pruning import Rules, parse_age, parse_bytes
 
-    if yes and dry_run:
-        raise InputError("--dry-run removes nothing, and --yes removes", "give one of them")
-    rules = Rules(
-        keep,
-        None if older_than is None else parse_age(older_than),
-        None if max_bytes is None else parse_bytes(max_bytes),
-    )
+    rules = pruning_rules(keep, older_than, max_bytes, yes, dry_run)
     now = time.time()
     plan = plan_prune(folder, rules, now)
     kept = {one.manifest: reason for one, reason in remove(plan, folder) if reason} if yes else {}

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from townlet_cli.alert_options import AlertOption, RulesOption, choose_rules
 from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import count, next_step, out, safe, warn, write_output
+from townlet_cli.training_settings import project_folder
 
 if TYPE_CHECKING:
     from townlet_core.report.log import Rules
@@ -36,18 +38,8 @@ def report(
     baseline_episodes: Annotated[
         int, typer.Option(min=0, max=100_000, help="Episodes of the scripted baseline; 0 leaves it out.")
     ] = 32,
-    alert: Annotated[
-        list[str] | None,
-        typer.Option(help="Rule, such as 'kl_divergence > 0.2 for 3 in rollout'; may be repeated."),
-    ] = None,
-    rules: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|bundled|none",
-            help="YAML or JSON list of alert rules; bundled, the default without --alert, for those of each "
-            "run's scenario.",
-        ),
-    ] = None,
+    alert: AlertOption = None,
+    rules: RulesOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Write a page on runs: curves, baseline, alerts, settings, replay; runs of other seeds are averaged."""
@@ -65,8 +57,9 @@ def report(
             refuse_existing(target, force)
     made = make_report(
         runs,
-        rules=_rules(alert or [], rules),
+        rules=_rules(alert, rules),
         capture=capture,
+        captures=project_folder("captures"),
         episodes=baseline_episodes,
         has_player=not (no_player or is_picture),
         reports=Reports(warn, note_first_compilation),
@@ -76,17 +69,12 @@ def report(
         _write_charts(made, png)
 
 
-def _rules(alerts: list[str], rules: str | None) -> Rules:
+def _rules(alert: list[str] | None, rules: str | None) -> Rules:
     """Return the rules to try in a scenario, chosen as `telemetry watch` chooses them."""
-    from townlet_cli.telemetry_watch import BUNDLED, NONE
-    from townlet_core.telemetry.alerts import load_alert_rules, parse_alert_rule
     from townlet_core.telemetry.bundled import bundled_rules
 
-    own = [parse_alert_rule(text) for text in alerts]
-    if rules == BUNDLED or (rules is None and not alerts):
-        return lambda scenario: [*own, *bundled_rules(scenario)]
-    more = [] if rules in (None, NONE) else load_alert_rules(Path(rules))
-    return lambda scenario: [*own, *more]
+    own, bundled = choose_rules(alert, rules)
+    return lambda scenario: [*own, *bundled_rules(scenario)] if bundled else own
 
 
 def _write(made: Report, output: Path, is_picture: bool) -> None:

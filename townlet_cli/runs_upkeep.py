@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from townlet_cli.console import command, count, next_step, note, out, print_json, safe, table, warn
+from townlet_cli.pruning_options import DryRun, Keep, MaxBytes, OlderThan, Yes, pruning_rules
 from townlet_cli.replay_upkeep import age
 from townlet_cli.runs_tables import Folders, Json, Status, described, figure, folders_of, short, value_text
 
@@ -79,33 +80,21 @@ def _results(runs: tuple[Run, ...]) -> list[tuple[str, list[str]]]:
 
 def prune(
     folders: Folders = None,
-    keep: Annotated[int | None, typer.Option(min=0, help="Keep the newest runs, this many.")] = None,
-    older_than: Annotated[
-        str | None, typer.Option(help="Remove runs older than this, such as 30d, 12h or 2w.")
-    ] = None,
-    max_bytes: Annotated[
-        str | None, typer.Option(help="Remove the oldest until the rest takes at most this, such as 5GB.")
-    ] = None,
+    keep: Keep = None,
+    older_than: OlderThan = None,
+    max_bytes: MaxBytes = None,
     status: Annotated[
         list[Status] | None, typer.Option(help="Remove only runs of this status; may be repeated.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them, as without --yes.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """List the old runs below folders, and with --yes remove them; running ones stay."""
-    from townlet_core.errors import InputError
-    from townlet_core.pruning import Rules, parse_age, parse_bytes
     from townlet_core.runs.prune import plan_prune
     from townlet_core.runs.prune import prune as remove
 
-    if yes and dry_run:
-        raise InputError("--dry-run removes nothing, and --yes removes", "give one of them")
-    rules = Rules(
-        keep,
-        None if older_than is None else parse_age(older_than),
-        None if max_bytes is None else parse_bytes(max_bytes),
-    )
+    rules = pruning_rules(keep, older_than, max_bytes, yes, dry_run)
     now = time.time()
     plan = plan_prune(folders_of(folders), rules, [str(one) for one in status or []], now)
     kept = {folder: reason for folder, reason in remove(plan) if reason} if yes else {}

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from townlet_cli.alert_options import BUNDLED, AlertOption, RulesOption, choose_rules
 from townlet_cli.console import command, count, is_terminal, next_step
 from townlet_cli.telemetry_options import JsonOption, find_log
 from townlet_core.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
-    from townlet_core.telemetry.alerts import AlertRule
     from townlet_core.telemetry.watch import Watch
-
-BUNDLED, NONE = "bundled", "none"
 
 
 def watch(
@@ -33,18 +31,8 @@ def watch(
     start: Annotated[
         str, typer.Option("--from", metavar="start|end|EPOCH", help="First record to show and to judge.")
     ] = "start",
-    alert: Annotated[
-        list[str] | None,
-        typer.Option(help="Rule, such as 'kl_divergence > 0.2 for 3 in rollout'; may be repeated."),
-    ] = None,
-    rules: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|bundled|none",
-            help="YAML or JSON list of alert rules; bundled, the default without --alert, for those of the "
-            "log's scenario.",
-        ),
-    ] = None,
+    alert: AlertOption = None,
+    rules: RulesOption = None,
     fail_on_alert: Annotated[
         bool, typer.Option("--fail-on-alert", help="Exit 1 if a rule triggers; with --follow, at once.")
     ] = False,
@@ -65,8 +53,8 @@ def watch(
     from townlet_core.telemetry.segments import is_stream
     from townlet_core.telemetry.watch import END, Watch, choose_metrics, parse_start
 
-    wanted = _rules(alert or [], rules)
-    if fail_on_alert and not (wanted or rules == BUNDLED):
+    wanted = choose_rules(alert, rules)
+    if fail_on_alert and not (wanted.own or rules == BUNDLED):
         raise InputError(
             "--fail-on-alert has no rule to fail on",
             "add --alert 'kl_divergence > 0.2', --rules FILE or --rules bundled",
@@ -79,8 +67,7 @@ def watch(
     epoch = first if isinstance(first, int) else None
     _refuse_twice(logs)
     found = logs if follow else [find_log(log) for log in logs]
-    bundled = rules == BUNDLED or (rules is None and not alert)
-    watches = [Watch(path, wanted, bundled, epoch) for path in found]
+    watches = [Watch(path, wanted.own, wanted.bundled, epoch) for path in found]
     boards = [Board(str(log), one, metrics) for log, one in zip(logs, watches, strict=True)]
     if is_terminal() and not as_json:
         view: Dashboard | Lines = Dashboard(boards)
@@ -97,14 +84,6 @@ def watch(
         _judge(watches, logs)
     if not is_stream(watches[0].path):
         next_step(command("telemetry", "summary", logs[0]))
-
-
-def _rules(alerts: list[str], rules: str | None) -> list[AlertRule]:
-    """Return the rules of the user's own that were asked for."""
-    from townlet_core.telemetry.alerts import load_alert_rules, parse_alert_rule
-
-    own = [parse_alert_rule(text) for text in alerts]
-    return own if rules in (None, NONE, BUNDLED) else own + load_alert_rules(Path(rules))
 
 
 def _refuse_twice(logs: list[Path]) -> None:

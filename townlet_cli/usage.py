@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-import types
-import typing
-from enum import Enum
 from typing import Annotated, Any, Literal
 
 import typer
 
 from townlet_core.errors import did_you_mean
-from townlet_core.ppo.options import options_of
-from townlet_core.training.options import TrainingOptions
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # Typer keeps its own Click and does not export this one
 
@@ -54,17 +48,14 @@ def _given(error: Any) -> Any:
 
 def _annotation_of(parameter: Any, context: Any) -> Any:
     """Return the type of a parameter with its limits."""
-    kind: Any = typing.get_type_hints(inspect.unwrap(context.command.callback))[parameter.name]
-    while typing.get_origin(kind) in (Annotated, typing.Union, types.UnionType, list):
-        kind = typing.get_args(kind)[0]
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return Literal[tuple(choice.value for choice in kind)]
-    if kind not in (int, float):
-        return kind
+    from townlet_cli.parameters import facts_of
+
+    facts = facts_of(parameter, context.command)
+    if facts.choices:
+        return Literal[facts.choices]
+    if facts.kind not in (int, float):
+        return facts.kind
     from pydantic import Field
 
-    settings = options_of(TrainingOptions)
-    if context.command_path in ("townlet train", "townlet config show") and parameter.name in settings:
-        return settings[parameter.name]
-    limits = {"ge": getattr(parameter, "min", None), "le": getattr(parameter, "max", None)}
-    return Annotated[kind, Field(**{name: limit for name, limit in limits.items() if limit is not None})]
+    bounds: dict[str, Any] = facts.bounds
+    return Annotated[facts.kind, Field(**bounds)]

@@ -50,10 +50,18 @@ def scenario_of(recording: Recording, given: Path | None) -> Scenario:
     return scenario
 
 
-def is_complete(recording: Recording, scenario: Scenario) -> bool:
-    """Whether the town can be simulated again: every agent was recorded, or a script acts for the others."""
-    recorded = {sample.agent_id for sample in recording.samples}
-    return _script(recording, scenario) is not None or recorded >= {agent.id for agent in scenario.agents}
+def scenario_to_play(recording: Recording, given: Path | None) -> tuple[Scenario | None, str]:
+    """Return the scenario to simulate a recording again in; or None, and why only observations can be shown.
+
+    A town can be simulated again if every agent was recorded, or a script acts for the others. Raises as
+    scenario_of.
+    """
+    if recording.capture is None:
+        return None, "its recording is of the older generation, which does not say where it comes from"
+    scenario, recorded = scenario_of(recording, given), {sample.agent_id for sample in recording.samples}
+    if _script(recording, scenario) or recorded >= {agent.id for agent in scenario.agents}:
+        return scenario, ""
+    return None, "a network played, and not everybody was recorded"
 
 
 def play_again(

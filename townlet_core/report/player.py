@@ -13,11 +13,9 @@ from townlet_core.render.animation import Animation
 from townlet_core.render.egocentric import egocentric_animation
 from townlet_core.render.html import animation_page
 from townlet_core.render.recording import Recording, load_recording
-from townlet_core.render.resimulate import is_complete, play_again, scenario_of
+from townlet_core.render.resimulate import play_again, scenario_to_play
 from townlet_core.replay.manifest import sample_or_manifest
 from townlet_core.training.run_directory import SAMPLES
-
-CAPTURES = "captures"  # where `townlet capture` writes, in the working directory
 
 
 class Player(NamedTuple):
@@ -30,12 +28,12 @@ class Player(NamedTuple):
     ticks: int
 
 
-def last_capture(runs: Iterable[Path], scenario_sha256: str) -> Path | None:
-    """Return the newest capture of a scenario: in the working directory's captures, else a run's own samples.
+def last_capture(captures: Path, runs: Iterable[Path], scenario_sha256: str) -> Path | None:
+    """Return the newest capture of a scenario: below the folder of captures, else a run's own samples.
 
     What cannot be read is passed over: a report does not depend on it.
     """
-    here = [Path(CAPTURES) / name for name in _folders(Path(CAPTURES))]
+    here = [captures / name for name in _folders(captures)]
     for folders in (here, [run / SAMPLES for run in runs]):
         found = [path for folder in folders if (path := _manifest(folder))]
         for path in sorted(found, key=_changed, reverse=True):
@@ -88,9 +86,5 @@ def make_player(path: Path) -> Player:
 
 
 def _animation(recording: Recording) -> Animation:
-    if recording.capture is None:
-        return egocentric_animation(recording, "its recording is of the older generation")
-    scenario = scenario_of(recording, None)
-    if not is_complete(recording, scenario):
-        return egocentric_animation(recording, "a network played, and not everybody was recorded")
-    return play_again(recording, scenario)
+    scenario, why = scenario_to_play(recording, None)
+    return play_again(recording, scenario) if scenario else egocentric_animation(recording, why)

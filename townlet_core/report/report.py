@@ -58,6 +58,7 @@ def make_report(
     paths: Sequence[Path],
     rules: Rules = no_rules,
     capture: Path | None = None,
+    captures: Path = Path("captures"),
     episodes: int = EPISODES,
     has_player: bool = True,
     reports: Reports | None = None,
@@ -66,7 +67,7 @@ def make_report(
 
     paths: runs, logs, or folders of runs. rules: alert rules to try, by scenario, as in read_log.
     episodes: of the scripted baseline; 0 for none. capture: what the player plays; by default the last
-    capture in the scenario, if there is one.
+    one of the scenario in the folder `captures`, or in a run.
     Raises MissingError, DiskError, or InputError for what cannot be read; of a capture only if it is given.
     """
     reports = reports or Reports()
@@ -81,7 +82,7 @@ def make_report(
         sections={title: charts for title, charts in sections.items() if charts},
         baselines=baselines,
         episodes=episodes,
-        player=_player(groups, capture, reports) if has_player else None,
+        player=_player(groups, capture, captures, reports) if has_player else None,
     )
 
 
@@ -102,7 +103,7 @@ def _baselines(groups: Sequence[Group], episodes: int, reports: Reports) -> dict
     return found
 
 
-def _player(groups: Sequence[Group], given: Path | None, reports: Reports) -> Player | None:
+def _player(groups: Sequence[Group], given: Path | None, captures: Path, reports: Reports) -> Player | None:
     """Make the player of the given capture, or of the last one that there is."""
     if given is not None:
         reports.towns(1)
@@ -110,7 +111,7 @@ def _player(groups: Sequence[Group], given: Path | None, reports: Reports) -> Pl
     stored = [run.stored for group in groups for run in group.runs if run.stored]
     digests = dict.fromkeys(one.about.scenario_sha256 for one in stored)
     folders = [one.folder for one in stored]
-    path = next((found for one in digests if one and (found := last_capture(folders, one))), None)
+    path = next((found for one in digests if one and (found := last_capture(captures, folders, one))), None)
     if path is None:
         return None
     reports.towns(1)

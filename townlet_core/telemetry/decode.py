@@ -33,12 +33,12 @@ _TEXTS = [name for name, field in BY_NAME.items() if field.type == "str" and nam
 ALL_OR_NONE = (*_TEXTS, "log_stream_offset", "log_every")
 _OPEN, _CLOSE, _COLON = b"{}:"
 # Half of 64 bits, so that sums and differences of two fit.
-_INT = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
-_COUNTS = Annotated[
+WHOLE = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+COUNTS = Annotated[
     list[Annotated[int, msgspec.Meta(ge=0, le=2**62)]],
     msgspec.Meta(min_length=HISTOGRAM_BINS, max_length=HISTOGRAM_BINS),
 ]
-_TYPES: dict[str, Any] = {"int": _INT, "float": float, "str": str, "histogram": _COUNTS}
+_TYPES: dict[str, Any] = {"int": WHOLE, "float": float, "str": str, "histogram": COUNTS}
 _SIMPLE = {"int": (int,), "float": (int, float), "str": (str,), "histogram": (list,)}
 
 

@@ -15,19 +15,15 @@ import msgspec
 import orjson
 
 from townlet_core.errors import RunFailed
-from townlet_core.telemetry.fields import FIELDS, HISTOGRAM_BINS, Field, required_fields
+from townlet_core.telemetry.decode import COUNTS, WHOLE, attribute_of
+from townlet_core.telemetry.fields import FIELDS, Field, required_fields
 from townlet_core.telemetry.records import Record, check_known, check_record, not_finite
 from townlet_core.vocab import DATA_MODES, TELEMETRY_VERSION
 
 _OWN = ("telemetry_version", "log_stream_offset", "log_every")  # the writer's, whatever a record holds
-_INT = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]  # msgspec writes integers of any size
 # NaN is refused by a bound, too. From 1e16 on, orjson writes 1e+16 and msgspec 1e16.
 _FLOAT = Annotated[float, msgspec.Meta(gt=-1e16, lt=1e16)]
-_COUNTS = Annotated[
-    list[Annotated[int, msgspec.Meta(ge=0, le=2**62)]],
-    msgspec.Meta(min_length=HISTOGRAM_BINS, max_length=HISTOGRAM_BINS),
-]
-_TYPES: dict[str, Any] = {"int": _INT, "float": _INT | _FLOAT, "str": str, "histogram": _COUNTS}
+_TYPES: dict[str, Any] = {"int": WHOLE, "float": WHOLE | _FLOAT, "str": str, "histogram": COUNTS}
 # msgspec takes subclasses for these, and decimals, tuples and sets.
 _EXACT, _EXACT_COUNT = frozenset((int, float, str, list)), frozenset((int,))
 
@@ -92,7 +88,7 @@ def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
 def _definition(field: Field) -> tuple[str, Any, Any]:
     """Return a field of the msgspec type; a record that lacks an optional field is written without it."""
     kind: Any = Literal[DATA_MODES] if field.name == "data_mode" else _TYPES[field.type]
-    attribute = field.name.replace(".", "_")
+    attribute = attribute_of(field.name)
     if field.name in required_fields(TELEMETRY_VERSION) and field.name not in _OWN:
         return attribute, kind, msgspec.field(name=field.name)
     return attribute, kind | msgspec.UnsetType, msgspec.field(name=field.name, default=msgspec.UNSET)
