@@ -97,11 +97,11 @@ sweep: $(READY)  ## let the disk die or fail at every operation of every story: 
 
 acceptance: $(READY)  ## sick runs are noticed, healthy ones are quiet, an operator's day: a minute or two; LONG=1 for all
 	$(BIN)/python tests/compile_kernels.py
-	$(BIN)/python tests/acceptance/sign_off.py $(if $(LONG),--long)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m acceptance.sign_off $(if $(LONG),--long)
 
 baselines: $(READY)  ## train healthy runs; write docs/baselines.md and the bundled alert rules: about an hour
 	$(BIN)/python tests/compile_kernels.py
-	$(BIN)/python tests/acceptance/baselines.py
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m acceptance.baselines
 
 samples: $(READY)  ## make docs/samples again: a capture, a log, its report, a notebook
 	$(BIN)/python tests/documentation/samples.py

@@ -1,6 +1,6 @@
 """Measure healthy runs; write docs/baselines.md and the bundled alert rules.
 
-python tests/acceptance/baselines.py [SCENARIO ...] [--seeds 3] [--runs build/baselines] [--measured-only]
+PYTHONPATH=tests python -m acceptance.baselines [SCENARIO ...] [--seeds 3] [--runs build/baselines] [--measured-only]
 
 Each run is trained once and its log kept in --runs, so that an interrupted command continues. A run has one
 thread. Scenarios that are not named keep their rules.
@@ -11,24 +11,21 @@ thread. Scenarios that are not named keep their rules.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import numpy as np
+import orjson
+from acceptance.limits import FALLING_MARGIN, MARGIN, SPREADS, TEMPLATES, Limit, Template, limit_of
+from acceptance.runs import KINDS, log_of, records_of
+
+from townlet_core import io
+from townlet_core.errors import count
+from townlet_core.telemetry.bundled import ANY, RULES
+from townlet_core.telemetry.drift import DRIFTING
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-import numpy as np  # noqa: E402
-import orjson  # noqa: E402
-from acceptance.limits import FALLING_MARGIN, MARGIN, SPREADS, TEMPLATES, Limit, Template, limit_of  # noqa: E402
-from acceptance.runs import KINDS, log_of, records_of  # noqa: E402
-
-from townlet_core import io  # noqa: E402
-from townlet_core.errors import count  # noqa: E402
-from townlet_core.telemetry.bundled import ANY, RULES  # noqa: E402
-from townlet_core.telemetry.drift import DRIFTING  # noqa: E402
 
 PAGE = ROOT / "docs" / "baselines.md"
 BASELINES = Path(__file__).parent / "baselines"
@@ -116,7 +113,7 @@ def rules_text(name: str, limits: list[Limit]) -> str:
     """Return a rule file."""
     where = "any scenario" if name == ANY else name
     lines = [
-        f"# Alert rules for {where}. Written by tests/acceptance/baselines.py from the runs in docs/baselines.md.",
+        f"# Alert rules for {where}. Written by make baselines from the runs in docs/baselines.md.",
         f"# Copy them to change them: townlet telemetry rules {name} > my-rules.yaml",
     ]
     for limit in limits:

@@ -1,6 +1,6 @@
 """Sign a release off: sick runs are noticed, healthy runs are quiet, and an operator's day goes well.
 
-python tests/acceptance/sign_off.py [--long] [--only sick|healthy|operator] [--runs 100] [--output DIR]
+PYTHONPATH=tests python -m acceptance.sign_off [--long] [--only sick|healthy|operator] [--runs N]
 
 Short: a few sicknesses, one healthy run, two scenarios played over two cycles. Long: all of them, 100 healthy
 runs, every scenario over ten cycles. Logs of healthy runs are kept, so that an interrupted command continues.
@@ -9,23 +9,19 @@ runs, every scenario over ten cycles. Logs of healthy runs are kept, so that an 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+from acceptance.operator_play import Played, play
+from acceptance.runs import KINDS, log_of
+from acceptance.sickness import SCENARIO, SICKNESSES
+from acceptance.verdicts import Verdict, damaged_logs, dying_trainers, fall_sick, stay_healthy
+
+from townlet_core import io
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-os.environ["PYTHONPATH"] = str(ROOT)
-
-from acceptance.operator_play import Played, play  # noqa: E402
-from acceptance.runs import KINDS, log_of  # noqa: E402
-from acceptance.sickness import SCENARIO, SICKNESSES  # noqa: E402
-from acceptance.verdicts import Verdict, damaged_logs, dying_trainers, fall_sick, stay_healthy  # noqa: E402
-
-from townlet_core import io  # noqa: E402
 
 QUICK = (
     "learning_rate_x100",

@@ -1,7 +1,7 @@
-"""Read one run directory: settings and their origins, status, checkpoints, log. Nothing is locked or written.
+"""Read one run directory: settings and their origins, status, checkpoints, log. Nothing is written.
 
-Whoever trains in the folder goes on meanwhile. Every file appears whole, but they may be of two moments: a
-run that ends while it is read can be `finished` with the cycles of the checkpoint before.
+The run may go on meanwhile. Every file appears whole, but two files may be of different moments: a run that
+ends while it is read can be `finished` with the cycles of the checkpoint before.
 """
 
 from __future__ import annotations
