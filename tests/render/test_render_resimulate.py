@@ -11,7 +11,7 @@ from townlet_core.errors import InputError, MissingError, SampleError
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.render.animation import MAX_MOMENTS, Part
 from townlet_core.render.recording import load_recording
-from townlet_core.render.resimulate import is_complete, scenario_of
+from townlet_core.render.resimulate import scenario_to_play
 from townlet_core.render.scene import scene_of
 from townlet_core.replay.events import load_events
 from townlet_core.replay.sample import load_sample, save_sample
@@ -188,9 +188,9 @@ def test_what_a_network_did_cannot_be_decided_again(queue, tmp_path):
     metadata = {**sample.metadata, "behaviour": "f" * 64}
     save_sample(dataclasses.replace(sample, metadata=metadata), tmp_path, "alone")
     recording = load_recording(tmp_path / "alone.npz")
-    assert not is_complete(recording, scenario_of(recording, None))
-    recording = load_recording(queue)
-    assert is_complete(recording, scenario_of(recording, None))
+    assert scenario_to_play(recording, None) == (None, "a network played, and not everybody was recorded")
+    scenario, _ = scenario_to_play(load_recording(queue), None)
+    assert scenario.name == "queue_conflict"
 
 
 def test_a_life_that_the_manifest_leaves_out_is_missed(tmp_path, hungry):
