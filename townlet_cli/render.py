@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from townlet_cli.capture import note_first_compilation
-from townlet_cli.console import command, count, next_step, note, out, progress, safe, warn
+from townlet_cli.console import command, count, next_step, note, progress, safe, warn, write_output
 
 if TYPE_CHECKING:
     from townlet_core.render.animation import Animation, Part
@@ -48,7 +48,8 @@ def render(
         typer.Option("--format", help="HTML page with a player, picture, animation, video, or text."),
     ] = Format.html,
     output: Annotated[
-        Path | None, typer.Option(help="File to write; by default beside the recording. Not for ansi.")
+        Path | None,
+        typer.Option(help="File to write; by default beside the recording; - is stdout. Not for ansi."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
     scenario: Annotated[
@@ -92,6 +93,7 @@ def render(
 
     Two recordings of the same scenario, seed, town and episode, by two policies, are shown side by side.
     """
+    from townlet_core.inputs import STDIN
     from townlet_core.io import refuse_existing
     from townlet_core.render.animation import Part
     from townlet_core.replay.limits import ReadLimits
@@ -99,7 +101,7 @@ def render(
     _refuse_idle_options(paths, form, output, tick, every, labels)
     recordings = _recordings(paths, town, episode, ReadLimits(follow_links=follow_links))
     target = output or beside(recordings[0].path, form, town, episode, _other(recordings))
-    if form is not Format.ansi:
+    if form is not Format.ansi and target != STDIN:
         refuse_existing(target, force)
     paint = _painter(form)
     animations = _replay_all(recordings, scenario, Part(first, last), labels)
@@ -218,27 +220,20 @@ def _replay(recording: Recording, scenario: Path | None, part: Part, is_alone: b
 
 
 def _write_page(animations: Sequence[Animation], target: Path) -> None:
-    from townlet_core.io import write_file
     from townlet_core.render.html import animation_page
 
-    page = animation_page(animations)
-    write_file(target, page)
-    out.print(f"{safe(target)}: {_span(animations)}, {len(page):,} bytes")
-    next_step(f"open {shlex.quote(str(target))} in a browser")
+    _write(target, animation_page(animations), _span(animations), "open {} in a browser")
 
 
 def _write_picture(animation: Animation, target: Path, tick: int | None, moments: int) -> None:
-    from townlet_core.io import write_file
     from townlet_core.render import poster
     from townlet_core.render.animation import key_moments
 
     shown = [animation.moment_at(tick)] if tick is not None else key_moments(animation, moments)
     one = len(shown) == 1
     image = poster.poster(animation, shown[0]) if one else poster.contact_sheet(animation, shown)
-    data = poster.png(image)
-    write_file(target, data)
     said = "tick " + ", ".join(str(animation.scenes[moment].tick) for moment in shown)
-    _say_written(target, said, data, [animation], "")
+    _write(target, poster.png(image), said, "look at {}", [animation])
 
 
 _Painter = Callable[[Sequence["Animation"], list[int], int, Callable[..., None]], bytes]
@@ -268,24 +263,27 @@ def _painter(form: Format) -> _Painter | None:
 def _write_moving(
     animations: Sequence[Animation], target: Path, form: Format, paint: _Painter, every: int | None, fps: int
 ) -> None:
-    from townlet_core.io import write_file
     from townlet_core.render.frames import MAX_FRAMES, frames_of, stride_for
 
     stride = every or stride_for(animations[0])
     shown = frames_of(animations[0], stride, None if form is Format.mp4 else MAX_FRAMES)
     with progress("painting", len(shown)) as advance:
         data = paint(animations, shown, fps, advance)
-    write_file(target, data)
     said = count(len(shown), "frame") + (f", one every {stride} ticks" if stride > 1 else "")
-    _say_written(
-        target, said, data, animations, " in a browser, which plays it" if form is Format.apng else ""
-    )
+    look = "look at {} in a browser, which plays it" if form is Format.apng else "look at {}"
+    _write(target, data, said, look, animations)
 
 
-def _say_written(target: Path, said: str, data: bytes, animations: Sequence[Animation], player: str) -> None:
-    out.print(f"{safe(target)}: {said}, {len(data):,} bytes")
-    note(f"[dim]recorded: {_span(animations)}[/dim]")
-    next_step(f"look at {shlex.quote(str(target))}{player}")
+def _write(target: Path, data: bytes, said: str, look: str, recorded: Sequence[Animation] = ()) -> None:
+    """Write a file and say what it shows, and of a part what was recorded; to stdout without a word."""
+    from townlet_core.inputs import STDIN
+
+    write_output(target, data, f"{safe(target)}: {said}, {len(data):,} bytes")
+    if target == STDIN:
+        return
+    if recorded:
+        note(f"[dim]recorded: {_span(recorded)}[/dim]")
+    next_step(look.format(shlex.quote(str(target))))
 
 
 def _span(animations: Sequence[Animation]) -> str:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli.command_line import call
 from PIL import Image
 
 OLDER = Path(__file__).resolve().parents[1] / "data" / "reference" / "captures"
@@ -24,6 +25,13 @@ def test_a_page_is_written_beside_the_recording_and_named_on_stdout(townlet, rec
     assert out.startswith(f"{page}: queue_conflict, ticks 0 to 80, 3 agents, ")
     assert err == f"next: open {page} in a browser\n"
     assert page.read_bytes().startswith(b"<!doctype html>")
+
+
+def test_a_page_can_go_to_stdout(townlet, recorded):
+    assert townlet("replay", "render", recorded, "--output", recorded / "town.html")[0] == 0
+    code, page, said = call(["replay", "render", recorded, "--output", "-"])
+    assert (code, page) == (0, (recorded / "town.html").read_text("utf-8"))
+    assert "next:" not in said
 
 
 def test_what_is_there_is_not_replaced_without_force(townlet, recorded):
