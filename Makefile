@@ -42,7 +42,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 .venv-demo/.ready: pyproject.toml constraints.txt
-	@echo "make demo takes about 5 minutes the first time, to install Townlet and compile it; then half a minute"
+	@echo "make demo takes about 2 minutes the first time, besides the download, to install Townlet and compile it; then 20 seconds"
 	$(call make_venv,.venv-demo)
 	$(call install_torch,.venv-demo)
 	.venv-demo/bin/python $(PIP) install --quiet -c constraints.txt -e .
@@ -52,7 +52,7 @@ $(READY): pyproject.toml constraints.txt
 hooks: $(READY)  ## install the git hooks: format and lint at a commit, types and generated docs at a push
 	$(BIN)/pre-commit install
 
-demo: $(DEMO)/.ready  ## capture, train, watch and evaluate queue_conflict in ./demo: half a minute
+demo: $(DEMO)/.ready  ## capture, train, watch and evaluate queue_conflict in ./demo: 20 seconds
 	PATH="$(CURDIR)/$(DEMO)/bin:$$PATH" sh docs/demo.sh
 
 test: $(READY)  ## run the tests, on all cores: about ten minutes on two
