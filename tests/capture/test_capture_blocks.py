@@ -10,7 +10,7 @@ from dying import die_at_disk_call
 from townlet_core.capture import settings as capture_settings
 from townlet_core.capture.capture import refuse_existing_capture, write_capture
 from townlet_core.capture.join import is_capture_shard, join_shards
-from townlet_core.capture.settings import CaptureSettings, parse_shard
+from townlet_core.capture.settings import CaptureSettings
 from townlet_core.errors import InputError, RunFailed, SampleError
 from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.policy.loading import fresh_network
@@ -295,13 +295,6 @@ def test_settings_that_do_not_fit_are_refused(settings, said, tmp_path):
     with pytest.raises(InputError, match=said):
         run(tmp_path / "out", **settings)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2"])
-def test_a_shard_is_a_number_of_a_number(text):
-    assert parse_shard("2/8") == (2, 8)
-    with pytest.raises(InputError, match="expected I/N, such as 2/8"):
-        parse_shard(text)
 
 
 def test_the_commands_capture_shards_and_merge_joins_them(townlet, tmp_path):

@@ -15,7 +15,6 @@ from townlet_core.capture.settings import (
     CaptureSettings,
     blocks_of,
     check_settings,
-    parse_shard,
     plan_capture,
     towns_of,
 )
@@ -23,6 +22,7 @@ from townlet_core.capture.unfinished import Unfinished
 from townlet_core.errors import InputError
 from townlet_core.scenario.load import load_with_text, resolve_scenario
 from townlet_core.scenario.model import Scenario
+from townlet_core.shards import parse_shard
 
 SEEDS = 2**63  # seeds are below
 
