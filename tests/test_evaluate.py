@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from townlet_core.evaluate import MEASURES, _measures, evaluate, gini
+from townlet_core.evaluate import MEASURES, evaluate, gini, measure_episodes
 from townlet_core.policy.learned import LearnedPolicy, network_for
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.ppo.network import ActorCritic
@@ -19,7 +19,7 @@ def measured(**sums):
     names = ("reward", "earned", "terminated", "conflict_events", "conflict_intensity", *NEEDS, "late")
     all_sums = {name: np.zeros((1, 3)) for name in names} | {"lived": np.full((1, 3), 10.0)}
     all_sums |= {name: np.array([values], float) for name, values in sums.items()}
-    return dict(zip(MEASURES, _measures(all_sums)[0], strict=True))
+    return dict(zip(MEASURES, measure_episodes(all_sums)[0], strict=True))
 
 
 def test_unequal_returns_differ_in_range_and_in_the_worst_off_agent():

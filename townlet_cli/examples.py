@@ -62,6 +62,8 @@ PAGES = {
             "townlet evaluate scripted random --episodes 20",
             "townlet evaluate runs/queue_conflict-s0-1 scripted",
         ),
+        essential=("--scenario", "--episodes", "--seed", "--deterministic", "--json"),
+        groups={"Many machines": ("--shard", "--merge", "--output", "--force")},
     ),
     "report": Page(
         ("townlet report runs/queue_conflict-s0-1", "townlet report runs/a-s0-1 runs/a-s1-1 -o a.html"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,13 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
 from townlet_core.vocab import NEEDS
 
-TOWNS_AT_ONCE = 32
+TOWNS_AT_ONCE = 32  # episodes of a block; a network's output may depend on it in its last bits
 _CONFLICT_SUMS = ("conflict_events", "conflict_intensity")
 _OUTCOMES = ("reward", "earned", "terminated", *_CONFLICT_SUMS)  # per agent and tick
+
+# What is kept of an episode: a sum over its ticks for every agent that lived, from which measures follow.
+SUMS = (*_OUTCOMES, *NEEDS, "late", "lived")
+Rows = dict[str, np.ndarray]  # of each of SUMS (episodes, A) float64
 
 # What is measured, once per episode. Rates are per 1,000 agent steps: ticks of one agent in town.
 # An agent here is a slot of the scenario: a newcomer's rewards count with those of the agent it replaced.
@@ -50,26 +54,55 @@ def evaluate(
     The intervals cover the variation between episodes of this policy, not between training seeds.
     Raises InputError if the scenario has no agents, and for fewer than two episodes.
     """
-    if episodes < 2:
-        raise InputError(f"episodes: {episodes}, expected at least 2, for an interval")
     scenario = resolve_scenario(scenario)
     policy = scripted_policy(policy, scenario) if isinstance(policy, str) else policy
+    check_evaluation(scenario, episodes)
+    blocks = (
+        play_block(scenario, policy, episodes, seed, block, after_episode)
+        for block in range(count_blocks(episodes))
+    )
+    return estimate_measures([measure_episodes(rows) for rows in blocks])
+
+
+def check_evaluation(scenario: Scenario, episodes: int) -> None:
+    """Raise InputError if the scenario has no agents, and for fewer than two episodes."""
+    if episodes < 2:
+        raise InputError(f"episodes: {episodes}, expected at least 2, for an interval")
     if not scenario.agents:
         raise InputError(f"{scenario.name}: has no agents to evaluate")
-    rows: list[np.ndarray] = []
-    for first in range(0, episodes, TOWNS_AT_ONCE):
-        count = min(TOWNS_AT_ONCE, episodes - first)
-        rows.append(_play_episodes(Towns(scenario, count, seed, first_town=first), policy))
-        for _ in range(count):
-            after_episode()
-    values = np.concatenate(rows)
-    return {name: estimate_mean(values[:, m]) for m, name in enumerate(MEASURES)}
 
 
-def _play_episodes(towns: Towns, policy: Policy) -> np.ndarray:
-    """Play one episode in each town. Returns (B, measures) float64, in the order of MEASURES."""
+def count_blocks(episodes: int) -> int:
+    """Return how many blocks of episodes there are."""
+    return -(-episodes // TOWNS_AT_ONCE)
+
+
+def episodes_of(episodes: int, block: int) -> range:
+    """Return the numbers of a block's episodes, which are those of their towns."""
+    first = block * TOWNS_AT_ONCE
+    return range(first, min(first + TOWNS_AT_ONCE, episodes))
+
+
+def play_block(
+    scenario: Scenario,
+    policy: Policy,
+    episodes: int,
+    seed: int,
+    block: int,
+    after_episode: Callable[[], Any] = lambda: None,
+) -> Rows:
+    """Play the episodes of a block, of the `episodes` of an evaluation; equal arguments give equal rows."""
+    numbers = episodes_of(episodes, block)
+    rows = _play_episodes(Towns(scenario, len(numbers), seed, first_town=numbers.start), policy)
+    for _ in numbers:
+        after_episode()
+    return rows
+
+
+def _play_episodes(towns: Towns, policy: Policy) -> Rows:
+    """Play one episode in each town."""
     agents, over = towns.state.agents, np.zeros(len(towns.state.towns), bool)
-    sums = {name: np.zeros(agents.shape) for name in (*_OUTCOMES, *NEEDS, "late", "lived")}
+    sums = {name: np.zeros(agents.shape) for name in SUMS}
     while not over.all():
         lived = agents["alive"] & ~over[:, None]
         towns.step(policy.act(towns, towns.observe()).actions)
@@ -84,11 +117,11 @@ def _play_episodes(towns: Towns, policy: Policy) -> np.ndarray:
         over |= ended
         if ended.any() and not over.all():
             towns.restart(ended)
-    return _measures(sums)
+    return sums
 
 
-def _measures(sums: dict[str, np.ndarray]) -> np.ndarray:
-    """Turn sums over an episode, (B, A) each, into (B, measures)."""
+def measure_episodes(sums: Rows) -> np.ndarray:
+    """Compute the measures of a block's episodes, (episodes, measures) float64 in the order of MEASURES."""
     returns = sums["reward"]
     lived_ticks = sums["lived"].sum(1)
     satisfaction = sum(sums[need] for need in NEEDS) / (len(NEEDS) * np.maximum(sums["lived"], 1))
@@ -108,6 +141,12 @@ def _measures(sums: dict[str, np.ndarray]) -> np.ndarray:
         ],
         axis=1,
     )
+
+
+def estimate_measures(values: Sequence[np.ndarray]) -> dict[str, Estimate]:
+    """Estimate every measure's mean over episodes. values: (episodes, measures) of each block, in order."""
+    together = np.concatenate(values)
+    return {name: estimate_mean(together[:, m]) for m, name in enumerate(MEASURES)}
 
 
 def gini(amounts: np.ndarray) -> float:
