@@ -1,8 +1,10 @@
 """The scripts of the page about many machines run, and their shards are merged to what one command prints."""
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,18 @@ def test_shards_of_an_evaluation_are_merged_after_a_job_of_kubernetes(play, town
 def test_the_three_commands_at_the_top_run_in_order(play, townlet):
     script = scripts("sh", "--shard 1/2")[0]
     assert play(script) == townlet(*WHOLE)[1]
+
+
+def test_shards_of_an_evaluation_are_merged_after_jobs_of_submitit(townlet, tmp_path):
+    pytest.importorskip("submitit")
+    (script,) = scripts("python", "import submitit")
+    for large, small in (("shards = 8", "shards = 2"), ('folder="jobs"', 'folder="jobs", cluster="local"')):
+        assert large in script
+        script = script.replace(large, small)
+    (tmp_path / "jobs.py").write_text(script)
+    (tmp_path / "townlet").write_text(f'#!/bin/sh\nexec {sys.executable} -m townlet_cli "$@"\n')
+    (tmp_path / "townlet").chmod(0o755)
+    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run([sys.executable, "jobs.py"], cwd=tmp_path, env=variables, check=True)
+    assert townlet("evaluate", "--merge", tmp_path / "parts")[1] == townlet(*WHOLE)[1]
+    assert len(list(tmp_path.glob("jobs/*_result.pkl"))) == 2  # played by submitit
