@@ -41,7 +41,8 @@ SCRIPT = people()[:1]
 
 def play(folder, number, count, policies=SCRIPT, episodes=EPISODES, seed=SEED, scenario=TOWN, **more):
     """Play a shard; returns its path and whether that was needed."""
-    plan = plan_evaluation(scenario, "town.yaml", policies, episodes, seed, (number, count))
+    shard = (number, count) if count else None
+    plan = plan_evaluation(scenario, "town.yaml", policies, episodes, seed, shard)
     written = write_shard(scenario, [policy for _, policy in policies], plan, folder, **more)
     return shard_path(folder, plan), written
 
@@ -230,9 +231,13 @@ def test_a_shard_that_has_changed_is_refused(tmp_path):
     ("episodes", "shard", "said"),
     [
         (64, (1, 3), "shard 1/3: 64 episodes are 2 blocks of 32, expected at most 2 shards"),
+        (64, (3, 2), "shard 3/2: "),
+        (64, (0, 2), "shard 0/2: "),
         (1, (1, 1), "episodes: 1, expected at least 2"),
+        (64, (0, None), "the plan is of a whole evaluation, expected one of a shard"),
     ],
 )
-def test_more_shards_than_blocks_and_too_few_episodes_are_refused(episodes, shard, said):
+def test_what_is_no_shard_is_refused_and_leaves_nothing(episodes, shard, said, tmp_path):
     with pytest.raises(InputError, match=said):
-        plan_evaluation(TOWN, "town.yaml", SCRIPT, episodes, SEED, shard)
+        play(tmp_path, *shard, episodes=episodes)
+    assert list(tmp_path.iterdir()) == []

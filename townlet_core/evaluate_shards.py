@@ -94,7 +94,7 @@ def plan_evaluation(
     """
     check_evaluation(scenario, episodes)
     blocks = count_blocks(episodes)
-    if shard and shard[1] > blocks:
+    if shard and not 1 <= shard[0] <= shard[1] <= blocks:
         raise InputError(
             f"shard {shard[0]}/{shard[1]}: {count(episodes, 'episode')} are {count(blocks, 'block')} "
             f"of {TOWNS_AT_ONCE}, expected at most {count(blocks, 'shard')}",
@@ -119,8 +119,12 @@ def plan_evaluation(
 
 
 def shard_path(folder: Path, plan: Plan) -> Path:
-    """Return the file of a shard."""
-    number, shards = plan.shard or (1, 1)
+    """Return the file of a shard. Raises InputError for the plan of a whole evaluation."""
+    if plan.shard is None:
+        raise InputError(
+            "the plan is of a whole evaluation, expected one of a shard", "give it a shard: (I, N)"
+        )
+    number, shards = plan.shard
     return folder / f"evaluation-{number:05d}-of-{shards:05d}.parquet"
 
 

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from generate import DOCS
 
 from townlet_core.capture import settings
+from townlet_core.vocab import NEEDS
 
 PAGE = (DOCS / "machines.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -108,3 +110,21 @@ def test_shards_of_an_evaluation_are_merged_after_jobs_of_submitit(townlet, tmp_
     subprocess.run([sys.executable, "jobs.py"], cwd=tmp_path, env=variables, check=True)
     assert townlet("evaluate", "--merge", tmp_path / "parts")[1] == townlet(*WHOLE)[1]
     assert len(list(tmp_path.glob("jobs/*_result.pkl"))) == 2  # played by submitit
+
+
+def test_shards_are_played_and_merged_from_python(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (script,) = scripts("python", "write_shard")
+    exec(script, {})
+    assert capsys.readouterr().out == "100 True\n"
+
+
+def test_the_page_names_the_columns_of_a_shard(townlet, tmp_path):
+    assert townlet(*WHOLE, "--shard", "8/8", "-o", tmp_path)[0] == 0
+    (place,) = tmp_path.glob("*.parquet")
+    (text,) = re.findall(
+        r"^A shard of an evaluation is a Parquet file.*?\n\n", PAGE, re.MULTILINE | re.DOTALL
+    )
+    columns = [name for name in pq.read_schema(place).names if name not in NEEDS]
+    assert re.findall(r"`(\w+)`", text) == columns
+    assert pq.read_table(place)["episode"].to_pylist() == 2 * list(range(224, 250))
