@@ -31,8 +31,8 @@ def test_a_block_of_good_lines_is_accepted_whole(decoder):
     block = decoder.decode(b"\n".join(real_log(64)) + b"\n", True)
     records = [orjson.loads(line) for line in real_log(64)]
     assert (block.size, block.offsets) == (64, tuple(range(1, 65)))
-    assert [DATA_MODES[place] for place in block.modes] == [record["data_mode"] for record in records]
-    for row, record in zip(block.numbers.tolist(), records, strict=True):
+    assert [DATA_MODES[place] for place in block.numbers.modes] == [record["data_mode"] for record in records]
+    for row, record in zip(block.numbers.table.tolist(), records, strict=True):
         found = {name: value for name, value in zip(NUMBERS, row, strict=True) if value == value}
         assert found == {name: record[name] for name in NUMBERS if name in record}
 

@@ -42,15 +42,21 @@ _TYPES: dict[str, Any] = {"int": WHOLE, "float": float, "str": str, "histogram":
 _SIMPLE = {"int": (int,), "float": (int, float), "str": (str,), "histogram": (list,)}
 
 
+class Numbers(NamedTuple):
+    """The numbers of some records."""
+
+    modes: np.ndarray  # (n,) int64, places in DATA_MODES
+    table: np.ndarray  # (n, len(NUMBERS)) float64, NaN where a record has none
+
+
 class Block(NamedTuple):
-    """The records of some lines without a problem of their own, as columns in the order of the lines."""
+    """The records of some lines without a problem of their own, in the order of the lines."""
 
     size: int
     runs: frozenset[str]  # their run_ids
     every: frozenset[int]  # their values of log_every
     offsets: tuple[int, ...]
-    modes: np.ndarray  # (size,) int64, places in DATA_MODES
-    numbers: np.ndarray | None  # (size, len(NUMBERS)) float64, NaN where a record has none; if asked for
+    numbers: Numbers | None  # if asked for
 
 
 class Mode:
@@ -77,19 +83,22 @@ class Mode:
         self._pack = struct.Struct(f"{self._width}d").pack
 
     def table(self, records: Sequence[Any]) -> np.ndarray:
-        """Return the numbers of records of this mode: (n, len(NUMBERS)), NaN where a record has none."""
+        """Return the numbers of the records of this mode: (n, len(NUMBERS)), NaN where a record has none."""
         width, values, pack = self._width, msgspec.structs.astuple, self._pack
-        rows = b"".join([pack(*values(record)[:width]) for record in records])
+        rows = b"".join([pack(*values(record)[:width]) for record in self._own(records)])
         table = np.frombuffer(rows).reshape(-1, width).take(self._places, axis=1)
         table[:, self._missing] = MISSING
         return table
 
-    def keys_of(self, records: Sequence[Any]) -> int:
-        """Return how many fields the records hold in all."""
-        keys = len(records) * self.keys
+    def keys_of(self, records: Sequence[Any], kinds: list[type]) -> int:
+        """Return how many fields the records of this mode hold in all."""
+        keys = kinds.count(self.kind) * self.keys
         for name in self.sometimes:
-            keys += sum(value == value for value in map(attrgetter(name), records))
+            keys += sum(value == value for value in map(attrgetter(name), self._own(records)))
         return keys
+
+    def _own(self, records: Sequence[Any]) -> list[Any]:
+        return [record for record in records if type(record) is self.kind]
 
 
 class BlockDecoder:
@@ -115,18 +124,21 @@ class BlockDecoder:
             return None
         columns = dict(zip(self._names, zip(*map(self._get_columns, records), strict=True), strict=True))
         kinds = list(map(type, records))
-        by_mode = {self._modes[kind]: [r for r in records if type(r) is kind] for kind in set(kinds)}
-        keys = sum(mode.keys_of(own) for mode, own in by_mode.items())
+        modes = [self._modes[kind] for kind in set(kinds)]
+        keys = sum(mode.keys_of(records, kinds) for mode in modes)
         if not self._versions.issuperset(columns["telemetry_version"]) or keys != _count_keys(data, columns):
             return None
         runs, every = (frozenset(columns.get(name, ())) for name in ("run_id", "log_every"))
-        modes = np.array([self._modes[kind].place for kind in kinds])
-        numbers = None
-        if with_numbers:
-            numbers = np.empty((len(records), len(NUMBERS)))
-            for mode, own in by_mode.items():
-                numbers[modes == mode.place] = mode.table(own)
-        return Block(len(records), runs, every, columns.get("log_stream_offset", ()), modes, numbers)
+        offsets = columns.get("log_stream_offset", ())
+        numbers = self._numbers_of(records, kinds, modes) if with_numbers else None
+        return Block(len(records), runs, every, offsets, numbers)
+
+    def _numbers_of(self, records: list[Any], kinds: list[type], modes: list[Mode]) -> Numbers:
+        places = np.array([self._modes[kind].place for kind in kinds])
+        table = np.empty((len(records), len(NUMBERS)))
+        for mode in modes:
+            table[places == mode.place] = mode.table(records)
+        return Numbers(places, table)
 
     def learn(self, records: Iterable[Record]) -> None:
         """Learn from records that were parsed one by one; other logs are left to the plain path."""

@@ -15,7 +15,7 @@ from townlet_core.telemetry.records import Record
 from townlet_core.telemetry.trends import PARTS, Cycles, Parts, Trend
 from townlet_core.vocab import DATA_MODES
 
-CHUNK_RECORDS = 1024
+CHUNK_RECORDS = 4096
 MODES = ("rollout", "mixed", "replay", "unknown")  # in display order; records of version 1.0 have no mode
 FRESH_MODES = ("rollout", "unknown")  # of new data in every cycle; recordings repeat
 _MODE_OF = np.array([MODES.index(mode) for mode in DATA_MODES])
@@ -122,7 +122,7 @@ class Statistics:
     def add_block(self, block: Block) -> None:
         """Add the records of a block of one run, with their numbers; `latest` stays as it is."""
         assert block.numbers is not None
-        self._wait(block.numbers, _MODE_OF[block.modes], next(iter(block.runs), ""))
+        self._wait(block.numbers.table, _MODE_OF[block.numbers.modes], next(iter(block.runs), ""))
 
     def _wait(self, rows: np.ndarray, modes: np.ndarray, run: str) -> None:
         """Buffer rows, and fold them in by CHUNK_RECORDS, however they come: sums are rounded in one way."""
@@ -216,23 +216,24 @@ class Statistics:
             table[infinite] = np.nan
         for m in np.flatnonzero(np.bincount(modes)).tolist():
             rows = np.flatnonzero(modes == m)
-            self._fold_mode(m, table[rows], runs[rows])
+            self._fold_mode(m, table.take(rows, 0), runs[rows])
 
     def _fold_mode(self, m: int, table: np.ndarray, runs: np.ndarray) -> None:
         is_first = self._are_first(m, table, runs)
-        self._curves[m].add(table[:, _AXIS_COLUMNS], table[:, _CURVE_COLUMNS])
+        self._curves[m].add(table.take(_AXIS_COLUMNS, 1), table.take(_CURVE_COLUMNS, 1))
         self._mode_records[m] += len(table)
         self._mode_batches[m] += is_first.sum()
         parts = self._parts[m].begin(is_first, table[:, _COLUMN["cycle_id"]])
         epochs = table[:, _COLUMN["epoch"]]
         for columns, rows in _known(table):
-            values = table[np.ix_(rows, columns)]
+            values = table.take(rows, 0).take(columns, 1)
             self._latest[m, columns] = values[-1]
             self._fold_extremes(m, columns, values, epochs[rows])
             # What describes a batch counts once, in its first record.
             of_batch, begins = _IS_OF_BATCH[columns], is_first[rows]
-            self._fold_sums(m, columns[~of_batch], values[:, ~of_batch], parts[rows])
-            self._fold_sums(m, columns[of_batch], values[np.ix_(begins, of_batch)], parts[rows[begins]])
+            self._fold_sums(m, columns[~of_batch], values.compress(~of_batch, 1), parts[rows])
+            batches = values.compress(begins, 0).compress(of_batch, 1)
+            self._fold_sums(m, columns[of_batch], batches, parts[rows[begins]])
 
     def _are_first(self, m: int, table: np.ndarray, runs: np.ndarray) -> np.ndarray:
         """Return which records are the first of their batch."""
