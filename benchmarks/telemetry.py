@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from benchmarks.figures import Effort, Figure, in_turn, rate
+from benchmarks.telemetry_memory import memory_of_reading
 from townlet_core.telemetry.fields import FIELDS, required_fields
 from townlet_core.telemetry.summary import summarise
 from townlet_core.telemetry.validate import LogCheck
@@ -21,6 +22,7 @@ from townlet_core.telemetry.writer import TelemetryWriter
 from townlet_core.vocab import TELEMETRY_VERSION
 
 RECORDS = 200_000
+MEMORY_RECORDS = 1_000_000  # 2 GB
 WRITTEN_AT_ONCE = 20_000  # records of one measurement of writing
 REAL_LOG = Path(__file__).parents[1] / "tests" / "data" / "version_0_1_0" / "run" / "telemetry.jsonl"
 ROUNDS = 3  # each takes long enough by itself
@@ -55,6 +57,9 @@ def measure(effort: Effort) -> list[Figure]:
             _figure(log, records, sum_them_up, rounds),
             _figure(scratch, at_once, write_them, rounds),
         ]
+        many = MEMORY_RECORDS if effort.full else 50
+        write_real_log(log, many)
+        figures += memory_of_reading(log, many)
     # Imported now, so that torch is not there while others are measured.
     from benchmarks.telemetry_in_training import share_of_training
 
