@@ -108,16 +108,16 @@ class BlockDecoder:
         self._shapes: set[tuple[str, tuple[str, ...]]] = set()  # mode and names
         self._refused: Counter[tuple[str, tuple[str, ...]]] = Counter()
         self._modes: dict[type, Mode] = {}
-        self._decoder: msgspec.json.Decoder[Any] | None = None
+        self.typed: msgspec.json.Decoder[Any] | None = None
         self._names: tuple[str, ...] = ()  # of columns: telemetry_version, and those of ALL_OR_NONE there are
         self._versions: frozenset[float] = frozenset()
 
     def decode(self, data: bytes, with_numbers: bool) -> Block | None:
         """Decode whole lines, newlines included; None where any of them needs a closer look."""
-        if self._decoder is None or len(data) > MAX_LINE_BYTES or b"\\" in data:
+        if self.typed is None or len(data) > MAX_LINE_BYTES or b"\\" in data:
             return None
         try:
-            records = self._decoder.decode_lines(data)
+            records = self.typed.decode_lines(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         if not _are_objects(data, len(records)):
@@ -165,7 +165,7 @@ class BlockDecoder:
         self._versions = frozenset(
             version for version in VERSIONS if common.issuperset({*required_fields(version)} - {"data_mode"})
         )
-        self._decoder = None
+        self.typed = None
         if common.issuperset(common_names) and self._versions:
             modes = [
                 Mode(mode, always[mode], frozenset[str]().union(*sets) - always[mode])
@@ -174,7 +174,7 @@ class BlockDecoder:
             self._modes = {mode.kind: mode for mode in modes}
             self._names = ("telemetry_version", *common_names)
             self._get_columns = attrgetter(*self._names)
-            self._decoder = msgspec.json.Decoder(reduce(or_, self._modes))
+            self.typed = msgspec.json.Decoder(reduce(or_, self._modes))
 
 
 def attribute_of(field: str) -> str:
