@@ -22,8 +22,10 @@ from townlet_core.errors import CheckFailed, MissingError
 
 FEATURES = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "amx_int8", "sve")
 VARIABLES = re.compile(
-    r"(TOWNLET|NUMBA|OMP|MKL|CUDA|XDG_CACHE)_\w+|NO_COLOR|FORCE_COLOR|TERM|LANG|LC_ALL|COLUMNS"
+    r"(TOWNLET|NUMBA|OMP|GOMP|KMP|MKL|CUDA|XDG_CACHE|SLURM_CPUS)_\w+"
+    r"|NO_COLOR|FORCE_COLOR|TERM|LANG|LC_ALL|COLUMNS"
 )
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # how OpenMP's threads wait
 LEAST_DISK = 1 << 30  # bytes; a day of recordings takes more
 LEAST_MEMORY = 1 << 30
 
@@ -115,12 +117,16 @@ def _processor() -> dict[str, Any]:
 
 
 def _threads() -> dict[str, Any]:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from townlet_core.cpus import cpu_bound
+
+    usable, source = cpu_bound()
     return {
         "processors": os.cpu_count(),
         "usable": usable,
+        "bound": source,
         "simulation": _number_of("NUMBA_NUM_THREADS") or usable,
         "network": _number_of("OMP_NUM_THREADS") or usable,
+        "waiting": {name: os.environ[name] for name in WAITING if name in os.environ},
     }
 
 
@@ -247,8 +253,12 @@ def _lines(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "features",
         " ".join(f"{'' if has else 'no '}{name}," for name, has in features.items())[:-1] or "unknown",
     )
-    usable = f"{threads['usable']} of {count(threads['processors'], 'processor')}"
-    yield "threads", f"{usable}; simulation {threads['simulation']}, network {threads['network']}"
+    usable = f"{threads['usable']} of {count(threads['processors'], 'processor')}, by {threads['bound']}"
+    waiting = ", ".join(f"{name}={value}" for name, value in threads["waiting"].items())
+    yield (
+        "threads",
+        f"{usable}; simulation {threads['simulation']}, network {threads['network']}; waiting: {waiting}",
+    )
     memory, gpu, cache, disk = (report[key] for key in ("memory", "gpu", "cache", "disk"))
     yield "memory", f"{_size(memory['free_bytes'])} free of {_size(memory['total_bytes'])}"
     yield "GPU", ", ".join(gpu["names"]) or ("none" if gpu["usable"] is False else "unknown, without torch")

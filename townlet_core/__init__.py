@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Threads of OpenMP that wait for work spin. Beside another busy process they take the processor from the thread
-# that has some. Every OpenMP reads its policy once, when it is loaded: torch and numba load theirs after this
+# Threads of OpenMP spin while they wait. Beside another busy process they take the processor from the thread
+# that has work. Every OpenMP reads its policy once, when it is loaded: torch and numba load theirs after this
 # line. A policy that the user has chosen stays.
 if os.environ.keys().isdisjoint(("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"

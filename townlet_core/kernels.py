@@ -24,12 +24,19 @@ from typing import Any
 import numba
 from numba.core import event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+from numba.np.ufunc import parallel
 
+from townlet_core.cpus import available_cpus
 from townlet_core.errors import TownletWarning
 
 config: Any = numba.config
 _DIGEST_BYTES = sha256().digest_size
 _warned: set[str] = set()  # texts, in this process
+
+# numba counts the CPUs of the affinity, also where a quota allows less. A number that the user chose stays, as do
+# threads that run.
+if "NUMBA_NUM_THREADS" not in os.environ and not parallel._is_initialized:
+    config.NUMBA_NUM_THREADS = min(config.NUMBA_NUM_THREADS, available_cpus())
 
 
 def cached_njit(folder: Path, **options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,13 +12,22 @@ import numba
 import numpy as np
 
 from townlet_core import __version__
+from townlet_core.cpus import available_cpus
 from townlet_core.errors import MissingError, MissingLibraryError
 from townlet_core.ppo.options import Precision
+
+# A number of threads that the user chose stays: with a variable, or in a program that loaded torch before.
+_MAY_BOUND = "torch" not in sys.modules and os.environ.keys().isdisjoint(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+)
 
 try:
     import torch
 except ModuleNotFoundError as error:
     raise MissingLibraryError("torch is not installed, and learning needs it", "pip install torch") from error
+
+if _MAY_BOUND and torch.get_num_threads() > available_cpus():  # it knows of affinity, not of quotas
+    torch.set_num_threads(available_cpus())
 
 # A forked process has none of its parent's threads, and torch would wait for them.
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
