@@ -79,7 +79,7 @@ def test_slurm_bounds(monkeypatch, variables, bound):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert cpu_bound() == bound
-    assert available_cpus() == bound.count
+    assert available_cpus() == bound.cpus
 
 
 COUNT = """

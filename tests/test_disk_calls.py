@@ -32,14 +32,16 @@ REASONS = {
     ("report.page", "(files('townlet_core.report') / 'page.html').read_text"): "the same",
     ("main", "os.dup2"): "of /dev/null, where the streams have failed already",
     ("main", "os.open"): "the same",
-    ("doctor", "os.walk"): "skips what it may not read",
+    ("cache", "os.walk"): "skips what it may not read",
     ("console", "open"): "the same",
-    ("kernels", "Path.home"): "asks the environment and the list of users; their lack is handled",
+    ("cache", "Path.home"): "asks the environment and the list of users; their lack is handled",
+    ("cache", "os.stat"): "the callers of distrust handle it",
+    ("cache", "folder.is_dir"): "the callers of make_folder handle it",
+    ("cache", "folder.mkdir"): "the same",
     ("locks", "fcntl.flock"): "the caller of _take handles it",
     ("telemetry.segments", "os.open"): "the callers of open_segment handle it",
     ("telemetry.segments", "os.fstat"): "the same",
     ("bulk", "os.walk"): "takes errors for an empty folder, and flush_files opens each one again",
-    ("kernels", "os.makedirs"): "numba calls it while a kernel is saved, which is handled",
 }
 
 

@@ -158,26 +158,29 @@ def _gpu() -> dict[str, Any]:
 
 
 def _cache() -> dict[str, Any]:
-    """Describe the folder of compiled kernels."""
-    from townlet_core.kernels import cache_home
+    """Describe the user's folder of compiled kernels, and the shared one."""
+    from townlet_core.cache import SHARED, cache_folders
 
-    folder = cache_home()
-    sizes = list(_sizes_below(folder))
+    *shared, own = map(_cache_folder, cache_folders())
+    return {**own, "shared": {"variable": SHARED, **shared[0]} if shared else None}
+
+
+def _cache_folder(folder: Path) -> dict[str, Any]:
+    from townlet_core.cache import cache_size, distrust
+
+    is_writable = _is_writable(folder)
+    files, size = cache_size(folder)
+    try:
+        suspicion = distrust(folder)
+    except OSError as error:
+        suspicion = error.strerror
     return {
         "folder": str(folder),
-        "is_writable": _is_writable(folder),
-        "files": len(sizes),
-        "bytes": sum(sizes),
+        "is_writable": is_writable,
+        "distrusted": suspicion,
+        "files": files,
+        "bytes": size,
     }
-
-
-def _sizes_below(folder: Path) -> Iterator[int]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                yield os.stat(Path(place, name)).st_size
-            except OSError:
-                continue
 
 
 def _is_writable(folder: Path) -> bool:
@@ -227,6 +230,10 @@ def find_problems(report: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(
             f"{cache['folder']}: cannot be written, so every command compiles the rules again", hint
         )
+    for place in (cache, cache["shared"] or {}):
+        if place.get("distrusted"):
+            hint = "let only its owner write to it, or name another folder"
+            yield Problem(f"{place['folder']}: not used, because {place['distrusted']}", hint)
     if not disk["is_writable"]:
         yield Problem(f"{disk['folder']}: cannot be written", "work in another folder")
     if disk["free_bytes"] is not None and disk["free_bytes"] < LEAST_DISK:
@@ -262,8 +269,10 @@ def _lines(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     memory, gpu, cache, disk = (report[key] for key in ("memory", "gpu", "cache", "disk"))
     yield "memory", f"{_size(memory['free_bytes'])} free of {_size(memory['total_bytes'])}"
     yield "GPU", ", ".join(gpu["names"]) or ("none" if gpu["usable"] is False else "unknown, without torch")
-    writable = "" if cache["is_writable"] else ", not writable"
-    yield "cache", f"{cache['folder']}: {count(cache['files'], 'file')}, {_size(cache['bytes'])}{writable}"
+    for place in filter(None, (cache["shared"], cache)):
+        writable = "" if place["is_writable"] else ", not writable"
+        size = f"{count(place['files'], 'file')}, {_size(place['bytes'])}"
+        yield "cache", f"{place['folder']}: {size}{writable}"
     yield "disk", f"{disk['folder']}: {_size(disk['free_bytes'])} free of {_size(disk['total_bytes'])}"
     yield "terminal", ", ".join(f"{name} {value}" for name, value in report["terminal"].items())
     for name, value in report["environment"].items():

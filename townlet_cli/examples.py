@@ -23,7 +23,7 @@ PAGES = {
         groups={
             "First steps": ("scenario", "capture", "train", "evaluate"),
             "Look at what came out": ("report", "runs", "telemetry", "replay"),
-            "This program": ("doctor", "docs", "config"),
+            "This program": ("doctor", "docs", "config", "compile"),
         },
     ),
     "capture": Page(
@@ -75,6 +75,7 @@ PAGES = {
         essential=("--config", "--set", "--origin", "--json"),
         groups={"Run": (), "Data": (), "PPO": ()},
     ),
+    "compile": Page(("townlet compile", "townlet compile --json")),
     "doctor": Page(("townlet doctor", "townlet doctor --json")),
     "docs": Page(("townlet docs", "townlet docs telemetry")),
     "scenario": Page(("townlet scenario list", "townlet scenario show town_day")),

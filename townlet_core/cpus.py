@@ -17,20 +17,20 @@ TASK, NODE = (
 
 
 class CpuBound(NamedTuple):
-    """The number of CPUs, and where it comes from."""
+    """A number of CPUs, and where it comes from."""
 
-    count: int
+    cpus: int
     source: str
 
 
 def available_cpus() -> int:
     """Return how many CPUs this process may use, at least 1."""
-    return cpu_bound().count
+    return cpu_bound().cpus
 
 
 def cpu_bound() -> CpuBound:
     """Return the least bound on the CPUs of this process; of equal ones, the first of _bounds."""
-    return min(_bounds(), key=lambda bound: bound.count)
+    return min(_bounds(), key=lambda bound: bound.cpus)
 
 
 def _bounds() -> Iterator[CpuBound]:
