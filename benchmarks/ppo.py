@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import torch
 
+from benchmarks.beside import measure_beside
 from benchmarks.figures import Effort, Figure, Measure, in_turn, rate
 from benchmarks.peers import Ask, peer
 from benchmarks.town import AGENTS, make_town
@@ -42,6 +43,7 @@ def measure(effort: Effort) -> list[Figure]:
         for size, transitions in sizes.items():
             for threads in effort.threads:
                 figures += _updates(size, transitions, threads, ask, effort)
+        figures += _beside_others(max(sizes.values()), max(effort.threads), ask, effort)
         for threads in effort.threads:
             figures += _cycles(max(sizes.values()), threads, ask, effort)
         return [*figures, _advantages(max(sizes.values()), ask, effort)]
@@ -73,6 +75,13 @@ def _updates(size: str, transitions: int, threads: int, ask: Ask | None, effort:
         )
         for precision in PRECISIONS
     ]
+
+
+def _beside_others(transitions: int, threads: int, ask: Ask | None, effort: Effort) -> list[Figure]:
+    torch.set_num_threads(threads)
+    ours = updater(random_batch(transitions), "fp32", effort.seconds)
+    request = {"transitions": transitions, "minibatch": transitions // PARTS, "threads": threads}
+    return measure_beside(ours, ask, PEER, request, effort, threads)
 
 
 def random_batch(count: int) -> TrainBatch:
