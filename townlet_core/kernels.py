@@ -104,8 +104,8 @@ def warn_if_unwritable() -> None:
     """Warn before a long compilation if its result cannot be cached."""
     try:
         find_writable_cache()
-    except OSError as error:
-        _warn_once(str(error))
+    except DiskError as error:
+        _warn_once(f"{error}; {error.hint}")
 
 
 def find_writable_cache() -> Path:
@@ -129,8 +129,9 @@ def _unkept(refusal: str | OSError) -> DiskError:
     number = refusal.errno if isinstance(refusal, OSError) else None
     why = (refusal.strerror or refusal) if isinstance(refusal, OSError) else refusal
     return DiskError(
-        f"{cache_home()}: compiled rules can't be kept here ({why}), so every command "
-        "compiles them again, half a minute long; let XDG_CACHE_HOME name a folder that only you can write",
+        f"{cache_home()}: compiled rules can't be kept here ({why}), so every command compiles them again, "
+        "half a minute long",
+        "let XDG_CACHE_HOME name a folder that only you can write",
         number=number,
         filename=str(cache_home()),
     )
@@ -223,7 +224,8 @@ class _Files:
                     return
             except OSError as error:
                 refusal = error
-        _warn_once(str(_unkept(refusal)))
+        unkept = _unkept(refusal)
+        _warn_once(f"{unkept}; {unkept.hint}")
 
     def _name(self, key: Any) -> str:
         """Name a file after all that distinguishes it: types, processor and bytecode."""
