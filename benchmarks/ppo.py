@@ -108,7 +108,7 @@ def updater(batch: TrainBatch, precision: Precision, seconds: float) -> Measure:
     optimizer = make_optimizer(network, config.learning_rate)
 
     def update() -> None:
-        update_policy(network, optimizer, batch, config, (0,), config.learning_rate)
+        update_policy(network, optimizer, [batch], config, (0,), config.learning_rate)
 
     return lambda: rate(update, len(batch.actions) * config.num_epochs, seconds)
 
@@ -180,7 +180,7 @@ def cycler(transitions: int, precision: Precision, seconds: float) -> Measure:
     def cycle() -> None:
         rollout.play(policy, StopRequest())
         batch = rollout_batch(rollout.frames, settings.ppo)
-        update_policy(network, optimizer, batch, settings.ppo, (0,), settings.learning_rate)
+        update_policy(network, optimizer, [batch], settings.ppo, (0,), settings.learning_rate)
 
     return lambda: rate(cycle, transitions, seconds)
 

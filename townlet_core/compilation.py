@@ -105,7 +105,7 @@ def _observe_and_learn() -> None:
         rollout.play(policy, StopRequest())
     optimizer = make_optimizer(network, settings.learning_rate)
     batch = rollout_batch(rollout.frames, settings.ppo)
-    update_policy(network, optimizer, batch, settings.ppo, (0,), settings.learning_rate)
+    update_policy(network, optimizer, [batch], settings.ppo, (0,), settings.learning_rate)
     rewards, dones = np.zeros((TICKS, 1), np.float32), np.zeros((TICKS, 1), bool)
     vtrace(rewards, rewards, np.zeros((TICKS + 1, 1), np.float32), dones, settings.gamma)
 

@@ -61,16 +61,21 @@ def versions() -> dict[str, str]:
     }
 
 
-def settle_threads() -> int:
-    """Start numba's threads, if they are not, and return how many torch has; those stay as they are.
+def settle_threads(is_alone: bool = True) -> None:
+    """Start numba's threads, if they are not; torch's stay as they are.
 
     Both may share one OpenMP. Then the first towns that are played in parallel would give torch as many
-    threads as numba has, in the middle of a run, and from there on other bits.
+    threads as numba has, in the middle of a run. is_alone: if not, a launcher has given torch the share of
+    one process among several, and numba gets no more.
     """
-    count = torch.get_num_threads()
-    numba.set_num_threads(numba.get_num_threads())
+    count, of_numba = torch.get_num_threads(), numba.get_num_threads()
+    numba.set_num_threads(of_numba if is_alone else min(of_numba, count))
     torch.set_num_threads(count)
-    return count
+
+
+def use_one_thread() -> None:
+    """Give torch one thread in this process from now on, so that threads decide about no bits."""
+    torch.set_num_threads(1)
 
 
 @contextmanager
