@@ -13,14 +13,15 @@ from benchmarks.beside import measure_beside
 from benchmarks.figures import Effort, Figure, Measure, in_turn, rate
 from benchmarks.peers import Ask, peer
 from benchmarks.town import AGENTS, make_town
-from townlet_core.policy.learned import LearnedPolicy, network_for
+from townlet_core.policy.learned import network_for
 from townlet_core.ppo.advantages import advantages
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.options import Precision
+from townlet_core.ppo.shards import Shards
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
-from townlet_core.training.advantage_targets import rollout_batch
+from townlet_core.training.advantage_targets import rollout_batch, rows_of
 from townlet_core.training.rollout import Rollout
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
@@ -107,10 +108,19 @@ def updater(batch: TrainBatch, precision: Precision, seconds: float) -> Measure:
     config = PPOConfig(num_mini_batches=PARTS, precision=precision, device="cpu")
     optimizer = make_optimizer(network, config.learning_rate)
 
-    def update() -> None:
-        update_policy(network, optimizer, [batch], config, (0,), config.learning_rate)
+    shards = Shards(TrainingSettings().shards)
+    parts = rows_of(batch, shards)
 
-    return lambda: rate(update, len(batch.actions) * config.num_epochs, seconds)
+    def update() -> None:
+        update_policy(network, optimizer, parts, config, (0,), config.learning_rate, shards=shards)
+
+    return partial(rate_of_shards, shards, update, len(batch.actions) * config.num_epochs, seconds)
+
+
+def rate_of_shards(shards: Shards, work: Callable[[], None], units: int, seconds: float) -> float:
+    """Measure work on shards, on as many threads as torch has."""
+    with shards.at_work():
+        return rate(work, units, seconds)
 
 
 def bare_stepper(batch: TrainBatch, precision: str, seconds: float) -> Measure:
@@ -175,14 +185,16 @@ def cycler(transitions: int, precision: Precision, seconds: float) -> Measure:
     )
     network = ActorCritic(network_for(scenario), seed=0)
     optimizer = make_optimizer(network, settings.learning_rate)
-    rollout, policy = Rollout(scenario, settings), LearnedPolicy(network, precision)
+    shards = Shards(settings.shards)
+    rollout = Rollout(scenario, settings, shards)
+    policy, config = rollout.policy(network, precision), settings.ppo
 
     def cycle() -> None:
         rollout.play(policy, StopRequest())
-        batch = rollout_batch(rollout.frames, settings.ppo)
-        update_policy(network, optimizer, [batch], settings.ppo, (0,), settings.learning_rate)
+        parts = shards.map(partial(rollout_batch, config=config), rollout.parts())
+        update_policy(network, optimizer, parts, config, (0,), settings.learning_rate, shards=shards)
 
-    return lambda: rate(cycle, transitions, seconds)
+    return partial(rate_of_shards, shards, cycle, transitions, seconds)
 
 
 def bare_cycler(transitions: int, precision: str, seconds: float) -> Measure:

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -36,9 +36,25 @@ class Processes:
     def __init__(self, store: Any, rank: int, size: int, timeout: float) -> None:
         self.store, self.rank, self.size, self.timeout = store, rank, size, timeout
 
-    def gather(self, vectors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the vectors (n,) of all processes, in order of their ranks; each has as many."""
-        return [vector for every in self._gather(torch.stack(list(vectors))) for vector in every]
+    def add_up(self, vectors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Add vectors (n,), as many from each process, in order of the ranks; each process gets the sum.
+
+        Each process adds up its own slice of all vectors, and sends it to the others: so a process receives
+        about two vectors, however many processes there are.
+        """
+        own, length = len(vectors), len(vectors[0])
+        size = -(-length // self.size)  # of a slice
+        mine = vectors[0].new_zeros(own, self.size * size)
+        for row, vector in zip(mine, vectors, strict=True):
+            row[:length] = vector
+        slices = mine.view(own, self.size, size).transpose(0, 1).contiguous()  # by the rank that adds them up
+        every = torch.empty_like(slices)
+        self._exchange(lambda: distributed.all_to_all_single(every, slices))
+        total = every.view(self.size * own, size)
+        summed = total[0].clone()
+        for vector in total[1:]:
+            summed.add_(vector)
+        return torch.cat(self._gather(summed))[:length]
 
     def join(self, array: np.ndarray, axis: int = 0) -> np.ndarray:
         """Concatenate the arrays of all processes along an axis, the only one whose length may differ."""
@@ -77,13 +93,18 @@ class Processes:
                     )
 
     def _gather(self, mine: torch.Tensor) -> list[torch.Tensor]:
-        """Return the tensors of all processes. Raises RunFailed naming those that did not take part."""
-        every, began = [torch.empty_like(mine) for _ in range(self.size)], time.monotonic()
+        """Return the tensors of all processes, in order of their ranks."""
+        every = [torch.empty_like(mine) for _ in range(self.size)]
+        self._exchange(lambda: distributed.all_gather(every, mine))
+        return every
+
+    def _exchange(self, exchange: Callable[[], Any]) -> None:
+        """Exchange something. Raises RunFailed naming the processes that did not take part."""
+        began = time.monotonic()
         try:
-            distributed.all_gather(every, mine)
+            exchange()
         except RuntimeError as error:
             raise self._lost(time.monotonic() - began, error) from error
-        return every
 
     def _lost(self, waited: float, error: RuntimeError) -> RunFailed:
         """Note that this process is alive, wait for the others to do so, and name those that did not."""

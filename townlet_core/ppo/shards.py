@@ -73,9 +73,10 @@ class Shards:
 
         The first vector may hold the sum.
         """
-        every = vectors if self.processes is None else self.processes.gather(vectors)
-        total = every[0]
-        for vector in every[1:]:
+        if self.processes:
+            return self.processes.add_up(vectors)
+        total = vectors[0]
+        for vector in vectors[1:]:
             total.add_(vector)
         return total
 

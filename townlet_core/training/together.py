@@ -69,7 +69,7 @@ def _machine(settings: TrainingSettings) -> dict[str, Any]:
 def lead(
     processes: Processes | None, folder: Path, cycles: int, goes_on: bool, is_done: bool = False
 ) -> None:
-    """Tell the others which run begins, goes on from its checkpoint, or is done; wait until they are ready."""
+    """Tell the others which run begins, goes on or is done, and wait until they are ready."""
     if processes:
         place = str(folder.absolute())
         processes.tell({"folder": place, "cycles": cycles, "goes_on": goes_on, "is_done": is_done})
