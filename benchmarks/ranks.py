@@ -13,9 +13,11 @@ from benchmarks.town import AGENTS, make_town
 from townlet_core.policy.learned import network_for
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.processes import joined
-from townlet_core.ppo.shards import Shards
+from townlet_core.ppo.shards import ONE, Shards
+from townlet_core.ppo.statistics import statistics_columns
 from townlet_core.ppo.update import make_optimizer, update_policy
 from townlet_core.training.advantage_targets import rollout_batch
+from townlet_core.training.epoch_record import played
 from townlet_core.training.rollout import Rollout
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
@@ -44,26 +46,29 @@ def main() -> None:
         optimizer = make_optimizer(network, settings.learning_rate)
         rollout = Rollout(scenario, settings, shards)
         policy, config = rollout.policy(network, settings.precision), settings.ppo
-        played, trained = [], []
+        rollouts, cycles = [], []
         with shards.at_work():
             for cycle in range(work.cycles):
                 began = perf_counter()
                 rollout.play(policy, StopRequest())
-                played.append(perf_counter() - began)
+                rollouts.append(perf_counter() - began)
                 parts = [rollout_batch(frames, config) for frames in rollout.parts()]
                 update_policy(
                     network, optimizer, parts, config, (cycle,), settings.learning_rate, shards=shards
                 )
-                trained.append(perf_counter() - began)
+                cycles.append(perf_counter() - began)
         if shards.is_first:
             steps, size = work.towns * work.ticks * AGENTS, processes.size if processes else 1
             # Slices of the gradients of all shards, and the sums of the others' slices.
             received = network.config.parameter_count * 4 * (SHARDS / size + 1) * (size - 1) / size
+            columns = (*played(rollout.frames, rollout.towns.feature_names, ONE), statistics_columns(parts))
+            transitions = sum(len(part.actions) for part in parts)
             told = {
-                "rollout": steps / median(played[1:]),
-                "cycle": steps / median(trained[1:]),
+                "rollout": steps / median(rollouts[1:]),
+                "cycle": steps / median(cycles[1:]),
                 "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 "received": received / 1e6,
+                "columns": sum(column.nbytes for column in columns) / transitions,
             }
             print(json.dumps(told))
 

@@ -44,10 +44,12 @@ def measure(effort: Effort) -> list[Figure]:
             )
         figures.append(Figure(f"memory per process, {_processes(size)}", rates["memory"], "MB", size))
         if size > 1:
-            received = rates["received"]
-            figures.append(
-                Figure(f"received per process and minibatch, {_processes(size)}", received, "MB", size)
-            )
+            figures += [
+                Figure(
+                    f"received per process and minibatch, {_processes(size)}", rates["received"], "MB", size
+                ),
+                Figure("sent to every process per transition", rates["columns"], "bytes", size),
+            ]
     return figures
 
 

@@ -221,7 +221,9 @@ def step(
             advantages = normalise(advantages, minibatch)
         return gradient(rows, advantages, minibatch.size)
 
-    own = shards.map(of_shard, zip(parts, minibatch.rows, strict=True))
+    # A shard without rows would add zeros; only other processes wait for them.
+    shared = zip(parts, minibatch.rows, strict=True)
+    own = shards.map(of_shard, [pair for pair in shared if len(pair[1]) or shards.processes])
     gradient, losses = (shards.add_up(vectors) for vectors in zip(*own, strict=True))
     assign(network, gradient)
     grad_norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
