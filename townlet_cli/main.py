@@ -46,6 +46,7 @@ from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
 from townlet_cli.usage import UsageError, explain_usage
 from townlet_core import __version__
+from townlet_core.addresses import refuse_address
 from townlet_core.errors import (
     DISK_HINT,
     DiskError,
@@ -55,7 +56,6 @@ from townlet_core.errors import (
     TownletError,
     TownletWarning,
 )
-from townlet_core.io import refuse_address
 
 GLOBAL_FLAGS = ("-q", "--quiet", "-v", "--verbose", "--debug", "--no-progress")
 HERE, CORE = Path(__file__).parent, Path(townlet_core.__file__).parent

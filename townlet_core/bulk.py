@@ -52,7 +52,6 @@ def output_folder(
     force: replace a folder that holds `marker` and no entry with a name other than `names`.
     Raises InputError for a folder that may not be replaced, or DiskError.
     """
-    io.refuse_address(output)
     io.refuse_existing(Path(output), force)
 
     def check_old(old: list[str]) -> None:

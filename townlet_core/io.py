@@ -20,11 +20,11 @@ from typing import Any, Literal
 
 import orjson
 
+from townlet_core.addresses import refuse_address
 from townlet_core.errors import DISK_HINT, DiskError, InputError, MissingFileError, TownletError
 
 MAX_JSON_BYTES = 64 << 20  # metadata, manifests and metrics; a real one is some kB
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
-_ADDRESS = re.compile(r"(?:^|[/:])[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path makes s3:/bucket of s3://bucket
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -110,15 +110,6 @@ def _create_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
-def refuse_address(path: Path | str) -> None:
-    """Raise InputError for a URL, such as s3://bucket/x or https://host/x."""
-    if _ADDRESS.search(str(path)):
-        raise InputError(
-            f"{str(path).rstrip('/')}: is an address, expected a path on this machine",
-            "copy it here first, or mount it",
-        )
-
-
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries, so that a rename survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -129,10 +120,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def kind_of(path: Path) -> Literal["file", "folder", "other"] | None:
-    """Return the kind of a path, links followed; None if there is none. Raises DiskError if denied."""
+    """Return the kind of a path, links followed; None if there is none.
+
+    Raises InputError for an address where no file has its name, or DiskError if denied.
+    """
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name with a null byte
+        refuse_address(path)
         return None
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
@@ -161,7 +156,6 @@ def _require_file(path: Path) -> None:
     """Raise MissingError, InputError or DiskError unless a path is a file: a pipe would be read for ever."""
     kind = kind_of(path)
     if kind is None:
-        refuse_address(path)
         raise MissingFileError(f"{path}: no such file")
     if kind != "file":
         raise InputError(f"{path}: is a folder or a device, expected a file")

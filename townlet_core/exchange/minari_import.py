@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core import io
+from townlet_core.addresses import refuse_address
 from townlet_core.errors import InputError, MissingFileError, TownletError, count
 from townlet_core.exchange.imported import ForeignEpisode, write_import
 from townlet_core.exchange.libraries import check_version, missing
@@ -41,6 +42,8 @@ def import_minari(
     none. Returns what was written. Raises InputError for data or a mapping that is not usable, MissingError
     or DiskError.
     """
+    for place in (path, output):
+        refuse_address(place)
     plan = load_mapping(mapping)
     folder = _data_folder(Path(path))
     metadata = _check_metadata(folder, limits)
@@ -55,7 +58,6 @@ def _data_folder(path: Path) -> Path:
     for folder in (path, path / "data", Path(root) / path / "data"):
         if io.kind_of(folder / "metadata.json") == "file":
             return folder
-    io.refuse_address(path)
     raise MissingFileError(
         f"{path}: is no Minari dataset, neither its folder nor the id of one; looked in {root}",
         "download it with `minari download`, which needs the network",

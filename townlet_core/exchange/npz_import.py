@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from townlet_core import io
+from townlet_core.addresses import refuse_address
 from townlet_core.errors import InputError, SampleError, count, name_list
 from townlet_core.exchange.imported import ForeignEpisode, write_import
 from townlet_core.exchange.mapping import load_mapping
@@ -33,6 +34,8 @@ def import_npz(
     mapping: the mapping file. Returns what was written. Raises InputError for data or a mapping that is not
     usable, SampleError for a damaged file, MissingError or DiskError.
     """
+    for place in (path, output):
+        refuse_address(place)
     plan = load_mapping(mapping)
     data = io.read_file(Path(path), limits.max_sample_bytes)
     try:

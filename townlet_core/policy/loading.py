@@ -24,8 +24,9 @@ def load_policy(
     Raises InputError if the network does not fit the scenario or the checkpoint is damaged, MissingFileError.
     A checkpoint that is read with a reservation, such as an older generation, is a TownletWarning.
     """
+    town = resolve_scenario(scenario)
     network = load_network(path)
-    check_fits(network.config, resolve_scenario(scenario), str(path))
+    check_fits(network.config, town, str(path))
     return LearnedPolicy(network, deterministic=deterministic)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from townlet_core import io
+from townlet_core.addresses import refuse_address
 from townlet_core.errors import InputError, shown
 from townlet_core.replay.compatibility import SharedFacts
 from townlet_core.replay.episodes import cut_episode
@@ -62,6 +63,8 @@ class ReplayDatasetConfig:
         ):
             if isinstance(paths, str | Path):
                 raise InputError(f"{name}: {shown(str(paths))}, expected a tuple of paths, such as (path,)")
+            for path in paths:
+                refuse_address(path)
 
 
 class Item(NamedTuple):

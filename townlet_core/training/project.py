@@ -66,6 +66,9 @@ def _read_paths(section: Node) -> Iterator[tuple[str, str, Mistake | None]]:
         elif not isinstance(node.value, str) or not node.value:
             message = f"found {show(node.plain())}, expected the path of a folder"
             wrong = Mistake(node.line, node.column, f"paths.{name}", message)
+        elif "://" in node.value:
+            message = f"found {show(node.value)}, an address, expected a path on this machine"
+            wrong = Mistake(node.line, node.column, f"paths.{name}", message)
         yield name, node.value, wrong
 
 

@@ -7,16 +7,18 @@ townlet.toml, the default. In files, the keys stand under `training:` and `ppo:`
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
 from townlet_core import io
 from townlet_core.cache import SHARED
+from townlet_core.addresses import refuse_address
 from townlet_core.errors import InputError, SettingsError, count, did_you_mean
 from townlet_core.ppo.config import STRICT, PPOConfig
 from townlet_core.ppo.options import PPOOptions, options_of
@@ -34,6 +36,13 @@ PLACES = ("capture_dir", "ppo_log")  # paths
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainingSettings(TrainingOptions):
     """A training run: PPO's hyperparameters and everything around them, validated."""
+
+    @field_validator(*FILES, *PLACES)
+    @classmethod
+    def _refuse_addresses(cls, value: Any) -> Any:
+        for path in value if isinstance(value, tuple) else (value or "",):
+            refuse_address(path)
+        return value
 
     @property
     def uses_recordings(self) -> bool:
@@ -203,7 +212,7 @@ def _parse_variable(name: str, text: str) -> Any:
     """Read a variable's text: null is None, and lists of files are separated as in PATH."""
     if text == "null":
         return None
-    return text.split(os.pathsep) if name in FILES else text
+    return re.split(f"{os.pathsep}(?!//)", text) if name in FILES else text  # the colon of s3:// stays
 
 
 def config_yaml(settings: TrainingSettings) -> dict[str, Any]:

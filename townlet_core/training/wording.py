@@ -26,6 +26,8 @@ def explain(fields: Mapping[str, Any], item: Any) -> tuple[Path, str]:
         place.append(part)
     if item["type"] == "missing":
         return tuple(place), f"missing, expected {wanted(annotation)}"
+    if item["type"] == "value_error":  # of a validator of ours, which has its own words
+        return tuple(place), item["msg"].removeprefix("Value error, ")
     whole = len(place) == len(item["loc"])
     return tuple(place), wrong_value(str(place[-1]), item["input"] if whole else None, annotation, whole)
 
