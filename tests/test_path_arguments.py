@@ -15,7 +15,7 @@ from townlet_core.training.options import TrainingOptions
 from townlet_core.training.project import read_project
 from townlet_core.training.settings import TrainingSettings, resolve_settings
 
-ADDRESS = "s3://bucket/x"
+ADDRESS = "gs://bucket/x"
 NEW = {"cycles": 1, "source": "rollout", "num_towns": 1, "rollout_ticks": 2, "warm_start": "none"}
 CALLS = {
     "load_scenario name_or_path": lambda: townlet.load_scenario(ADDRESS),
@@ -113,6 +113,14 @@ def test_a_path_with_a_colon_is_a_path(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     townlet.capture("observation_baseline", name, ticks=1)
     assert townlet.validate_replay(name).problems == []
+
+
+@pytest.mark.parametrize("name", ["validate_replay path", "ReplayDatasetConfig manifests", "train output"])
+def test_an_s3_address_is_refused_with_the_page_about_it(name, monkeypatch):
+    monkeypatch.setitem(globals(), "ADDRESS", "s3://bucket/x")
+    with pytest.raises(InputError, match=r"^s3://bucket/x.*: is an address, expected a path") as refused:
+        CALLS[name]()
+    assert "townlet docs object-storage" in refused.value.hint
 
 
 def test_the_hint_for_a_file_address_is_its_path():

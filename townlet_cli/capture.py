@@ -21,6 +21,7 @@ from townlet_cli.console import (
 )
 from townlet_cli.policies import SCRIPTS, open_policy, open_scored_policy
 from townlet_cli.training_settings import project_folder
+from townlet_core.addresses import spelled
 from townlet_core.errors import InputError
 from townlet_core.vocab import EVENTS
 
@@ -60,7 +61,7 @@ def capture(
         str | None, typer.Option(help="Critic that fills value_preds of a script: a checkpoint, or fresh.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write to; by default captures/SCENARIO.")
+        Path | None, typer.Option(help="Folder or s3:// address to write to; by default captures/SCENARIO.")
     ] = None,
     prefix: Annotated[str, typer.Option(help="Prefix of all file names.")] = "rollout_sample",
     compress: Annotated[
@@ -137,14 +138,14 @@ def capture(
         _report_plan(prepared, as_json)
         return
     if prepared.finished:
-        note(f"{safe(prepared.output)}: shard {shard} is there already, and was not played again")
+        note(f"{safe(spelled(prepared.output))}: shard {shard} is there already, and was not played again")
     else:
-        _name_what_goes(prepared.replaces, prepared.output)
+        _name_what_goes(prepared.replaces, spelled(prepared.output))
         note_first_compilation()
     result = prepared.finished or _write(prepared)
     if scenario == "-":  # which is not there to be read again; the capture has a copy
-        train = ("train", str(prepared.output / f"{prefix}_scenario.yaml"), *train[2:])
-    then = command(*train, "--replay-manifest", result.manifest)
+        train = ("train", spelled(prepared.output / f"{prefix}_scenario.yaml"), *train[2:])
+    then = command(*train, "--replay-manifest", spelled(result.manifest))
     if shard is not None:
         then = f"{command('replay', 'merge')} SHARD… --output FOLDER, with all shards"
     _report(loaded, prepared.settings, result, as_json, then)
@@ -158,10 +159,12 @@ def _report_plan(prepared: PreparedCapture, as_json: bool) -> None:
     removed = [*existing.parts, *existing.samples]
     kept = list(existing.others)
     if as_json:
-        folder = str(prepared.output)
+        folder = spelled(prepared.output)
         print_json({"output": folder, "towns": towns, "ticks": ticks, "removed": removed, "kept": kept})
         return
-    where = f"would play {count(towns, 'town')} of {count(ticks, 'tick')} into {safe(prepared.output)}"
+    where = (
+        f"would play {count(towns, 'town')} of {count(ticks, 'tick')} into {safe(spelled(prepared.output))}"
+    )
     out.print(f"{safe(prepared.scenario.name)}: {where}")
     if removed:
         out.print(f"would remove the capture that is there: {_some(removed)}")
@@ -182,7 +185,7 @@ def _write(prepared: PreparedCapture) -> Capture:
         return prepared.write(lambda ticks: advance(ticks * agents))
 
 
-def _name_what_goes(existing: CaptureFiles, folder: Path) -> None:
+def _name_what_goes(existing: CaptureFiles, folder: str) -> None:
     """Say which files of an older capture are removed, and what else stays."""
     files = [*existing.parts, *existing.samples]
     if files:
@@ -215,7 +218,7 @@ def _note_compiled(kernel: str, seconds: float) -> None:
 def _report(scenario: Scenario, settings: CaptureSettings, result: Capture, as_json: bool, then: str) -> None:
     if as_json:
         what = "shards" if settings.format == "arrow" else "samples"
-        print_json({"manifest": str(result.manifest), what: result.entries, "totals": result.totals})
+        print_json({"manifest": spelled(result.manifest), what: result.entries, "totals": result.totals})
         return
     title = f"{safe(scenario.name)}: {count(settings.ticks, 'tick')}, seed {settings.seed}"
     if settings.format == "arrow":
@@ -231,7 +234,7 @@ def _report(scenario: Scenario, settings: CaptureSettings, result: Capture, as_j
     out.print(rows)
     counts = {name: result.totals[f"{name}_events"] for name in EVENTS}
     out.print(", ".join(f"{name} {n:g}" for name, n in counts.items() if n) or "no events")
-    out.print(f"manifest: {safe(result.manifest)}")
+    out.print(f"manifest: {safe(spelled(result.manifest))}")
     next_step(then)
 
 

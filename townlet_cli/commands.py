@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from townlet_cli.addresses import refuse_addresses
 from townlet_cli.completion import offer, offers_for
 from townlet_cli.console import Display
 from townlet_cli.help import print_help
@@ -32,6 +33,13 @@ class Command(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help page."""
         print_help(self, ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words behind the command, without addresses where paths are expected."""
+        if not ctx.resilient_parsing:  # as for completion
+            refuse_addresses(self, ctx, args)
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what it prints as JSON carries its name."""

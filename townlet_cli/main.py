@@ -46,7 +46,6 @@ from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
 from townlet_cli.usage import UsageError, explain_usage
 from townlet_core import __version__
-from townlet_core.addresses import refuse_address
 from townlet_core.errors import (
     DISK_HINT,
     DiskError,
@@ -162,7 +161,6 @@ def run() -> None:
     arguments = _globals_first(sys.argv[1:])
     Display.help_all = "--help-all" in arguments
     try:
-        _refuse_addresses(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
             code = root()(arguments, prog_name="townlet", standalone_mode=False)
@@ -247,15 +245,6 @@ def _globals_first(arguments: list[str]) -> list[str]:
     if "--version" in rest:
         return [*front, *(["--json"] if "--json" in rest else []), "--version"]
     return front + rest + arguments[end:]
-
-
-def _refuse_addresses(arguments: list[str]) -> None:
-    """Refuse URLs, such as s3://bucket/x, in every option, argument and variable."""
-    variables = [text for name, text in os.environ.items() if name.startswith("TOWNLET_")]
-    for word in (*arguments, *variables):
-        value = word.partition("=")[2] if word.startswith("--") else word
-        if "://" in value:
-            refuse_address(value)
 
 
 def _fail(message: str, hint: str, code: int, shown: Callable[[object], str] = safe) -> NoReturn:

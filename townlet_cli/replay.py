@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from townlet_cli.addresses import local_copy
 from townlet_cli.console import count, out, print_json, safe
 from townlet_cli.render import render
 from townlet_cli.replay_exchange import export, import_
@@ -23,7 +24,10 @@ replay_app = typer.Typer(help="Validate, inspect and watch replay samples.", no_
 
 @replay_app.command()
 def validate(
-    paths: Annotated[list[Path], typer.Argument(help="Samples, manifests, event logs, or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Samples, manifests, event logs, folders of them, or s3:// addresses."),
+    ],
     for_training: Annotated[
         bool, typer.Option("--for-training", help="Also check the requirements of training.")
     ] = False,
@@ -35,6 +39,7 @@ def validate(
     json: Json = False,
 ) -> None:
     """Report every problem and warning; exit 1 if there is a problem or a metric has moved."""
+    from townlet_core.addresses import spelled
     from townlet_core.errors import InputError
     from townlet_core.replay.limits import ReadLimits
     from townlet_core.replay.metrics import load_metrics
@@ -47,11 +52,15 @@ def validate(
     limits = ReadLimits(follow_links=follow_links)
     if golden:
         load_metrics(golden, limits)  # before the data, which may take long
-    reports = [(path, validate_path(path, limits, for_training)) for path in paths]
+    copies = [local_copy(path) for path in paths]
+    reports = [
+        (spelled(path), validate_path(copy, limits, for_training))
+        for path, copy in zip(paths, copies, strict=True)
+    ]
     is_sound = not any(report.problems for _, report in reports)
-    compared = compare(paths[0], golden, limits) if golden and is_sound else None
+    compared = compare(copies[0], golden, limits) if golden and is_sound else None
     if json:
-        found = [{"path": str(path), **report.as_dict()} for path, report in reports]
+        found = [{"path": path, **report.as_dict()} for path, report in reports]
         moved = [row.as_dict() for row in compared[1]] if compared else []
         said = {"golden": {"file": str(golden), "compared": compared[0], "moved": moved}} if compared else {}
         print_json({"ok": is_sound and not moved, "reports": found, **said})
@@ -95,7 +104,7 @@ def _print_findings(findings: list[Any]) -> None:
         out.print(f"[{colour}]{severity}[/{colour}] {safe(where + message + more + hint)}")
 
 
-def _print_verdict(path: Path, report: dict[str, Any]) -> None:
+def _print_verdict(path: str, report: dict[str, Any]) -> None:
     counts = [
         count(report[f"{noun}s"], noun) for noun in ("manifest", "sample", "event") if report[f"{noun}s"]
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from townlet_cli.addresses import local_copy
 from townlet_cli.console import command, count, next_step, out, print_json, progress, safe, warn
 from townlet_cli.replay_join import are_capture_shards, join
 from townlet_cli.replay_options import FollowLinks, Json
@@ -127,6 +128,7 @@ def merge(
     """Join datasets that fit together, each recording once; of all shards of a capture, the capture."""
     from townlet_core.handling.merge import Merge
 
+    paths = [local_copy(path) for path in paths]
     if are_capture_shards(paths):
         join(paths, output, {"prefix": prefix, "format": format, "compression": compression}, force, json)
         return

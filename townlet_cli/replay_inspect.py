@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from townlet_cli.addresses import local_copy
 from townlet_cli.console import command, count, next_step, out, print_json, safe, table, warn
 from townlet_cli.replay_describe import describe
 from townlet_cli.replay_options import FollowLinks, Json
@@ -27,7 +28,10 @@ class Form(enum.StrEnum):
 
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="A sample, a manifest, a shard, or a folder with one manifest.")
+        Path,
+        typer.Argument(
+            help="A sample, a manifest, a shard, a folder with one manifest, or an s3:// address."
+        ),
     ],
     form: Annotated[
         Form, typer.Option("--format", help="Tables, or a page: the dataset's visiting card.")
@@ -48,10 +52,14 @@ def inspect(
     json: Json = False,
 ) -> None:
     """Show shapes, agents, metrics, actions, rewards, rivalry and conflicts."""
+    from townlet_core.addresses import refuse_address
     from townlet_core.errors import InputError
     from townlet_core.replay.limits import ReadLimits
 
     limits = ReadLimits(follow_links=follow_links)
+    if form is Form.html and output is None:
+        refuse_address(path)  # the page would go beside the data
+    path = local_copy(path)
     if form is Form.html:
         if json:
             raise InputError("--json prints data, and --format html writes a page", "give one of them")

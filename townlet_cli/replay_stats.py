@@ -7,13 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
+from townlet_cli.addresses import local_copy
 from townlet_cli.console import command, next_step, note, out, print_json, progress, safe
 from townlet_cli.replay_options import FollowLinks, Json
 from townlet_cli.replay_tables import action_table, print_counts, print_origin, summary_table
 
 
 def stats(
-    path: Annotated[Path, typer.Argument(help="A sample, a manifest, a shard, or a folder of them.")],
+    path: Annotated[
+        Path, typer.Argument(help="A sample, a manifest, a shard, a folder of them, or an s3:// address.")
+    ],
     store: Annotated[
         bool, typer.Option("--store", help="Store the statistics in the manifest's metadata.")
     ] = False,
@@ -28,6 +31,7 @@ def stats(
     json: Json = False,
 ) -> None:
     """Compute mean, deviation, range and histogram of every column, and count the actions."""
+    from townlet_core.addresses import refuse_address, spelled
     from townlet_core.io import refuse_existing
     from townlet_core.replay.card import card_path, save_card
     from townlet_core.replay.find import find_entries
@@ -37,6 +41,9 @@ def stats(
     from townlet_core.replay.stored import store_statistics
 
     limits = ReadLimits(follow_links=follow_links)
+    if store or card:
+        refuse_address(path)  # they are written beside the data
+    given, path = spelled(path), local_copy(path)
     manifest = open_manifest(path, limits) if store or card else None
     outputs = [write_golden] if write_golden else []
     outputs += [card_path(manifest)] if manifest and card else []
@@ -57,8 +64,8 @@ def stats(
         note(f"card: {safe(save_card(manifest, found, force))}")
     if write_golden:
         save_golden(write_golden, metrics, force)
-        next_step(command("replay", "validate", path, "--golden", write_golden))
-    elif not store:
+        next_step(command("replay", "validate", given, "--golden", write_golden))
+    elif not store and given == str(path):
         next_step(command("replay", "stats", path, "--store", *["--follow-links"] * follow_links))
 
 

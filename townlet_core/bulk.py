@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,6 +64,20 @@ def output_folder(
             )
 
     return whole_folder(Path(output), check_old)
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield an empty folder in the system's place for temporary files; it goes when the block ends."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="townlet-"))
+    except OSError as error:
+        raise io.disk_error(error, error.filename or "TMPDIR") from error
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(TownletError):
+            io.remove(folder)
 
 
 def _exchange(new: Path, final: Path, old: Path | None) -> None:

@@ -35,6 +35,20 @@ class CaptureFiles(NamedTuple):
     others: list[str]  # files of no capture with this prefix
 
 
+def is_capture_name(name: str, prefix: str) -> bool:
+    """Whether a capture with this prefix writes files of this name."""
+    is_part = name.removeprefix(f"{prefix}_") in PARTS and name not in PARTS
+    return is_part or any(pattern.fullmatch(name) for pattern in _patterns(prefix))
+
+
+def _patterns(prefix: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return what the names of samples and of shards look like."""
+    return (
+        re.compile(rf"({re.escape(prefix)}_(?P<agent>[A-Za-z0-9_.-]{{1,64}})_\d{{3,}})\.(npz|json)"),
+        re.compile(rf"({re.escape(prefix)}_\d{{5,}})(_samples)?\.arrow"),
+    )
+
+
 def find_capture_files(folder: Path, prefix: str) -> CaptureFiles:
     """Find the files of a capture with this prefix.
 
@@ -42,8 +56,7 @@ def find_capture_files(folder: Path, prefix: str) -> CaptureFiles:
     sample.
     """
     existing = CaptureFiles([], {}, [])
-    sample = re.compile(rf"({re.escape(prefix)}_(?P<agent>[A-Za-z0-9_.-]{{1,64}})_\d{{3,}})\.(npz|json)")
-    shard = re.compile(rf"({re.escape(prefix)}_\d{{5,}})(_samples)?\.arrow")
+    sample, shard = _patterns(prefix)
     for name in io.list_folder(folder):
         if name.removeprefix(f"{prefix}_") in PARTS and name not in PARTS:
             _refuse_unless_plain(folder / name)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from townlet_core.addresses import remote_address
 from townlet_core.capture.capture import refuse_existing_capture, write_capture
 from townlet_core.capture.finish import Capture, load_finished
 from townlet_core.capture.folder import CaptureFiles
@@ -19,6 +20,7 @@ from townlet_core.capture.settings import (
     towns_of,
 )
 from townlet_core.capture.unfinished import Unfinished
+from townlet_core.capture.upload import refuse_uploaded, upload_capture
 from townlet_core.errors import InputError
 from townlet_core.scenario.load import load_with_text, resolve_scenario
 from townlet_core.scenario.model import Scenario
@@ -34,7 +36,7 @@ class PreparedCapture(NamedTuple):
     text: bytes | None  # the scenario's own file
     policy: RecordedPolicy
     settings: CaptureSettings
-    output: Path
+    output: Path  # a folder, or an s3:// address
     force: bool
     replaces: CaptureFiles  # what is in the folder
     finished: Capture | None  # this very shard, which is in the folder and will not be played again
@@ -42,16 +44,22 @@ class PreparedCapture(NamedTuple):
 
     def write(self, after: Callable[[int], Any] = lambda ticks: None) -> Capture:
         """Play the towns and write the files. after: is told how many ticks of a town were played."""
-        return write_capture(
-            self.scenario,
-            self.policy,
-            self.settings,
-            self.output,
-            after,
-            scenario_text=self.text,
-            force=self.force,
-            workers=self.workers,
-        )
+
+        def write(folder: Path) -> Capture:
+            return write_capture(
+                self.scenario,
+                self.policy,
+                self.settings,
+                folder,
+                after,
+                scenario_text=self.text,
+                force=self.force,
+                workers=self.workers,
+            )
+
+        if address := remote_address(self.output):
+            return upload_capture(address, self.settings.prefix, self.force, write)
+        return write(self.output)
 
     @property
     def towns(self) -> int:
@@ -64,6 +72,8 @@ class PreparedCapture(NamedTuple):
     @property
     def finished_towns(self) -> int:
         """The number of towns that an interrupted capture of the same settings has finished."""
+        if remote_address(self.output):
+            return 0
         unfinished = Unfinished(self.output, plan_capture(self.scenario, self.settings))
         return unfinished.finished_towns() if unfinished.can_continue() else 0
 
@@ -89,7 +99,8 @@ def capture(
     """Play a scenario and write replay samples, metrics, events and a manifest into the folder `output`.
 
     Equal arguments give equal bytes, whatever `workers` is.
-    scenario: a bundled name, a YAML file, or a Scenario. output: by default captures/SCENARIO. policy:
+    scenario: a bundled name, a YAML file, or a Scenario. output: by default captures/SCENARIO; also an
+    address, s3://BUCKET/PREFIX. policy:
     `scripted`, `random`, or what load_policy returns. ticks: of each town, by default one episode. seed: by
     default the scenario's. agent: record this agent only. epsilon: probability of a random legal action of
     the script. prefix: start of all file names. compress: deflate the NPZ files. format: `npz`, or `arrow`
@@ -175,7 +186,11 @@ def prepare_capture(
             raise InputError(f"{name}: {value}, expected at least {least}")
     check_settings(scenario, settings)
     folder = Path("captures") / scenario.name if output is None else Path(output)
-    finished = None if force else load_finished(folder, plan_capture(scenario, settings))
-    nothing = CaptureFiles([], {}, [])
-    replaces = nothing if finished else refuse_existing_capture(scenario, settings, folder, force)
+    finished = None
+    if address := remote_address(folder):
+        replaces = refuse_uploaded(address, prefix, force)
+    else:
+        finished = None if force else load_finished(folder, plan_capture(scenario, settings))
+        nothing = CaptureFiles([], {}, [])
+        replaces = nothing if finished else refuse_existing_capture(scenario, settings, folder, force)
     return PreparedCapture(scenario, text, policy, settings, folder, force, replaces, finished, workers)

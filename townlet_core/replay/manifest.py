@@ -144,6 +144,21 @@ def listed_files(manifest: Manifest) -> list[Path]:
     return [manifest.path, *samples, *shards, *(file.path for file in manifest.files or ())]
 
 
+def listed_digests(manifest: Manifest) -> Iterator[ListedFile]:
+    """Iterate over the listed files, each once. Raises SampleError for one without a digest."""
+    files = list(manifest.files or ())
+    for entry in manifest.samples:
+        files.append(ListedFile(entry.sample, entry.sha256, entry.bytes))
+        files.append(ListedFile(entry.meta, entry.meta_sha256, entry.meta_bytes))
+    for ref in manifest.shards:
+        files.append(ListedFile(ref.path, ref.sha256, ref.bytes))
+        files.append(ListedFile(ref.samples, ref.samples_sha256, ref.samples_bytes))
+    for file in {file.path: file for file in files}.values():
+        if file.sha256 is None:
+            raise SampleError(f"{manifest.path}: has no digest of {file.path.name}", RECAPTURE)
+        yield file
+
+
 def sample_or_manifest(path: Path) -> Path:
     """Resolve a path: a folder or run to its one manifest, a sample's JSON to its NPZ; others are kept.
 

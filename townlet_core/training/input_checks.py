@@ -14,7 +14,12 @@ from townlet_core.scenario.load import load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.telemetry.writer import claim_log
 from townlet_core.training.origin import origin_of
-from townlet_core.training.recordings import check_agreement, check_own_recordings, open_dataset
+from townlet_core.training.recordings import (
+    check_agreement,
+    check_own_recordings,
+    local_manifests,
+    open_dataset,
+)
 from townlet_core.training.reports import Reports
 from townlet_core.training.run_directory import LOG, check_removable, is_run, refuse_taken_places
 from townlet_core.training.run_json import RunFile, read_run
@@ -56,7 +61,7 @@ def check_input(
     if force and is_run(folder):
         read_run(folder)  # other programs write files of that name, too
         check_removable(folder, given)
-    dataset = open_dataset(settings, settings.replay_manifest) if given else None
+    dataset = open_dataset(settings, local_manifests(settings)) if given else None
     if dataset and scenario:
         check_agreement(dataset, scenario)
     if scenario and settings.uses_recordings and not given:

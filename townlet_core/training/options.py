@@ -52,7 +52,9 @@ class TrainingOptions(PPOOptions):
     rollout_ticks: Annotated[
         int | None, DATA("Ticks per rollout; by default one episode, at most 256.", ge=1, le=1_000_000)
     ] = None
-    replay_manifest: Annotated[tuple[Path, ...], DATA("Manifest of recorded samples; may be repeated.")] = ()
+    replay_manifest: Annotated[
+        tuple[Path, ...], DATA("Manifest of recorded samples, or its s3:// address.")
+    ] = ()
     replay_sample: Annotated[tuple[Path, ...], DATA("Recorded sample (NPZ) or shard; may be repeated.")] = ()
     replay_transitions: Annotated[int, DATA("Maximum recorded transitions per cycle.", ge=1)] = (
         REPLAY_TRANSITIONS

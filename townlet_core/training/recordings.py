@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from townlet_core import io
+from townlet_core.addresses import remote_address
 from townlet_core.capture.capture import write_capture
 from townlet_core.capture.finish import Capture
 from townlet_core.capture.settings import PREFIX, CaptureSettings
 from townlet_core.errors import DiskError, InputError, MissingError, count, name_difference, shown
 from townlet_core.policy.scripted import ScriptedPolicy
+from townlet_core.remote.fetch import fetch_manifest
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.compatibility import spell_scenario
 from townlet_core.replay.dataset import ReplayDataset, ReplayDatasetConfig, check_trainable
@@ -94,13 +96,23 @@ def recordings_sha256(settings: TrainingSettings) -> str | None:
     for path in settings.replay_sample:
         entry, shard = unlisted_entry(path), unlisted_shard(path)
         pairs.append((shard.path, shard.samples) if is_shard(path) else (entry.sample, entry.meta))
-    for path in settings.replay_manifest:
+    manifests = local_manifests(settings)
+    for path in manifests:
         manifest = load_manifest(path, limits)
         pairs += [(entry.sample, entry.meta) for entry in manifest.samples if entry.sha256 is None]
         pairs += [(ref.path, ref.samples) for ref in manifest.shards if ref.samples_sha256 is None]
-    files = [*settings.replay_manifest, *(file for pair in pairs for file in pair)]
+    files = [*manifests, *(file for pair in pairs for file in pair)]
     digests = [str(io.file_digest(path)["sha256"]) for path in files]
     return io.sha256("".join(digests).encode()) if files else None
+
+
+def local_manifests(settings: TrainingSettings) -> tuple[Path, ...]:
+    """Return the manifests that were given; those at s3:// addresses are copied here with their datasets."""
+    limits = ReadLimits(follow_links=settings.follow_links)
+    return tuple(
+        fetch_manifest(address, limits) if (address := remote_address(path)) else path
+        for path in settings.replay_manifest
+    )
 
 
 def open_dataset(settings: TrainingSettings, manifests: tuple[Path, ...]) -> ReplayDataset:

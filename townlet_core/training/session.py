@@ -28,6 +28,7 @@ from townlet_core.training.loop import Trainer
 from townlet_core.training.origin import read_text
 from townlet_core.training.progress import Progress, read_progress
 from townlet_core.training.recordings import (
+    local_manifests,
     open_dataset,
     own_manifest,
     record_script,
@@ -283,7 +284,7 @@ def _open_recordings(
     """Open the recordings; if none were given, the scripted policy records some. None for live towns only."""
     if not settings.uses_recordings:
         return None
-    manifests = settings.replay_manifest
+    manifests = local_manifests(settings)
     if not manifests and not settings.replay_sample:
         assert scenario is not None  # without recordings there is a scenario
         manifest = own_manifest(settings, folder)

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import TypeAdapter, ValidationError, field_validator
+from pydantic import TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from townlet_core import io
+from townlet_core.addresses import refuse_address, remote_address, spelled
 from townlet_core.cache import SHARED
-from townlet_core.addresses import refuse_address
 from townlet_core.errors import InputError, SettingsError, count, did_you_mean
 from townlet_core.ppo.config import STRICT, PPOConfig
 from townlet_core.ppo.options import PPOOptions, options_of
@@ -30,6 +30,7 @@ from townlet_core.training.wording import explain
 PREFIX = "TOWNLET_"
 MAX_MISTAKES = 20  # shown
 FILES = ("replay_manifest", "replay_sample")  # lists of paths
+REMOTE = "replay_manifest"  # may be s3:// addresses
 PLACES = ("capture_dir", "ppo_log")  # paths
 
 
@@ -39,9 +40,10 @@ class TrainingSettings(TrainingOptions):
 
     @field_validator(*FILES, *PLACES)
     @classmethod
-    def _refuse_addresses(cls, value: Any) -> Any:
+    def _refuse_addresses(cls, value: Any, about: ValidationInfo) -> Any:
         for path in value if isinstance(value, tuple) else (value or "",):
-            refuse_address(path)
+            if about.field_name != REMOTE or not remote_address(path):
+                refuse_address(path)
         return value
 
     @property
@@ -151,7 +153,10 @@ def within(settings: TrainingSettings, folder: Path) -> TrainingSettings:
 
 
 def _each_path(settings: TrainingSettings, change: Callable[[Path], Path]) -> dict[str, Any]:
-    files = {name: tuple(map(change, getattr(settings, name))) for name in FILES}
+    def moved(path: Path) -> Path:
+        return path if remote_address(path) else change(path)
+
+    files = {name: tuple(map(moved, getattr(settings, name))) for name in FILES}
     places = {name: path and change(path) for name in PLACES for path in [getattr(settings, name)]}
     return {**files, **places}
 
@@ -218,4 +223,5 @@ def _parse_variable(name: str, text: str) -> Any:
 def config_yaml(settings: TrainingSettings) -> dict[str, Any]:
     """Return the settings in the layout of a configuration file."""
     values = SETTINGS.dump_python(settings, mode="json")
+    values[REMOTE] = [spelled(path) for path in settings.replay_manifest]
     return {section: {name: values[name] for name in names} for section, names in SECTIONS.items()}

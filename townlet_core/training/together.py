@@ -15,7 +15,7 @@ from townlet_core.scenario.model import Scenario
 from townlet_core.training.input_checks import own_scenario
 from townlet_core.training.loop import Trainer
 from townlet_core.training.progress import read_progress
-from townlet_core.training.recordings import open_dataset, own_manifest
+from townlet_core.training.recordings import local_manifests, open_dataset, own_manifest
 from townlet_core.training.reports import Reports, Trained
 from townlet_core.training.run_directory import is_run
 from townlet_core.training.run_file import reopen_run
@@ -98,7 +98,7 @@ def follow(
     if settings.uses_recordings:
         given = settings.replay_manifest or settings.replay_sample
         dataset = open_dataset(
-            settings, settings.replay_manifest if given else (own_manifest(settings, folder),)
+            settings, local_manifests(settings) if given else (own_manifest(settings, folder),)
         )
     trainer = Trainer(settings, folder, scenario, dataset, stop_request, Reports(), processes=processes)
     if message["goes_on"]:
