@@ -37,7 +37,9 @@ def remote_address(path: Path | str) -> str | None:
     address = f"s3://{bucket}/{key}".rstrip("/")
     parts = key.split("/") if key else []
     if not _BUCKET.fullmatch(bucket) or not key.isprintable() or {"", ".", ".."} & {*parts}:
-        raise InputError(f"{address}: is not well formed, expected s3://BUCKET/PREFIX", _HELP)
+        raise InputError(
+            f"{address}: is not well formed, expected s3://BUCKET/PREFIX", "townlet docs object-storage"
+        )
     return address
 
 

@@ -77,7 +77,7 @@ def test_hints_lead_to_what_an_installation_has():
     texts = [
         path.read_text() for room in ("townlet_core", "townlet_cli") for path in (ROOT / room).rglob("*.py")
     ]
-    named = {found for text in texts for found in re.findall(r"townlet docs ([a-z]+(?:#[a-z-]+)?)", text)}
+    named = {found for text in texts for found in re.findall(r"townlet docs ([a-z-]+(?:#[a-z-]+)?)", text)}
     assert len(named) >= 4
     for topic in named:
         assert call(f"docs {topic}")[0] == 0, topic

@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
                 return self.refuse(404, "NoSuchBucket")
             return getattr(self, f"on_{self.command}")(objects, key, data, parse_qs(parts.query, True))
 
-    do_GET = do_PUT = do_POST = handle_request
+    do_GET = do_PUT = do_POST = do_DELETE = handle_request
 
     def on_PUT(self, objects, key, data, query):
         if self.headers.get("If-None-Match") == "*" and key in objects:
@@ -92,6 +92,10 @@ class Handler(BaseHTTPRequestHandler):
             self.server.log.append(("DELETE", one))
         deleted = "".join(f"<Deleted><Key>{escape(one)}</Key></Deleted>" for one in keys)
         return self.answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode())
+
+    def on_DELETE(self, objects, key, data, query):  # of older versions of obstore, one by one
+        objects.pop(key, None)
+        return self.answer(204)
 
     def list(self, objects, prefix):
         names = [key for key in sorted(objects) if key.startswith(prefix) and "/" not in key[len(prefix) :]]
