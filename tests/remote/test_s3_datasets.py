@@ -99,6 +99,10 @@ def test_a_place_without_exactly_one_manifest_is_refused(uploaded):
     uploaded.buckets["bucket"]["notes/x"] = b""
     with pytest.raises(InputError, match="holds no manifest: it holds no dataset"):
         fetch_dataset("s3://bucket/notes")
+    with pytest.raises(InputError, match=r"^c/x_manifest.json: is a path, expected s3://BUCKET/PREFIX$"):
+        fetch_dataset("c/x_manifest.json")
+    with pytest.raises(MissingFileError, match=r"^s3://the-manifest.json: no such bucket"):
+        fetch_dataset("s3://the-manifest.json")
 
 
 def test_a_run_trains_on_an_address_and_resumes_from_it(uploaded, tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ def fetch_dataset(address: str | Path, limits: ReadLimits = DEFAULT_LIMITS) -> P
     if where is None:
         refuse_address(address)
         raise InputError(f"{address}: is a path, expected s3://BUCKET/PREFIX")
-    is_manifest = where.endswith(MANIFEST_ENDINGS)
+    is_manifest = where.endswith(MANIFEST_ENDINGS) and where.count("/") > 2  # not the name of a bucket
     place, name = where.rsplit("/", 1) if is_manifest else (where, "")
     bucket = Bucket(place)
     name = name or _only_manifest(bucket)
