@@ -239,5 +239,11 @@ PAGES = {
     "runs compare": Page(
         ("townlet runs compare runs/a-s0-1 runs/b-s0-1", "townlet runs compare runs/* --json")
     ),
+    "runs export": Page(
+        (
+            "townlet runs export runs/a-s0-1 runs/a-s1-1 --to latex",
+            "townlet runs export runs/* --to marl-eval -o results.json",
+        )
+    ),
     "runs prune": Page(("townlet runs prune --keep 20", "townlet runs prune --older-than 30d --yes")),
 }
