@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from townlet_core.errors import ShapeError
-from townlet_core.estimates import estimate_mean, t_quantile
+from townlet_core.estimates import Estimate, estimate_mean, t_quantile
 from townlet_core.statistics.aggregates import estimate_iqm, interquartile_mean, performance_profile
 from townlet_core.statistics.comparison import (
+    difference_of_estimates,
     estimate_difference,
     estimate_paired_difference,
     probability_of_improvement,
@@ -46,6 +47,11 @@ def test_a_difference_of_means_is_worked_out_by_hand():
 
 def test_equal_scores_differ_by_nothing_with_no_width():
     assert estimate_difference(np.ones(3), np.ones(4)) == (0, 0, 0)
+
+
+def test_a_difference_of_estimates_is_worked_out_by_hand():
+    found = difference_of_estimates(Estimate(5, 2, 8), Estimate(-1, -5, 3))
+    assert found == (6, 1, 11)  # √(3² + 4²) = 5, though the intervals overlap
 
 
 def test_pairs_cancel_what_they_have_in_common():

@@ -44,6 +44,20 @@ def estimate_paired_difference(first: np.ndarray, second: np.ndarray) -> Estimat
     return estimate_mean(np.asarray(first, np.float64) - np.asarray(second, np.float64))
 
 
+def difference_of_estimates(first: Estimate, second: Estimate) -> Estimate:
+    """Estimate the difference of two independent means from their own symmetric intervals, of any kind.
+
+        x̄ − ȳ ± √(h_x² + h_y²),  h = half the width of an interval
+
+    Such as of a mean over seeds and a baseline's mean over episodes. Two intervals that overlap may still
+    belong to means that differ.
+    Source: Zou and Donner 2008, doi:10.1002/sim.3095.
+    """
+    difference = first.mean - second.mean
+    half = math.hypot(first.high - first.mean, second.high - second.mean)
+    return Estimate(difference, difference - half, difference + half)
+
+
 def probability_of_improvement(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Estimate:
     """Estimate how probably a run of A scores higher than a run of B in the same task; ties count one half.
 
