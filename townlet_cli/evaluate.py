@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,8 +48,8 @@ def evaluate(
 ) -> None:
     """Play whole episodes with each policy and compare returns, conflicts, needs and wages."""
     from townlet_core.estimates import LEVEL, METHOD
-    from townlet_core.evaluate import MEASURES
     from townlet_core.evaluate import evaluate as play
+    from townlet_core.measures.table import MEASURES
     from townlet_core.scenario.load import load_scenario
 
     if deterministic and all(name in SCRIPTS for name in policies):
@@ -111,4 +112,6 @@ def _as_dict(result: dict[str, Estimate]) -> dict[str, dict[str, float]]:
 
 
 def _show(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):  # no episode, or only one, defines the measure
+        return "–" if math.isnan(estimate.mean) else f"{estimate.mean:.3f}"
     return f"{estimate.mean:.3f}\n[dim]{estimate.low:.3f} … {estimate.high:.3f}[/dim]"

@@ -90,7 +90,7 @@ PAGES = {
     "replay": Page(
         ("townlet replay inspect captures/queue_conflict", "townlet replay render captures/queue_conflict"),
         groups={
-            "Look at recordings": ("list", "inspect", "render", "stats", "validate", "diff"),
+            "Look at recordings": ("list", "inspect", "render", "stats", "measure", "validate", "diff"),
             "Make datasets": ("filter", "slice", "merge", "split"),
             "Other forms": ("pack", "unpack", "recompress", "export", "import"),
             "Tidy up": ("prune",),
@@ -121,6 +121,9 @@ PAGES = {
             "townlet replay stats captures/queue_conflict",
             "townlet replay stats captures/queue_conflict --card",
         )
+    ),
+    "replay measure": Page(
+        ("townlet replay measure captures/day", "townlet replay measure captures/day --json")
     ),
     "replay pack": Page(
         ("townlet replay pack captures/queue_conflict", "townlet replay pack captures/day -o captures/packed")
