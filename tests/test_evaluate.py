@@ -1,6 +1,12 @@
-"""Evaluating a policy: estimates of every measure, and the deterministic policy."""
+"""Evaluating a policy: estimates of every measure, differences, and the deterministic policy."""
 
-from townlet_core.evaluate import evaluate
+import json
+import re
+
+import pytest
+
+from townlet_core.estimates import estimate_mean
+from townlet_core.evaluate import evaluate, evaluate_episodes
 from townlet_core.measures.table import MEASURES
 from townlet_core.policy.learned import LearnedPolicy, network_for
 from townlet_core.policy.scripted import ScriptedPolicy
@@ -17,6 +23,23 @@ def test_equal_calls_give_equal_estimates_with_an_interval_around_the_mean():
     assert str(first) == str(second)  # NaN is the same as NaN
     assert list(first) == list(MEASURES)
     assert all(found.low <= found.mean <= found.high for found in first.values() if found.mean == found.mean)
+
+
+def test_policies_are_compared_in_the_same_episodes(townlet):
+    document = json.loads(townlet("evaluate", "scripted", "random", "--episodes", 3, "--json")[1])
+    first, second = document["policies"]
+    [less] = document["differences"]
+    assert (less["first"], less["second"]) == ("scripted", "random")
+    assert less["return"]["mean"] == pytest.approx(first["return"]["mean"] - second["return"]["mean"])
+    both = [evaluate_episodes(QUEUE, policy, 3)[:, 0] for policy in ("scripted", "random")]
+    assert list(less["return"].values()) == list(estimate_mean(both[0] - both[1]))
+
+
+def test_what_is_0_for_every_policy_is_not_in_the_table(townlet):
+    _, out, err = townlet("evaluate", "scripted", "--episodes", 2)
+    assert re.search(r"\n0 or not defined for every policy: .*late_ticks, wages, faints, ", out)
+    assert "in the same episodes" not in out  # there is no other policy
+    assert "intervals cover other episodes of these policies, not other training seeds" in err
 
 
 def test_the_deterministic_policy_takes_the_most_probable_action_with_certainty():

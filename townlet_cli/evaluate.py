@@ -26,6 +26,10 @@ from townlet_core import io
 from townlet_core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
     from townlet_core.estimates import Estimate
 
 
@@ -48,8 +52,8 @@ def evaluate(
 ) -> None:
     """Play whole episodes with each policy and compare returns, conflicts, needs and wages."""
     from townlet_core.estimates import LEVEL, METHOD
-    from townlet_core.evaluate import evaluate as play
-    from townlet_core.measures.table import MEASURES
+    from townlet_core.evaluate import evaluate_episodes
+    from townlet_core.measures.table import MEASURES, estimate_measures
     from townlet_core.scenario.load import load_scenario
 
     if deterministic and all(name in SCRIPTS for name in policies):
@@ -62,10 +66,14 @@ def evaluate(
             warn(f"{name} was trained in {own}, and is evaluated in {loaded.name}")
     opened = [(name, open_policy(name, loaded, None, chosen, deterministic)) for name in policies]
     note_first_compilation()
-    results: dict[str, dict[str, Estimate]] = {}
+    played: dict[str, np.ndarray] = {}
     with progress(f"evaluating on {loaded.name}", episodes * len(opened)) as advance:
         for name, policy in opened:
-            results[name] = play(loaded, policy, episodes, seed, advance)
+            played[name] = evaluate_episodes(loaded, policy, episodes, seed, advance)
+    results = {name: estimate_measures(values) for name, values in played.items()}
+    first, *others = played
+    # The episodes are the same for all policies, so what they have in common cancels in a difference.
+    less = {name: estimate_measures(played[first] - played[name]) for name in others}
     if as_json:
         print_json(
             {
@@ -82,29 +90,47 @@ def evaluate(
                     }
                     for name, policy in opened
                 ],
+                "differences": [
+                    {"first": first, "second": name, **_as_dict(difference)}
+                    for name, difference in less.items()
+                ],
             }
         )
         return
-    rows = table(
-        f"{safe(loaded.name)}: {count(episodes, 'episode')} each, mean and its 95 % interval over episodes",
-        "",
-        *(
-            f"{safe(name)}{' (deterministic)' if deterministic and name not in SCRIPTS else ''}"
-            for name in results
-        ),
-    )
-    for measure in MEASURES:
-        rows.add_row(measure, *(_show(result[measure]) for result in results.values()))
-    out.print(rows)
-    for measure, meaning in MEASURES.items():
-        note(f"[dim]{measure}: {meaning}[/dim]")
-    first, n = project_folder("captures") / f"{loaded.name}-policy", 1
-    folder = first
+    shown = [name for name in MEASURES if any(_is_something(found[name]) for found in results.values())]
+    title = f"{safe(loaded.name)}: {count(episodes, 'episode')} of each policy, mean and 95 % interval"
+    _print_table(title, shown, {_heading(name, deterministic): found for name, found in results.items()})
+    if less:
+        out.print()
+        title = f"{safe(_heading(first, deterministic))} less each other policy, in the same episodes"
+        _print_table(title, shown, {_heading(name, deterministic): found for name, found in less.items()})
+    if left_out := [name for name in MEASURES if name not in shown]:
+        out.print(f"0 or not defined for every policy: {', '.join(left_out)}")
+    for measure in shown:
+        note(f"[dim]{measure}: {MEASURES[measure]}[/dim]")
+    note("[dim]intervals cover other episodes of these policies, not other training seeds[/dim]")
+    start, n = project_folder("captures") / f"{loaded.name}-policy", 1
+    folder = start
     while io.kind_of(folder):
         n += 1
-        folder = first.with_name(f"{first.name}-{n}")
+        folder = start.with_name(f"{start.name}-{n}")
     greedy = ("--deterministic",) if deterministic and policies[0] not in SCRIPTS else ()
     next_step(command("capture", chosen, "--policy", policies[0], *greedy, "--output", folder))
+
+
+def _heading(name: str, deterministic: bool) -> str:
+    return f"{safe(name)}{' (deterministic)' if deterministic and name not in SCRIPTS else ''}"
+
+
+def _is_something(estimate: Estimate) -> bool:
+    return not math.isnan(estimate.mean) and tuple(estimate) != (0, 0, 0)
+
+
+def _print_table(title: str, measures: Sequence[str], results: dict[str, dict[str, Estimate]]) -> None:
+    rows = table(title, "", *results)
+    for measure in measures:
+        rows.add_row(measure, *(_show(found[measure]) for found in results.values()))
+    out.print(rows)
 
 
 def _as_dict(result: dict[str, Estimate]) -> dict[str, dict[str, float]]:

@@ -31,8 +31,22 @@ def evaluate(
 
     policy: a policy, `scripted` or `random`.
     The intervals cover the variation between episodes of this policy, not between training seeds. A measure
-    that fewer than two episodes define, such as the reciprocity of episodes without a conflict, is NaN.
+    that no episode defines, such as the reciprocity of episodes without a conflict, is NaN.
     Raises InputError if the scenario has no agents, and for fewer than two episodes.
+    """
+    return estimate_measures(evaluate_episodes(scenario, policy, episodes, seed, after_episode))
+
+
+def evaluate_episodes(
+    scenario: Scenario | str | Path,
+    policy: Policy | str,
+    episodes: int = 100,
+    seed: int = 1000,
+    after_episode: Callable[[], Any] = lambda: None,
+) -> np.ndarray:
+    """Play episodes as `evaluate` does, and return the measures of each: (episodes, measures), as MEASURES.
+
+    The same seed gives other policies the same episodes, row by row. Raises as `evaluate` does.
     """
     if episodes < 2:
         raise InputError(f"episodes: {episodes}, expected at least 2, for an interval")
@@ -46,7 +60,7 @@ def evaluate(
         rows.append(measure_episodes(_play_episodes(Towns(scenario, count, seed, first_town=first), policy)))
         for _ in range(count):
             after_episode()
-    return estimate_measures(np.concatenate(rows))
+    return np.concatenate(rows)
 
 
 def _play_episodes(towns: Towns, policy: Policy) -> Rows:

@@ -93,10 +93,12 @@ def test_samples_that_do_not_fit_the_scenario_beside_them_are_refused(tmp_path):
     with pytest.raises(InputError, match="no samples of dora"):
         measure_recording(folder)
     scenario.unlink()
-    sample = folder / "rollout_sample_cara_003.json"
-    about = json.loads(sample.read_text())
+    sample, manifest = folder / "rollout_sample_cara_003.json", folder / "rollout_sample_manifest.json"
+    about, listed = json.loads(sample.read_text()), json.loads(manifest.read_text())["samples"]
     about["capture"] |= {"first_frame": 5000, "ticks": 6000}
     sample.write_text(json.dumps(about))
+    kept = ("sample", "meta", "agent_id")  # no digests
+    manifest.write_text(json.dumps({"samples": [{name: entry[name] for name in kept} for entry in listed]}))
     with pytest.raises(SampleError, match="leave gaps in an episode of 5,080 ticks"):
         measure_recording(folder)
 

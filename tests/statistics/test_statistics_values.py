@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from townlet_core.errors import ShapeError
-from townlet_core.estimates import Estimate, estimate_mean, t_quantile
+from townlet_core.estimates import Estimate, t_quantile
 from townlet_core.statistics.aggregates import estimate_iqm, interquartile_mean, performance_profile
 from townlet_core.statistics.comparison import (
     difference_of_estimates,
     estimate_difference,
-    estimate_paired_difference,
     probability_of_improvement,
 )
 
@@ -54,13 +53,6 @@ def test_a_difference_of_estimates_is_worked_out_by_hand():
     assert found == (6, 1, 11)  # √(3² + 4²) = 5, though the intervals overlap
 
 
-def test_pairs_cancel_what_they_have_in_common():
-    episodes = np.array([0.0, 10, -10, 5])
-    better = episodes + np.array([1.0, 2, 1, 2])
-    assert estimate_paired_difference(better, episodes) == estimate_mean(np.array([1.0, 2, 1, 2]))
-    assert estimate_paired_difference(better, episodes).low > 0 > estimate_difference(better, episodes).low
-
-
 def test_the_probability_of_improvement_counts_pairs_and_half_of_the_ties():
     # 3 beats 1 and 2; 2 beats 1 and ties with 2: (1 + 1 + 1 + 1/2) / 4
     found = probability_of_improvement([(np.array([3.0, 2]), np.array([1.0, 2]))])
@@ -89,7 +81,6 @@ def test_a_profile_is_the_fraction_of_runs_above_each_threshold():
     "estimate",
     [
         lambda: estimate_difference(np.array([1.0]), np.array([1.0, 2])),
-        lambda: estimate_paired_difference(np.array([1.0, 2]), np.array([1.0])),
         lambda: probability_of_improvement([(np.array([1.0, 2]), np.array([1.0]))]),
         lambda: probability_of_improvement([]),
         lambda: estimate_iqm([np.array([1.0])]),

@@ -177,9 +177,7 @@ def _refuse_other(
         )
     length = max(life.first + len(life.late) for life in lives) - min(life.first for life in lives)
     if length > max(plan.ticks if plan else 0, sum(len(life.late) for life in lives)):
-        raise SampleError(
-            f"{manifest}: its samples span {count(length, 'tick')} of one episode, expected fewer"
-        )
+        raise SampleError(f"{manifest}: its samples leave gaps in an episode of {count(length, 'tick')}")
 
 
 def _play(agents: Sequence[str], lives: Sequence[_Life], events: Sequence[_Event]) -> Tally:

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 from townlet_core.errors import ShapeError
-from townlet_core.estimates import LEVEL, Estimate, estimate_mean, t_quantile
+from townlet_core.estimates import LEVEL, Estimate, t_quantile
 
 _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
@@ -30,18 +30,6 @@ def estimate_difference(first: np.ndarray, second: np.ndarray) -> Estimate:
     degrees = effective_degrees(errors, [len(first) - 1, len(second) - 1])
     half = t_quantile(degrees) * math.sqrt(sum(errors))
     return Estimate(difference, difference - half, difference + half)
-
-
-def estimate_paired_difference(first: np.ndarray, second: np.ndarray) -> Estimate:
-    """Estimate the mean difference of pairs with Student's t interval.
-
-    first, second: (N,), such as the returns of two policies in the same N episodes; N ≥ 2. What both have in
-    common in an episode cancels, so the interval is narrower than one of independent values.
-    Raises ShapeError for fewer, or for lengths that differ.
-    """
-    if len(first) != len(second):
-        raise ShapeError(f"first and second have lengths {len(first)} and {len(second)}, expected the same")
-    return estimate_mean(np.asarray(first, np.float64) - np.asarray(second, np.float64))
 
 
 def difference_of_estimates(first: Estimate, second: Estimate) -> Estimate:
