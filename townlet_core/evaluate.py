@@ -84,7 +84,8 @@ def _play_episodes(towns: Towns, policy: Policy) -> Rows:
 def _events_of(towns: Towns, over: np.ndarray) -> Events:
     """Return the events of the last tick, of episodes that are not over."""
     events = towns.state.events
-    happened = np.arange(events.shape[1]) < (towns.state.towns["event_count"] * ~over)[:, None]
-    found = events[happened]
+    counts = np.where(over, 0, towns.state.towns["event_count"])
+    happened = np.arange(events.shape[1])[: counts.max()] < counts[:, None]
+    found = events[:, : happened.shape[1]][happened]
     ids = (found[name].astype(np.int64) for name in ("type", "reason", "actor", "rival"))
     return Events(happened.nonzero()[0], *ids)

@@ -20,7 +20,8 @@ _COUNTED = (  # events, of their actor
     "chat_failure",
     "sleep_complete",
 )
-_USES = ("affordance_complete", "shower_complete", "sleep_complete")
+_IS_USE = np.isin(EVENTS, ("affordance_complete", "shower_complete", "sleep_complete"))
+_CONFLICT = EVENTS.index("queue_conflict")
 _CONTESTS = ("lost", "returned", "dominated")  # made of who lost to whom, at the end
 
 # What is kept of an episode for every agent: a sum over the ticks that it lived in, unless it says otherwise.
@@ -63,6 +64,7 @@ class Tally:
 
     def __init__(self, episodes: int, agents: int) -> None:
         self._sums = {name: np.zeros((episodes, agents)) for name in SUMS}
+        self._counts = np.zeros((len(EVENTS), episodes, agents))  # of each type, by actor
         self._contests = np.zeros((episodes, agents, agents))
         self._fainted = np.zeros((episodes, agents), bool)
 
@@ -71,33 +73,37 @@ class Tally:
         lived, sums = tick.lived, self._sums
         sums["ticks"] += lived.any(1, keepdims=True)
         sums["lived"] += lived
-        sums["late"] += np.where(lived, tick.late, 0)
+
+        def add(name: str, values: np.ndarray, where: np.ndarray = lived) -> None:
+            np.add(sums[name], values, out=sums[name], where=where)
+
+        add("late", tick.late)
         for name in OUTCOMES:
-            sums[name] += np.where(lived, tick.outcomes[name], 0)
+            add(name, tick.outcomes[name])
         for n, need in enumerate(NEEDS):
-            sums[need] += np.where(lived, tick.needs[..., n], 0)
-        sums["in_conflict"] += lived & (tick.outcomes["conflict_events"] > 0)
-        sums["first_reward"] += np.where(lived & ~self._fainted, tick.outcomes["reward"], 0)
+            add(need, tick.needs[..., n])
+        add("in_conflict", tick.outcomes["conflict_events"] > 0)
+        add("first_reward", tick.outcomes["reward"], lived & ~self._fainted)
         self._fainted |= lived & (tick.outcomes["terminated"] > 0)
         if len(events.type):
             self._add_events(events)
 
     def _add_events(self, events: Events) -> None:
-        def count(name: str, chosen: np.ndarray, amount: np.ndarray | int = 1) -> None:
-            np.add.at(self._sums[name], (events.episode[chosen], events.actor[chosen]), amount)
-
-        for name in _COUNTED:
-            count(name, events.type == EVENTS.index(name))
-        uses = np.isin(events.type, [EVENTS.index(name) for name in _USES])
-        count("uses", uses)
-        count("use_ticks", uses, self._sums["ticks"][events.episode[uses], 0])
-        conflicts = events.type == EVENTS.index("queue_conflict")
-        has_won = conflicts & (events.reason == GHOST_STEP)  # the actor was first in line, and has it now
-        for loser, winner, chosen in (
-            (events.actor, events.rival, conflicts & ~has_won),
-            (events.rival, events.actor, has_won),
-        ):
-            np.add.at(self._contests, (events.episode[chosen], loser[chosen], winner[chosen]), 1)
+        own = events.actor >= 0
+        episode, kind, actor, rival = (
+            array[own] for array in (events.episode, events.type, events.actor, events.rival)
+        )
+        np.add.at(self._counts, (kind, episode, actor), 1)
+        uses = _IS_USE[kind]
+        np.add.at(
+            self._sums["use_ticks"], (episode[uses], actor[uses]), self._sums["ticks"][episode[uses], 0]
+        )
+        conflicts = kind == _CONFLICT
+        if conflicts.any():
+            # After a ghost step the actor, who was first in line, has the object; else the rival has it.
+            has_won = events.reason[own] == GHOST_STEP
+            loser, winner = np.where(has_won, rival, actor), np.where(has_won, actor, rival)
+            np.add.at(self._contests, (episode[conflicts], loser[conflicts], winner[conflicts]), 1)
 
     @property
     def contests(self) -> np.ndarray:
@@ -111,4 +117,6 @@ class Tally:
             "returned": returned(self._contests),
             "dominated": dominated(self._contests),
         }
-        return {**self._sums, **contests}
+        counts = {name: self._counts[EVENTS.index(name)] for name in _COUNTED}
+        uses = self._counts[_IS_USE].sum(0)
+        return {**self._sums, **counts, "uses": uses, **contests}
