@@ -134,5 +134,5 @@ results: $(READY)  ## train over seeds and write docs/results.md and docs/cartpo
 	$(BIN)/python -m benchmarks.learning
 	$(BIN)/python -m benchmarks.cartpole
 
-bench: $(READY)  ## measure against peers; ONLY=NAME for one of simulation, ppo, replay, telemetry, watch, cli
+bench: $(READY)  ## measure against peers; ONLY=NAME for one of simulation, ppo, replay, telemetry, watch, cli, scaling
 	$(BIN)/python -m benchmarks $(ONLY)

@@ -15,7 +15,7 @@ from townlet_cli.console import note
 from townlet_core import io
 from townlet_core.errors import TownletError
 
-NAMES = ("simulation", "ppo", "replay", "telemetry", "watch", "cli")
+NAMES = ("simulation", "ppo", "replay", "telemetry", "watch", "cli", "scaling")
 RESULTS = Path(__file__).parent / "results.json"
 
 

@@ -21,6 +21,7 @@ from townlet_core.chance import generator
 from townlet_core.estimates import estimate_mean
 from townlet_core.ppo.advantages import advantages
 from townlet_core.ppo.config import NetworkConfig, PPOConfig, learning_rate_at
+from townlet_core.ppo.moments import moments_of
 from townlet_core.ppo.network import ActorCritic, act
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
@@ -51,9 +52,9 @@ def train(seed: int, steps: int) -> ActorCritic:
     cycles = max(1, steps // (POLES * TICKS))
     for cycle in range(cycles):
         batch, poles = play(envs, network, poles, generator(seed, DRAWS, cycle).random((TICKS, POLES)))
-        network.update_return_stats(batch.returns)
+        network.update_return_stats(moments_of(batch.returns[:, None]))
         rate = learning_rate_at(PPO, cycle / cycles)
-        update_policy(network, optimizer, batch, PPO, (seed, UPDATES, cycle), rate)
+        update_policy(network, optimizer, [batch], PPO, (seed, UPDATES, cycle), rate)
     envs.close()
     return network
 

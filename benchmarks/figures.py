@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from townlet_cli.console import out, safe, table
+from townlet_core.cpus import available_cpus
 
 LESS_IS_BETTER = ("s", "ms", "µs", "ns", "kB", "MB")  # units of durations and sizes; all others are rates
 
@@ -20,7 +20,7 @@ class Effort(NamedTuple):
 
     rounds: int = 5  # each round measures every contestant once, in turn
     seconds: float = 0.3  # minimum time of a measurement
-    threads: tuple[int, ...] = (1, 2) if (os.cpu_count() or 1) > 1 else (1,)
+    threads: tuple[int, ...] = (1, 2) if available_cpus() > 1 else (1,)
     full: bool = True  # the workloads and peers of docs/benchmarks.md; False: tiny workloads, no peers
 
     @classmethod

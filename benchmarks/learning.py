@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ import torch
 
 from benchmarks.results_page import Found, Run, write_page
 from townlet_core import __version__, io
+from townlet_core.cpus import available_cpus
 from townlet_core.estimates import Estimate
 from townlet_core.evaluate import evaluate
 from townlet_core.policy.learned import LearnedPolicy
@@ -238,7 +238,7 @@ def main() -> None:
     command += f" --episodes {wanted.episodes}"
     kept = Kept(page.with_suffix(".json"), wanted.episodes, wanted.keep)
     found: list[Found] = []
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(available_cpus(), multiprocessing.get_context("spawn")) as pool:
         for name in names:
             began = time.perf_counter()
             found.append(run_experiment(name, wanted.seeds, wanted.episodes, kept, pool))

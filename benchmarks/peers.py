@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -53,7 +54,11 @@ def peer(name: str, wanted: bool) -> Iterator[Ask | None]:
 @contextlib.contextmanager
 def worker(command: list[str]) -> Iterator[Ask]:
     """Run a worker for the length of a block and yield the function that asks it."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    # How threads wait is set by townlet_core, for itself: a peer runs as its own users run it.
+    theirs = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=theirs, text=True
+    ) as process:
         questions, answers = process.stdin, process.stdout
         assert questions is not None
         assert answers is not None

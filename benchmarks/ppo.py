@@ -9,17 +9,19 @@ import numba
 import numpy as np
 import torch
 
+from benchmarks.beside import measure_beside
 from benchmarks.figures import Effort, Figure, Measure, in_turn, rate
 from benchmarks.peers import Ask, peer
 from benchmarks.town import AGENTS, make_town
-from townlet_core.policy.learned import LearnedPolicy, network_for
+from townlet_core.policy.learned import network_for
 from townlet_core.ppo.advantages import advantages
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.options import Precision
+from townlet_core.ppo.shards import Shards
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
-from townlet_core.training.advantage_targets import rollout_batch
+from townlet_core.training.advantage_targets import rollout_batch, rows_of
 from townlet_core.training.rollout import Rollout
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
@@ -42,6 +44,7 @@ def measure(effort: Effort) -> list[Figure]:
         for size, transitions in sizes.items():
             for threads in effort.threads:
                 figures += _updates(size, transitions, threads, ask, effort)
+        figures += _beside_others(max(sizes.values()), max(effort.threads), ask, effort)
         for threads in effort.threads:
             figures += _cycles(max(sizes.values()), threads, ask, effort)
         return [*figures, _advantages(max(sizes.values()), ask, effort)]
@@ -75,6 +78,13 @@ def _updates(size: str, transitions: int, threads: int, ask: Ask | None, effort:
     ]
 
 
+def _beside_others(transitions: int, threads: int, ask: Ask | None, effort: Effort) -> list[Figure]:
+    torch.set_num_threads(threads)
+    ours = updater(random_batch(transitions), "fp32", effort.seconds)
+    request = {"transitions": transitions, "minibatch": transitions // PARTS, "threads": threads}
+    return measure_beside(ours, ask, PEER, request, effort, threads)
+
+
 def random_batch(count: int) -> TrainBatch:
     """Return transitions in the form in which a rollout hands them to an update; every action is possible."""
     rng = np.random.default_rng(0)
@@ -98,10 +108,19 @@ def updater(batch: TrainBatch, precision: Precision, seconds: float) -> Measure:
     config = PPOConfig(num_mini_batches=PARTS, precision=precision, device="cpu")
     optimizer = make_optimizer(network, config.learning_rate)
 
-    def update() -> None:
-        update_policy(network, optimizer, batch, config, (0,), config.learning_rate)
+    shards = Shards(TrainingSettings().shards)
+    parts = rows_of(batch, shards)
 
-    return lambda: rate(update, len(batch.actions) * config.num_epochs, seconds)
+    def update() -> None:
+        update_policy(network, optimizer, parts, config, (0,), config.learning_rate, shards=shards)
+
+    return partial(rate_of_shards, shards, update, len(batch.actions) * config.num_epochs, seconds)
+
+
+def rate_of_shards(shards: Shards, work: Callable[[], None], units: int, seconds: float) -> float:
+    """Measure work on shards, on as many threads as torch has."""
+    with shards.at_work():
+        return rate(work, units, seconds)
 
 
 def bare_stepper(batch: TrainBatch, precision: str, seconds: float) -> Measure:
@@ -166,14 +185,16 @@ def cycler(transitions: int, precision: Precision, seconds: float) -> Measure:
     )
     network = ActorCritic(network_for(scenario), seed=0)
     optimizer = make_optimizer(network, settings.learning_rate)
-    rollout, policy = Rollout(scenario, settings), LearnedPolicy(network, precision)
+    shards = Shards(settings.shards)
+    rollout = Rollout(scenario, settings, shards)
+    policy, config = rollout.policy(network, precision), settings.ppo
 
     def cycle() -> None:
         rollout.play(policy, StopRequest())
-        batch = rollout_batch(rollout.frames, settings.ppo)
-        update_policy(network, optimizer, batch, settings.ppo, (0,), settings.learning_rate)
+        parts = shards.map(partial(rollout_batch, config=config), rollout.parts())
+        update_policy(network, optimizer, parts, config, (0,), settings.learning_rate, shards=shards)
 
-    return lambda: rate(cycle, transitions, seconds)
+    return partial(rate_of_shards, shards, cycle, transitions, seconds)
 
 
 def bare_cycler(transitions: int, precision: str, seconds: float) -> Measure:

@@ -14,13 +14,17 @@ from typing import Any
 import orjson
 
 from benchmarks.figures import Effort, Figure, in_turn, rate
+from benchmarks.telemetry_memory import memory_of_reading
+from townlet_core.telemetry.decode import BlockDecoder
 from townlet_core.telemetry.fields import FIELDS, required_fields
+from townlet_core.telemetry.reader import read_blocks
 from townlet_core.telemetry.summary import summarise
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.telemetry.writer import TelemetryWriter
 from townlet_core.vocab import TELEMETRY_VERSION
 
 RECORDS = 200_000
+MEMORY_RECORDS = 1_000_000  # 2 GB
 WRITTEN_AT_ONCE = 20_000  # records of one measurement of writing
 REAL_LOG = Path(__file__).parents[1] / "tests" / "data" / "version_0_1_0" / "run" / "telemetry.jsonl"
 ROUNDS = 3  # each takes long enough by itself
@@ -54,7 +58,11 @@ def measure(effort: Effort) -> list[Figure]:
             _figure(log, records, check_them, rounds),
             _figure(log, records, sum_them_up, rounds),
             _figure(scratch, at_once, write_them, rounds),
+            _bound(log, records, rounds),
         ]
+        many = MEMORY_RECORDS if effort.full else 50
+        write_real_log(log, many)
+        figures += memory_of_reading(log, many)
     # Imported now, so that torch is not there while others are measured.
     from benchmarks.telemetry_in_training import share_of_training
 
@@ -68,6 +76,18 @@ def _figure(log: Path, records: int, work: Work, rounds: int) -> Figure:
     name, peer, limit = work
     shown = f"{name} {records:,} records"
     return Figure(shown, medians[name], "records/s", 1, peer, medians[peer], limit, medians[limit])
+
+
+def _bound(log: Path, records: int, rounds: int) -> Figure:
+    """Measure what validate and summary cannot do without in one process."""
+    steps = {"typed": decode_only, "orjson.loads": parse}
+    found = in_turn(
+        rounds, {name: partial(rate, partial(step, log), records, 0) for name, step in steps.items()}
+    )
+    name = f"msgspec alone {records:,} records"
+    return Figure(
+        name, found["typed"], "records/s", 1, limit="orjson.loads", limit_value=found["orjson.loads"]
+    )
 
 
 def make_record(epoch: int) -> dict[str, Any]:
@@ -123,6 +143,16 @@ def bare_write(path: Path, count: int) -> None:
 def validate(path: Path) -> None:
     problems = list(LogCheck(path).problems())
     assert not problems, problems[0]
+
+
+def decode_only(path: Path) -> None:
+    """Read blocks and decode them with the types of the log's fields; check nothing."""
+    decoder = BlockDecoder()
+    for block in read_blocks(path):
+        if decoder.typed is None:
+            decoder.learn(map(orjson.loads, block.data.splitlines()))
+        assert decoder.typed is not None
+        decoder.typed.decode_lines(block.data)
 
 
 def plain_checks(path: Path) -> None:

@@ -31,6 +31,7 @@ from dying import die_at_disk_call
 
 from townlet_cli.main import run
 from townlet_core import io
+from townlet_core.cpus import available_cpus
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.device import torch
 from townlet_core.telemetry.reader import read_records
@@ -99,7 +100,7 @@ def arguments() -> Namespace:
     parser.add_argument("--kills", type=int, default=100, help="how many runs to kill")
     parser.add_argument("--seed", type=int, default=0, help="chooses the moments")
     parser.add_argument("--number", type=int, help="kill the run of this number only, to see it again")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many run at once")
+    parser.add_argument("--processes", type=int, default=available_cpus(), help="how many run at once")
     parser.add_argument("--folder", type=Path, help="where to write; by default where temporary files are")
     return parser.parse_args()
 

@@ -7,7 +7,6 @@ the invariants are checked.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -15,6 +14,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from reference.compare import TOWN_EPISODES, compare_over_episodes
+
+from townlet_core.cpus import available_cpus
 
 CHUNK = 25  # seeds that a process plays before it reports
 
@@ -45,7 +46,7 @@ def main() -> int:
 def arguments() -> Namespace:
     parser = ArgumentParser(description="compare the compiled town with the slow one over random towns")
     parser.add_argument("--episodes", type=int, default=100_000, help="town-episodes to play at least")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many play at once")
+    parser.add_argument("--processes", type=int, default=available_cpus(), help="how many play at once")
     parser.add_argument("--seed", type=int, help="play this seed only, to see a difference again")
     return parser.parse_args()
 

@@ -38,7 +38,7 @@ def run(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("only", ["simulation", "ppo", "replay", "telemetry", "cli"])
+@pytest.mark.parametrize("only", ["simulation", "ppo", "replay", "telemetry", "cli", "scaling"])
 def test_every_benchmark_writes_named_positive_finite_figures_and_a_table(only, tmp_path):
     done = run(only, "--quick", "--output", tmp_path / "results.json")
     assert done.returncode == 0, done.stderr

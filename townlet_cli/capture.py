@@ -136,9 +136,12 @@ def capture(
     if dry_run:
         _report_plan(prepared, as_json)
         return
-    _name_what_goes(prepared.replaces, prepared.output)
-    note_first_compilation()
-    result = _write(prepared)
+    if prepared.finished:
+        note(f"{safe(prepared.output)}: shard {shard} is there already, and was not played again")
+    else:
+        _name_what_goes(prepared.replaces, prepared.output)
+        note_first_compilation()
+    result = prepared.finished or _write(prepared)
     if scenario == "-":  # which is not there to be read again; the capture has a copy
         train = ("train", str(prepared.output / f"{prefix}_scenario.yaml"), *train[2:])
     then = command(*train, "--replay-manifest", result.manifest)

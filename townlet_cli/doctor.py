@@ -22,8 +22,10 @@ from townlet_core.errors import CheckFailed, MissingError
 
 FEATURES = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "amx_int8", "sve")
 VARIABLES = re.compile(
-    r"(TOWNLET|NUMBA|OMP|MKL|CUDA|XDG_CACHE)_\w+|NO_COLOR|FORCE_COLOR|TERM|LANG|LC_ALL|COLUMNS"
+    r"(TOWNLET|NUMBA|OMP|GOMP|KMP|MKL|CUDA|XDG_CACHE|SLURM_CPUS)_\w+"
+    r"|NO_COLOR|FORCE_COLOR|TERM|LANG|LC_ALL|COLUMNS"
 )
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # how OpenMP's threads wait
 LEAST_DISK = 1 << 30  # bytes; a day of recordings takes more
 LEAST_MEMORY = 1 << 30
 
@@ -115,12 +117,16 @@ def _processor() -> dict[str, Any]:
 
 
 def _threads() -> dict[str, Any]:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from townlet_core.cpus import cpu_bound
+
+    usable, source = cpu_bound()
     return {
         "processors": os.cpu_count(),
         "usable": usable,
+        "bound": source,
         "simulation": _number_of("NUMBA_NUM_THREADS") or usable,
         "network": _number_of("OMP_NUM_THREADS") or usable,
+        "waiting": {name: os.environ[name] for name in WAITING if name in os.environ},
     }
 
 
@@ -152,26 +158,29 @@ def _gpu() -> dict[str, Any]:
 
 
 def _cache() -> dict[str, Any]:
-    """Describe the folder of compiled kernels."""
-    from townlet_core.kernels import cache_home
+    """Describe the user's folder of compiled kernels, and the shared one."""
+    from townlet_core.cache import SHARED, cache_folders
 
-    folder = cache_home()
-    sizes = list(_sizes_below(folder))
+    *shared, own = map(_cache_folder, cache_folders())
+    return {**own, "shared": {"variable": SHARED, **shared[0]} if shared else None}
+
+
+def _cache_folder(folder: Path) -> dict[str, Any]:
+    from townlet_core.cache import cache_size, distrust
+
+    is_writable = _is_writable(folder)
+    files, size = cache_size(folder)
+    try:
+        suspicion = distrust(folder)
+    except OSError as error:
+        suspicion = error.strerror
     return {
         "folder": str(folder),
-        "is_writable": _is_writable(folder),
-        "files": len(sizes),
-        "bytes": sum(sizes),
+        "is_writable": is_writable,
+        "distrusted": suspicion,
+        "files": files,
+        "bytes": size,
     }
-
-
-def _sizes_below(folder: Path) -> Iterator[int]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                yield os.stat(Path(place, name)).st_size
-            except OSError:
-                continue
 
 
 def _is_writable(folder: Path) -> bool:
@@ -221,6 +230,10 @@ def find_problems(report: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(
             f"{cache['folder']}: cannot be written, so every command compiles the rules again", hint
         )
+    for place in (cache, cache["shared"] or {}):
+        if place.get("distrusted"):
+            hint = "let only its owner write to it, or name another folder"
+            yield Problem(f"{place['folder']}: not used, because {place['distrusted']}", hint)
     if not disk["is_writable"]:
         yield Problem(f"{disk['folder']}: cannot be written", "work in another folder")
     if disk["free_bytes"] is not None and disk["free_bytes"] < LEAST_DISK:
@@ -247,13 +260,19 @@ def _lines(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "features",
         " ".join(f"{'' if has else 'no '}{name}," for name, has in features.items())[:-1] or "unknown",
     )
-    usable = f"{threads['usable']} of {count(threads['processors'], 'processor')}"
-    yield "threads", f"{usable}; simulation {threads['simulation']}, network {threads['network']}"
+    usable = f"{threads['usable']} of {count(threads['processors'], 'processor')}, by {threads['bound']}"
+    waiting = ", ".join(f"{name}={value}" for name, value in threads["waiting"].items())
+    yield (
+        "threads",
+        f"{usable}; simulation {threads['simulation']}, network {threads['network']}; waiting: {waiting}",
+    )
     memory, gpu, cache, disk = (report[key] for key in ("memory", "gpu", "cache", "disk"))
     yield "memory", f"{_size(memory['free_bytes'])} free of {_size(memory['total_bytes'])}"
     yield "GPU", ", ".join(gpu["names"]) or ("none" if gpu["usable"] is False else "unknown, without torch")
-    writable = "" if cache["is_writable"] else ", not writable"
-    yield "cache", f"{cache['folder']}: {count(cache['files'], 'file')}, {_size(cache['bytes'])}{writable}"
+    for place in filter(None, (cache["shared"], cache)):
+        writable = "" if place["is_writable"] else ", not writable"
+        size = f"{count(place['files'], 'file')}, {_size(place['bytes'])}"
+        yield "cache", f"{place['folder']}: {size}{writable}"
     yield "disk", f"{disk['folder']}: {_size(disk['free_bytes'])} free of {_size(disk['total_bytes'])}"
     yield "terminal", ", ".join(f"{name} {value}" for name, value in report["terminal"].items())
     for name, value in report["environment"].items():

@@ -23,7 +23,7 @@ PAGES = {
         groups={
             "First steps": ("scenario", "capture", "train", "evaluate"),
             "Look at what came out": ("report", "runs", "telemetry", "replay"),
-            "This program": ("doctor", "docs", "config"),
+            "This program": ("doctor", "docs", "config", "compile"),
         },
     ),
     "capture": Page(
@@ -62,6 +62,8 @@ PAGES = {
             "townlet evaluate scripted random --episodes 20",
             "townlet evaluate runs/queue_conflict-s0-1 scripted",
         ),
+        essential=("--scenario", "--episodes", "--seed", "--deterministic", "--json"),
+        groups={"Many machines": ("--shard", "--merge", "--output", "--force")},
     ),
     "report": Page(
         ("townlet report runs/queue_conflict-s0-1", "townlet report runs/a-s0-1 runs/a-s1-1 -o a.html"),
@@ -73,6 +75,7 @@ PAGES = {
         essential=("--config", "--set", "--origin", "--json"),
         groups={"Run": (), "Data": (), "PPO": ()},
     ),
+    "compile": Page(("townlet compile", "townlet compile --json")),
     "doctor": Page(("townlet doctor", "townlet doctor --json")),
     "docs": Page(("townlet docs", "townlet docs telemetry")),
     "scenario": Page(("townlet scenario list", "townlet scenario show town_day")),

@@ -21,6 +21,7 @@ import typer
 import townlet_core
 from townlet_cli.capture import capture
 from townlet_cli.commands import adopt
+from townlet_cli.compile import compile_command
 from townlet_cli.completion import is_completing
 from townlet_cli.config import config_app
 from townlet_cli.console import (
@@ -76,6 +77,7 @@ app.add_typer(scenario_app, name="scenario")
 app.add_typer(replay_app, name="replay")
 app.add_typer(telemetry_app, name="telemetry")
 app.add_typer(runs_app, name="runs")
+app.command("compile")(compile_command)
 app.command()(doctor)
 app.command()(docs)
 

@@ -56,7 +56,9 @@ def _load(
     """Load a checkpoint; if there is none, name the nearest of the words that may stand in its place."""
     from townlet_core.policy.learned import LearnedPolicy, check_fits
     from townlet_core.policy.loading import load_network
+    from townlet_core.ppo.device import use_one_thread
 
+    use_one_thread()
     try:
         network = load_network(path)
     except MissingFileError as error:

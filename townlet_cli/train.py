@@ -45,6 +45,10 @@ def train(
         float | None,
         run(min=0, help="Stop after the cycle in which so much time has passed; --resume goes on."),
     ] = None,
+    timeout: Annotated[
+        float | None,
+        run(min=1, help="Seconds to wait for another process of the run, under torchrun; 600 by default."),
+    ] = None,
     force: Annotated[
         bool,
         run("--force", help="Replace the run in the directory and the log at --ppo-log; other files stay."),
@@ -61,6 +65,7 @@ def train(
             given_options(options),
             [name for name, value in own.items() if value is not None],
             seconds,
+            timeout,
             as_json,
         )
         return
@@ -79,7 +84,7 @@ def train(
     if wanted is None:
         from townlet_core.training.session import train as begin
 
-        _report(begin(settings, **rest), as_json)
+        _report(begin(settings, timeout=timeout, **rest), as_json)
     else:
         from townlet_core.training.seeds import train_seeds
 
@@ -95,13 +100,20 @@ def _wanted_seeds(seeds: str | None, seed: int | None) -> tuple[int, ...] | None
     return None if seeds is None else parse_seeds(seeds)
 
 
-def _resume(folder: Path, given: dict[str, Any], own: list[str], seconds: float, as_json: bool) -> None:
+def _resume(
+    folder: Path,
+    given: dict[str, Any],
+    own: list[str],
+    seconds: float,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
     from townlet_core.training.session import resume as go_on
 
     others = sorted({*given, *own} - {"cycles"})
     if others:
         raise InputError(
-            "--resume continues a run as it was; it takes only --cycles and --max-seconds, not "
+            "--resume continues a run as it was; it takes only --cycles, --max-seconds and --timeout, not "
             f"{', '.join(others)}",
             "start a new run for new settings",
         )
@@ -110,6 +122,7 @@ def _resume(folder: Path, given: dict[str, Any], own: list[str], seconds: float,
         folder,
         given.get("cycles"),
         max_seconds=seconds,
+        timeout=timeout,
         reports=_reports(watched),
         listener=_listener(watched),
     )
@@ -169,6 +182,8 @@ def _show_cloned(cloned: Cloned, epochs: int) -> None:
 
 
 def _report(session: Session, as_json: bool) -> None:
+    if session.rank:
+        return  # rank 0 has said it
     folder, log, result = session.folder, session.log, session.result
     if as_json:
         print_json(

@@ -4,12 +4,19 @@ This file lists what is public. A name loads its module when it is first used, s
 loads nothing. Modules of the core import each other by their own names, never through this one.
 """
 
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Threads of OpenMP spin while they wait. Beside another busy process they take the processor from the thread
+# that has work. Every OpenMP reads its policy once, when it is loaded: torch and numba load theirs after this
+# line. A policy that the user has chosen stays.
+if os.environ.keys().isdisjoint(("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 PUBLIC = {  # name → where it is defined
     "Scenario": "scenario.model.Scenario",

@@ -17,7 +17,7 @@ from townlet_core.scenario.load import resolve_scenario
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
 
-TOWNS_AT_ONCE = 32
+TOWNS_AT_ONCE = 32  # episodes of a block; a network's output may depend on it in its last bits
 
 
 def evaluate(
@@ -48,19 +48,49 @@ def evaluate_episodes(
 
     The same seed gives other policies the same episodes, row by row. Raises as `evaluate` does.
     """
-    if episodes < 2:
-        raise InputError(f"episodes: {episodes}, expected at least 2, for an interval")
     scenario = resolve_scenario(scenario)
     policy = scripted_policy(policy, scenario) if isinstance(policy, str) else policy
+    check_evaluation(scenario, episodes)
+    blocks = (
+        play_block(scenario, policy, episodes, seed, block, after_episode)
+        for block in range(count_blocks(episodes))
+    )
+    return np.concatenate([measure_episodes(rows) for rows in blocks])
+
+
+def check_evaluation(scenario: Scenario, episodes: int) -> None:
+    """Raise InputError if the scenario has no agents, and for fewer than two episodes."""
+    if episodes < 2:
+        raise InputError(f"episodes: {episodes}, expected at least 2, for an interval")
     if not scenario.agents:
         raise InputError(f"{scenario.name}: has no agents to evaluate")
-    rows: list[np.ndarray] = []
-    for first in range(0, episodes, TOWNS_AT_ONCE):
-        count = min(TOWNS_AT_ONCE, episodes - first)
-        rows.append(measure_episodes(_play_episodes(Towns(scenario, count, seed, first_town=first), policy)))
-        for _ in range(count):
-            after_episode()
-    return np.concatenate(rows)
+
+
+def count_blocks(episodes: int) -> int:
+    """Return how many blocks of episodes there are."""
+    return -(-episodes // TOWNS_AT_ONCE)
+
+
+def episodes_of(episodes: int, block: int) -> range:
+    """Return the numbers of a block's episodes, which are those of their towns."""
+    first = block * TOWNS_AT_ONCE
+    return range(first, min(first + TOWNS_AT_ONCE, episodes))
+
+
+def play_block(
+    scenario: Scenario,
+    policy: Policy,
+    episodes: int,
+    seed: int,
+    block: int,
+    after_episode: Callable[[], Any] = lambda: None,
+) -> Rows:
+    """Play the episodes of a block, of the `episodes` of an evaluation; equal arguments give equal rows."""
+    numbers = episodes_of(episodes, block)
+    rows = _play_episodes(Towns(scenario, len(numbers), seed, first_town=numbers.start), policy)
+    for _ in numbers:
+        after_episode()
+    return rows
 
 
 def _play_episodes(towns: Towns, policy: Policy) -> Rows:

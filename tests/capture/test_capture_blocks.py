@@ -1,6 +1,5 @@
-"""Blocks: any number of processes, shards and kills write the bytes of one process that nobody disturbs."""
+"""Blocks: any number of processes and kills writes the bytes of one process that nobody disturbs."""
 
-import json
 import os
 import signal
 
@@ -9,9 +8,9 @@ from dying import die_at_disk_call
 
 from townlet_core.capture import settings as capture_settings
 from townlet_core.capture.capture import refuse_existing_capture, write_capture
-from townlet_core.capture.join import is_capture_shard, join_shards
-from townlet_core.capture.settings import CaptureSettings, parse_shard
-from townlet_core.errors import InputError, RunFailed, SampleError
+from townlet_core.capture.join import join_shards
+from townlet_core.capture.settings import CaptureSettings
+from townlet_core.errors import InputError, RunFailed
 from townlet_core.policy.learned import LearnedPolicy
 from townlet_core.policy.loading import fresh_network
 from townlet_core.policy.scripted import ScriptedPolicy
@@ -83,19 +82,6 @@ def test_a_town_of_a_learned_policy_is_the_same_among_any_others(tmp_path):
     samples = [name for name in alone if "_00" in name]
     assert len(samples) == 6
     assert all(alone[name] == among[name] for name in samples)
-
-
-@pytest.mark.parametrize("count", [2, 3])
-def test_joined_shards_are_the_bytes_of_the_whole(form, whole, count, tmp_path):
-    folders = [tmp_path / f"{number}" for number in range(1, count + 1)]
-    for number, folder in enumerate(folders, 1):
-        run(folder, format=form, shard=(number, count))
-        assert validate_path(folder).findings == []
-        assert is_capture_shard(folder)
-    joined = join_shards(reversed(folders), tmp_path / "joined")
-    assert contents(tmp_path / "joined") == whole
-    assert joined.totals == run(tmp_path / "again", format=form).totals
-    assert not is_capture_shard(tmp_path / "joined")
 
 
 class Killing(ScriptedPolicy):
@@ -242,42 +228,6 @@ def test_a_file_with_the_name_of_a_shard_and_no_shards_content_is_refused(tmp_pa
         run(tmp_path, force=True)
 
 
-def test_shards_that_do_not_fit_are_refused_by_name(tmp_path):
-    for number in (1, 2, 3):
-        run(tmp_path / f"{number}", shard=(number, 3))
-    run(tmp_path / "seed", shard=(2, 3), seed=8)
-    run(tmp_path / "two", shard=(2, 2))
-    run(tmp_path / "plain")
-    one, two, three = (tmp_path / f"{number}" for number in (1, 2, 3))
-    for folders, said in (
-        ([], "no shards to join"),
-        ([one, three], "shards are missing: 2/3"),
-        ([one, two, three, two], "2 and .*2 are both shard 2/3"),
-        ([one, tmp_path / "seed", three], "of different captures: seed is 7 in the first, 8 in the second"),
-        ([one, tmp_path / "two"], "number of shards is 3 in the first, 2 in the second"),
-        ([one, two, tmp_path / "plain"], "plain: holds no shard of a capture"),
-    ):
-        with pytest.raises(InputError, match=said):
-            join_shards(folders, tmp_path / "out")
-    with pytest.raises(InputError, match="is one of the shards"):
-        join_shards([one, two, three], two, force=True)
-    with pytest.raises(InputError, match="already exists"):
-        join_shards([one, two, three], tmp_path / "plain")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    "ending", ["events.jsonl", "metrics.json", "shard.json", "anna_001.npz", "ben_002.json"]
-)
-def test_a_shard_that_has_changed_is_refused(ending, tmp_path):
-    run(tmp_path / "1", shard=(1, 1))
-    path = tmp_path / "1" / f"rollout_sample_{ending}"
-    path.write_bytes(path.read_bytes().replace(b"1", b"2"))
-    with pytest.raises((SampleError, InputError), match=ending.replace(".", r"\.")):
-        join_shards([tmp_path / "1"], tmp_path / "out")
-    assert not (tmp_path / "out" / "rollout_sample_manifest.json").exists()
-
-
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -295,32 +245,6 @@ def test_settings_that_do_not_fit_are_refused(settings, said, tmp_path):
     with pytest.raises(InputError, match=said):
         run(tmp_path / "out", **settings)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2"])
-def test_a_shard_is_a_number_of_a_number(text):
-    assert parse_shard("2/8") == (2, 8)
-    with pytest.raises(InputError, match="expected I/N, such as 2/8"):
-        parse_shard(text)
-
-
-def test_the_commands_capture_shards_and_merge_joins_them(townlet, tmp_path):
-    words = ("capture", "queue_conflict", "--ticks", TICKS, "--towns", TOWNS, "--format", "arrow")
-    code, said, _ = townlet(*words, "--output", tmp_path / "whole", "--json")
-    assert (code, [entry["sample_count"] for entry in json.loads(said)["shards"]]) == (0, [9, 9, 6])
-    for number in (1, 2):
-        shard = ("--shard", f"{number}/2", "--output", tmp_path / f"{number}")
-        code, _, err = townlet(*words, *shard)
-        assert (code, "next: townlet replay merge" in err) == (0, True)
-    code, said, _ = townlet(
-        "replay", "merge", tmp_path / "2", tmp_path / "1", "--output", tmp_path / "joined"
-    )
-    assert (code, "joined 2 shards" in said) == (0, True)
-    assert contents(tmp_path / "joined") == contents(tmp_path / "whole")
-    code, _, err = townlet("replay", "merge", tmp_path / "1", "--output", tmp_path / "one")
-    assert (code, "shards are missing: 2/2" in err) == (2, True)
-    code, _, err = townlet("replay", "merge", tmp_path / "1", "--output", tmp_path / "one", "--format", "npz")
-    assert (code, "--format does not apply to the shards of a capture" in err) == (2, True)
 
 
 def test_the_command_says_that_it_continues(townlet, tmp_path):

@@ -192,6 +192,7 @@ REPORTS = [
     "scenario show queue_conflict",
     "scenario validate my_town.yaml",
     "doctor",
+    "compile",
     "capture observation_baseline --ticks 3 -o {new}",
     "capture observation_baseline --ticks 3 -o {new} --dry-run",
     f"replay validate {CAPTURE}",

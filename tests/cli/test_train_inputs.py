@@ -156,7 +156,7 @@ def test_resuming_takes_only_more_cycles(townlet, tmp_path):
     for option, *value in others:
         code, _, stderr = townlet("train", "--resume", run, option, *value)
         assert code == 2
-        assert f"takes only --cycles and --max-seconds, not {option[2:]}" in stderr
+        assert f"takes only --cycles, --max-seconds and --timeout, not {option[2:]}" in stderr
     assert townlet("train", "--resume", run, "--cycles", "2", "-q")[0] == 0
     assert io.read_json(run / "run.json")["status"] == "finished"
 

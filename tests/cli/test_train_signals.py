@@ -10,7 +10,7 @@ import pytest
 
 from townlet_core import io
 from townlet_core.errors import Interrupted
-from townlet_core.training import loop, rollout, session
+from townlet_core.training import input_checks, loop, rollout, session
 from townlet_core.training.signals import stop_on_signals
 
 TRAIN = shlex.split(
@@ -60,7 +60,7 @@ def test_long_work_is_cut_by_a_signal_and_the_run_ends_as_if_it_had_not_been(
 
 
 def test_a_signal_before_a_run_begins_leaves_nothing(townlet, tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "load_scenario", lambda name: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(input_checks, "load_scenario", lambda name: os.kill(os.getpid(), signal.SIGTERM))
     code, _, stderr = townlet(*TRAIN, "--output", tmp_path / "run")
     assert (code, stderr) == (143, "error: stopped by SIGTERM\n")
     assert list(tmp_path.iterdir()) == []

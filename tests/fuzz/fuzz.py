@@ -30,6 +30,8 @@ from fuzz_corpus import read_corpus  # noqa: E402
 from fuzz_targets import FORMATS  # noqa: E402
 from fuzz_worker import MOST_STEPS, SCRATCH, Outcome, bound_memory, judge, mutant, read_mutants, write_files  # noqa: E402
 
+from townlet_core.cpus import available_cpus  # noqa: E402
+
 CHUNK = 1000  # mutants to a process
 FOUND = ROOT / "build" / "fuzz"
 forks = get_context("fork")
@@ -200,7 +202,7 @@ def _options() -> Namespace:
     parser.add_argument("--mutants", type=int, default=20_000, help="of each format")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--formats", nargs="+", choices=list(FORMATS), default=list(FORMATS))
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--processes", type=int, default=available_cpus())
     parser.add_argument("--replay", type=Path, help="read one input that was found before")
     return parser.parse_args()
 

@@ -54,7 +54,7 @@ def learn(network, optimizer, cycle):
         np.full(32, -np.log(3), np.float32),
         *columns[:4],
     )
-    update_policy(network, optimizer, batch, PPOConfig(), (cycle,), 1e-2)
+    update_policy(network, optimizer, [batch], PPOConfig(), (cycle,), 1e-2)
 
 
 def names(folder):

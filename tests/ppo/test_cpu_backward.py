@@ -15,10 +15,11 @@ from townlet_core.ppo.config import NetworkConfig, PPOConfig
 from townlet_core.ppo.cpu.backward import PIECE, ManualBackward
 from townlet_core.ppo.cpu.sparse_maps import add_rows, find_one_positions, select_maps
 from townlet_core.ppo.device import threads
+from townlet_core.ppo.moments import moments_of
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.statistics import TrainBatch
-from townlet_core.ppo.update import backpropagate, make_optimizer, on_device, update_policy
+from townlet_core.ppo.update import assign, backpropagate, make_optimizer, on_device, update_policy
 
 SHAPE = NetworkConfig(map_shape=(2, 4, 5), feature_count=6, action_count=5, hidden_size=24)
 CPU = torch.device("cpu")
@@ -59,8 +60,8 @@ def random_network(seed=0, normalised=False, batch=None):
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)))
     if normalised:
-        network.update_observation_stats(batch.features)
-        network.update_return_stats(3 * batch.returns + 5)
+        network.update_observation_stats(moments_of(batch.features))
+        network.update_return_stats(moments_of(3 * batch.returns[:, None] + 5))
     return network
 
 
@@ -75,10 +76,9 @@ def both_gradients(network, batch, config, rows=None, imitate=False):
     advantages = data[6].index_select(0, rows)
     results = []
     for make in (partial(partial, backpropagate), manual_backward):
-        for parameter in network.parameters():
-            parameter.grad = None  # whoever finds none has left one out
-        losses = make(network, data, config, imitate=imitate)(rows, advantages)
-        results.append((losses, [parameter.grad.clone() for parameter in network.parameters()]))
+        gradient, losses = make(network, data, config, imitate=imitate)(rows, advantages, len(rows))
+        assign(network, gradient.clone())
+        results.append((losses / len(rows), [parameter.grad for parameter in network.parameters()]))
     return results
 
 
@@ -138,7 +138,10 @@ def test_bf16_by_hand_is_bf16_by_autograd_but_for_rounding(normalised, binary, i
 def test_imitation_is_cross_entropy_over_the_legal_actions():
     batch, network = random_batch(30), random_network()
     data, ones = on_device(batch, CPU), torch.ones(30)
-    backpropagate(network, data, PPOConfig(**cloning.PLAIN), torch.arange(30), ones, True)
+    gradient, _ = backpropagate(
+        network, data, PPOConfig(**cloning.PLAIN), torch.arange(30), ones, 30, imitate=True
+    )
+    assign(network, gradient)
     own = network.policy_head.weight.grad.clone()
     network.zero_grad()
     logits, _ = network(data[0], data[1])
@@ -173,7 +176,7 @@ def test_updates_by_hand_and_by_autograd_end_with_the_same_weights_but_for_round
         monkeypatch.setattr("townlet_core.ppo.update.ManualBackward", way)
         network = random_network()
         optimizer = make_optimizer(network, 1e-3)
-        history = update_policy(network, optimizer, batch, PPOConfig(), (1,), 1e-3)
+        history = update_policy(network, optimizer, [batch], PPOConfig(), (1,), 1e-3)
         ends.append((torch.nn.utils.parameters_to_vector(network.parameters()).detach(), history))
     (own, own_history), (weights, history) = ends
     assert torch.allclose(own, weights, atol=1e-5)
@@ -187,7 +190,7 @@ def test_equal_updates_give_equal_bits(precision):
 
     def trained():
         network = random_network()
-        update_policy(network, make_optimizer(network, 1e-3), random_batch(150), config, (1,), 1e-3)
+        update_policy(network, make_optimizer(network, 1e-3), [random_batch(150)], config, (1,), 1e-3)
         return weights_sha256(network)
 
     assert trained() == trained()

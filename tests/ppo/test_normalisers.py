@@ -10,8 +10,9 @@ from hypothesis.extra.numpy import arrays
 from townlet_core.ppo.checkpoint import load_checkpoint, restore_network, save_checkpoint
 from townlet_core.ppo.config import NetworkConfig, PPOConfig
 from townlet_core.ppo.device import threads
+from townlet_core.ppo.moments import moments_of
 from townlet_core.ppo.network import ActorCritic, score_actions
-from townlet_core.ppo.normalisers import CLIP, RunningStatistics
+from townlet_core.ppo.normalisers import CLIP, RunningStatistics, finite_rows
 from townlet_core.ppo.serialization import weights_sha256
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, update_policy
@@ -45,7 +46,7 @@ def outputs(network, features):
 def test_pieces_give_the_mean_and_variance_of_the_whole(rows, cuts):
     statistics = RunningStatistics(2)
     for piece in np.split(rows, sorted(cuts)):
-        statistics.update(piece)
+        statistics.update(moments_of(piece))
     variance = (statistics.squares / statistics.count).numpy()
     assert statistics.count == 30
     assert statistics.mean.numpy() == pytest.approx(rows.mean(0), rel=1e-9, abs=1e-6)
@@ -54,14 +55,14 @@ def test_pieces_give_the_mean_and_variance_of_the_whole(rows, cuts):
 
 def test_rows_that_are_not_finite_are_left_out():
     statistics = RunningStatistics(1)
-    statistics.update(np.array([[1.0], [np.nan], [3.0], [np.inf]]))
-    statistics.update(np.array([[np.nan]]))
+    statistics.update(moments_of(finite_rows(np.array([[1.0], [np.nan], [3.0], [np.inf]]))))
+    statistics.update(moments_of(finite_rows(np.array([[np.nan]]))))
     assert (statistics.count, statistics.mean, statistics.std) == (2, 2, 1)
 
 
 def test_normalised_features_have_mean_0_and_deviation_1_and_a_constant_becomes_0():
     statistics, features = RunningStatistics(4), features_of(500)
-    statistics.update(features)
+    statistics.update(moments_of(features))
     found = statistics.normalise(torch.from_numpy(features)).numpy()
     assert found.mean(0) == pytest.approx([0, 0, 0, 0], abs=1e-4)
     assert found.std(0) == pytest.approx([1, 1, 1, 0], abs=1e-4)
@@ -70,11 +71,11 @@ def test_normalised_features_have_mean_0_and_deviation_1_and_a_constant_becomes_
 
 def test_new_statistics_leave_the_policy_and_every_value_as_they_were():
     network, seen = both(), features_of(50)
-    network.update_observation_stats(features_of(200))
-    network.update_return_stats(np.linspace(-3, 1, 200, dtype=np.float32))
+    network.update_observation_stats(moments_of(features_of(200)))
+    network.update_return_stats(moments_of(np.linspace(-3, 1, 200, dtype=np.float32)[:, None]))
     logits, values = outputs(network, seen)
-    network.update_observation_stats(2 * features_of(300, seed=1))
-    network.update_return_stats(np.linspace(50, 90, 300, dtype=np.float32))
+    network.update_observation_stats(moments_of(2 * features_of(300, seed=1)))
+    network.update_return_stats(moments_of(np.linspace(50, 90, 300, dtype=np.float32)[:, None]))
     new_logits, new_values = outputs(network, seen)
     assert torch.allclose(new_logits, logits, atol=1e-5)
     assert torch.allclose(new_values, values, atol=1e-3)
@@ -83,9 +84,9 @@ def test_new_statistics_leave_the_policy_and_every_value_as_they_were():
 def test_a_critic_learns_returns_of_any_size_as_fast_as_small_ones():
     def taught(size):
         network, features = both(), features_of(256)
-        network.update_observation_stats(features)
+        network.update_observation_stats(moments_of(features))
         returns = (size * (features[:, 0] - 5)).astype(np.float32)
-        network.update_return_stats(returns)
+        network.update_return_stats(moments_of(returns[:, None]))
         nothing = np.zeros(256, np.float32)
         mask, maps = np.ones((256, 3), bool), np.zeros((256, 1, 1, 1), np.float32)
         optimizer = make_optimizer(network, 1e-3)
@@ -93,7 +94,7 @@ def test_a_critic_learns_returns_of_any_size_as_fast_as_small_ones():
             actions = np.zeros(256, np.int64)
             log_probs, values = score_actions(network, maps, features, mask, actions)
             batch = TrainBatch(maps, features, mask, actions, log_probs, values, nothing, returns, nothing)
-            update_policy(network, optimizer, batch, PPOConfig(value_clip=None), (cycle,), 1e-2)
+            update_policy(network, optimizer, [batch], PPOConfig(value_clip=None), (cycle,), 1e-2)
         return np.corrcoef(score_actions(network, maps, features, mask, actions)[1], returns)[0, 1]
 
     assert taught(0.01) > 0.8
@@ -103,7 +104,7 @@ def test_a_critic_learns_returns_of_any_size_as_fast_as_small_ones():
 def test_statistics_are_part_of_the_checkpoint_and_of_the_digest(tmp_path):
     network = both()
     before = weights_sha256(network)
-    network.update_observation_stats(features_of(20))
+    network.update_observation_stats(moments_of(features_of(20)))
     assert weights_sha256(network) != before
     save_checkpoint(tmp_path, network, make_optimizer(network, 1e-3), {})
     restored = restore_network(load_checkpoint(tmp_path))
@@ -118,6 +119,6 @@ def test_a_checkpoint_without_statistics_still_loads(tmp_path):
     restored = restore_network(load_checkpoint(tmp_path))
     assert restored.observations is None
     assert restored.returns is None
-    restored.update_observation_stats(features_of(5))  # nothing to keep them in
-    restored.update_return_stats(np.ones(5, np.float32))
+    restored.update_observation_stats(moments_of(features_of(5)))  # nothing to keep them in
+    restored.update_return_stats(moments_of(np.ones(5, np.float32)[:, None]))
     assert weights_sha256(restored) == weights_sha256(network)

@@ -47,7 +47,7 @@ def trained(batch, config=None, coordinates=(1, 2), **more):
     """A fresh network after one update, and the statistics."""
     network = ActorCritic(SMALL, seed=0)
     optimizer = make_optimizer(network, RATE)
-    history = update_policy(network, optimizer, batch, config or PPOConfig(), coordinates, RATE, **more)
+    history = update_policy(network, optimizer, [batch], config or PPOConfig(), coordinates, RATE, **more)
     return network, history
 
 
@@ -73,7 +73,7 @@ def test_a_bandit_learns_its_better_arm():
         batch = TrainBatch(
             maps, features, mask, actions, log_probs, values, rewards - values, rewards, rewards
         )
-        update_policy(network, optimizer, batch, PPOConfig(), (cycle,), RATE)
+        update_policy(network, optimizer, [batch], PPOConfig(), (cycle,), RATE)
     better, worth = score_actions(network, maps[:1], features[:1], mask[:1], np.array([1]))
     assert np.exp(better[0]) > 0.9
     assert worth[0] > 0.6
@@ -148,7 +148,7 @@ def test_a_gradient_that_overflows_behind_a_finite_loss_is_skipped():
         network.policy_head.weight.zero_()
     before = weights_sha256(network)
     optimizer = make_optimizer(network, RATE)
-    stats = update_policy(network, optimizer, batch, config, (1,), RATE)[0]
+    stats = update_policy(network, optimizer, [batch], config, (1,), RATE)[0]
     assert (stats.updates, stats.skipped_updates) == (0, 1)
     assert weights_sha256(network) == before
 
@@ -193,7 +193,7 @@ def test_gradients_are_shortened_to_the_limit():
     plain = torch.optim.SGD(network.parameters(), lr=1.0)
     before = [parameter.detach().clone() for parameter in network.parameters()]
     config = PPOConfig(num_epochs=1, num_mini_batches=1, max_grad_norm=0.25)
-    stats = update_policy(network, plain, batch, config, (1,), 1.0)[0]
+    stats = update_policy(network, plain, [batch], config, (1,), 1.0)[0]
     moved = [(new - old).norm() for new, old in zip(network.parameters(), before, strict=True)]
     assert torch.stack(moved).norm().item() == pytest.approx(0.25, rel=1e-3)
     assert stats.grad_norm_max > 100

@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 from townlet_cli.main import run
 from townlet_core import io
+from townlet_core.cpus import available_cpus
 from townlet_core.errors import TownletError
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.device import torch
@@ -119,7 +120,7 @@ def arguments() -> Namespace:
     parser.add_argument("--at", type=int, help="this operation only")
     parser.add_argument("--faults", type=int, help="at most so many faults of each story, chosen evenly")
     parser.add_argument("--seed", type=int, default=0, help="chooses among the faults")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many run at once")
+    parser.add_argument("--processes", type=int, default=available_cpus(), help="how many run at once")
     parser.add_argument("--folder", type=Path, help="where to write; by default where temporary files are")
     return parser.parse_args()
 

@@ -132,9 +132,9 @@ def compare(lines: int, seed: int) -> tuple[int, int]:
     accepted = 0
     decode = BlockDecoder.decode
 
-    def count_accepted(decoder: BlockDecoder, data: bytes) -> Any:
+    def count_accepted(decoder: BlockDecoder, data: bytes, with_numbers: bool) -> Any:
         nonlocal accepted
-        block = decode(decoder, data)
+        block = decode(decoder, data, with_numbers)
         accepted += block is not None
         return block
 
@@ -143,9 +143,9 @@ def compare(lines: int, seed: int) -> tuple[int, int]:
         log.write_bytes(mutated_log(lines, seed))
         size, reader.CHUNK_BYTES = reader.CHUNK_BYTES, 2000 * BLOCK_LINES
         try:
-            BlockDecoder.decode = count_accepted  # type: ignore[method-assign]
+            BlockDecoder.decode = count_accepted  # type: ignore[method-assign,assignment]
             fast = findings(log)
-            BlockDecoder.decode = lambda decoder, data: None  # type: ignore[method-assign]
+            BlockDecoder.decode = lambda *_: None  # type: ignore[method-assign]
             plain = findings(log)
         finally:
             BlockDecoder.decode, reader.CHUNK_BYTES = decode, size  # type: ignore[method-assign]

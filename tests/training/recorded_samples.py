@@ -45,7 +45,9 @@ def dataset_of(*samples: ReplaySample, **config) -> ReplayDataset:
     return ReplayDataset.from_samples(samples, ReplayDatasetConfig(for_training=True, **config))
 
 
-def network_that_says(value: float | None = None, normalise_observations: bool = False) -> ActorCritic:
+def network_that_says(
+    value: float | None = None, normalise_observations: bool = False, normalise_returns: bool = False
+) -> ActorCritic:
     """Return a small network whose critic always says the same, if a value is given."""
     network = ActorCritic(
         NetworkConfig(
@@ -57,6 +59,7 @@ def network_that_says(value: float | None = None, normalise_observations: bool =
         ),
         seed=0,
         normalise_observations=normalise_observations,
+        normalise_returns=normalise_returns,
     )
     if value is not None:
         network.value_head.weight.data.zero_()

@@ -11,6 +11,7 @@ from townlet_core.errors import RunFailed
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.losses import PPOLoss
 from townlet_core.ppo.serialization import weights_sha256
+from townlet_core.ppo.shards import Shards
 from townlet_core.ppo.statistics import MiniBatchStats, SkippedUpdate
 from townlet_core.telemetry.validate import LogCheck
 from townlet_core.training.advantage_targets import replay_batch
@@ -74,8 +75,8 @@ def test_bad_weights_and_bad_columns_are_counted_by_name(tmp_path):
     batch.features[3, 0] = np.inf
     spoil_weights(trainer)
     stats = MiniBatchStats([np.nan] * len(PPOLoss._fields), 1.0, 1.0, 2)
-    skipped = SkippedUpdate(0, 0, np.array([3, 5]), stats)
-    save_minibatch(tmp_path, 1, "replay", batch, skipped, trainer.network)
+    skipped = SkippedUpdate(0, 0, [np.array([3, 5])], stats)
+    save_minibatch(tmp_path, 1, "replay", [batch], skipped, trainer.network, Shards())
     found = io.read_json(tmp_path / "not_finite.json")["not_finite"]
     assert (found["weights"], found["columns"]) == ({"trunk.weight": 1}, {"features": 1})
     assert found["numbers"] == list(PPOLoss._fields)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from townlet_core import io
-from townlet_core.capture.finish import Capture, finish_capture
+from townlet_core.capture.finish import Capture, finish_capture, load_finished
 from townlet_core.capture.folder import (
     CaptureFiles,
     find_capture_files,
@@ -45,10 +45,13 @@ def write_capture(
     force: also replace recordings of another origin, which are an InputError otherwise. Other files stay.
     workers: number of processes; it does not change the bytes.
 
-    A capture that was killed has no manifest; a second call continues it, and ends with the same bytes.
+    A capture that was killed has no manifest; a second call continues it, and ends with the same bytes. A
+    shard that is finished is not played again, unless `force`.
     """
     plan = plan_capture(scenario, settings)
     with lock_folder(output):
+        if not force and (finished := load_finished(output, plan)):
+            return finished
         unfinished = begin_capture(plan, output, force)
         missing = [
             (block, unfinished.files(block), len(towns_of(plan, block)) * settings.ticks)

@@ -10,8 +10,10 @@ from townlet_core import io
 from townlet_core.bulk import move_files
 from townlet_core.capture.settings import blocks_of
 from townlet_core.capture.unfinished import EVENTS_FILE, Unfinished
+from townlet_core.errors import InputError, MissingError
+from townlet_core.replay.limits import DEFAULT_LIMITS
 from townlet_core.replay.manifest import save_manifest
-from townlet_core.replay.metrics import TOTAL, stream_metrics
+from townlet_core.replay.metrics import TOTAL, load_metrics, stream_metrics
 from townlet_core.replay.totals import add_tallies
 
 MARK_ENDING = "_shard.json"  # of the file that makes a folder a shard of a capture
@@ -52,6 +54,30 @@ def finish_capture(unfinished: Unfinished, scenario: bytes) -> Capture:
     manifest = save_manifest(output, prefix, moved.samples, about, files, moved.shards)
     io.remove(unfinished.folder)
     return Capture(manifest, moved.samples or moved.shards, moved.rewards, totals)
+
+
+def load_finished(output: Path, plan: dict[str, Any]) -> Capture | None:
+    """Return the shard of this plan if it is finished in this folder, as finish_capture returned it.
+
+    Its samples are not compared with their digests; join_shards does that.
+    """
+    prefix, limit = plan["prefix"], DEFAULT_LIMITS.max_manifest_bytes
+    manifest = output / f"{prefix}_manifest.json"
+    try:
+        mark = io.read_json(output / f"{prefix}{MARK_ENDING}", limit)
+        listed = io.read_json(manifest, limit)
+        if mark["plan"] != plan:
+            return None
+        metrics = load_metrics(output / f"{prefix}_metrics.json")
+        samples = listed.get("samples", [])
+        shards = [
+            {name: value for name, value in shard.items() if name != "first_sample"}
+            for shard in listed.get("shards", ())
+        ]
+        rewards = [metrics[entry["sample"]]["reward_sum"] for entry in samples]
+        return Capture(manifest, samples or shards, rewards, metrics[TOTAL])
+    except (InputError, MissingError, KeyError, TypeError, AttributeError):
+        return None
 
 
 class _Moved(NamedTuple):

@@ -12,7 +12,7 @@ from townlet_core.bulk import flush_files, write_scratch
 from townlet_core.capture.capture import begin_capture, refuse_existing_plan
 from townlet_core.capture.finish import MARK_ENDING, Capture, finish_capture
 from townlet_core.capture.settings import FORMATS, blocks_of
-from townlet_core.capture.unfinished import EVENTS_FILE, Unfinished, plan_difference
+from townlet_core.capture.unfinished import EVENTS_FILE, Unfinished
 from townlet_core.errors import InputError, SampleError, name_list
 from townlet_core.locks import lock_folder
 from townlet_core.replay.limits import DEFAULT_LIMITS
@@ -20,6 +20,7 @@ from townlet_core.replay.manifest import Manifest, load_manifest
 from townlet_core.replay.metrics import load_metrics
 from townlet_core.replay.npz import RESTORE
 from townlet_core.replay.totals import add_tallies
+from townlet_core.shards import check_shards
 from townlet_core.vocab import NAME_PATTERN
 
 _CHANGED = "its sha256 is not the one in the manifest; the file has changed"
@@ -114,30 +115,12 @@ def _check_complete(shards: Sequence[Shard]) -> None:
     """Raise InputError unless these are all the shards of one capture, each once."""
     if not shards:
         raise InputError("no shards to join", "name the folders that capture --shard has written")
-    first = shards[0]
-    for other in shards[1:]:
-        one = {**first.plan, "shard": first.plan["shard"][1]}
-        if difference := plan_difference(one, {**other.plan, "shard": other.plan["shard"][1]}):
-            name, mine, theirs = difference
-            name = "number of shards" if name == "shard" else name
-            raise InputError(
-                f"{first.folder} and {other.folder} are of different captures: "
-                f"{name} is {mine} in the first, {theirs} in the second"
-            )
+    hint = "capture them with the same settings and --shard I/N"
+    check_shards("capture", [(shard.folder, shard.plan) for shard in shards], hint)
+    first, *others = shards
+    for other in others:
         if io.read_file(other.file("scenario.yaml")) != io.read_file(first.file("scenario.yaml")):
             raise InputError(f"{first.folder} and {other.folder} have different scenario files")
-    count = first.plan["shard"][1]
-    given: dict[int, Path] = {}
-    for shard in shards:
-        number = shard.plan["shard"][0]
-        if number in given:
-            raise InputError(f"{given[number]} and {shard.folder} are both shard {number}/{count}")
-        given[number] = shard.folder
-    if missing := [f"{number}/{count}" for number in range(1, count + 1) if number not in given]:
-        raise InputError(
-            f"shards are missing: {name_list(missing, 8)}",
-            "capture them with the same settings and --shard I/N",
-        )
 
 
 def _copy_blocks(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core.capture.capture import refuse_existing_capture, write_capture
-from townlet_core.capture.finish import Capture
+from townlet_core.capture.finish import Capture, load_finished
 from townlet_core.capture.folder import CaptureFiles
 from townlet_core.capture.rollout import RecordedPolicy, scripted_policy
 from townlet_core.capture.settings import (
@@ -15,7 +15,6 @@ from townlet_core.capture.settings import (
     CaptureSettings,
     blocks_of,
     check_settings,
-    parse_shard,
     plan_capture,
     towns_of,
 )
@@ -23,6 +22,7 @@ from townlet_core.capture.unfinished import Unfinished
 from townlet_core.errors import InputError
 from townlet_core.scenario.load import load_with_text, resolve_scenario
 from townlet_core.scenario.model import Scenario
+from townlet_core.shards import parse_shard
 
 SEEDS = 2**63  # seeds are below
 
@@ -37,6 +37,7 @@ class PreparedCapture(NamedTuple):
     output: Path
     force: bool
     replaces: CaptureFiles  # what is in the folder
+    finished: Capture | None  # this very shard, which is in the folder and will not be played again
     workers: int
 
     def write(self, after: Callable[[int], Any] = lambda ticks: None) -> Capture:
@@ -54,7 +55,9 @@ class PreparedCapture(NamedTuple):
 
     @property
     def towns(self) -> int:
-        """The number of towns to play: all, or those of the shard."""
+        """The number of towns to play: all, or those of the shard; none of one that is there."""
+        if self.finished:
+            return 0
         plan = plan_capture(self.scenario, self.settings)
         return sum(len(towns_of(plan, block)) for block in blocks_of(plan))
 
@@ -91,8 +94,8 @@ def capture(
     default the scenario's. agent: record this agent only. epsilon: probability of a random legal action of
     the script. prefix: start of all file names. compress: deflate the NPZ files. format: `npz`, or `arrow`
     for shards of many samples. compression: of shards, `zstd` (the default), `lz4` or `none`. shard: `I/N`
-    for the I-th of N parts of the capture. workers: number of processes. force: replace the capture in the
-    folder.
+    for the I-th of N parts of the capture; one that is there is not played again. workers: number of
+    processes. force: replace the capture in the folder.
     Raises InputError for what cannot be captured, and if the folder holds anything else.
     """
     if isinstance(scenario, Scenario):
@@ -172,5 +175,7 @@ def prepare_capture(
             raise InputError(f"{name}: {value}, expected at least {least}")
     check_settings(scenario, settings)
     folder = Path("captures") / scenario.name if output is None else Path(output)
-    replaces = refuse_existing_capture(scenario, settings, folder, force)
-    return PreparedCapture(scenario, text, policy, settings, folder, force, replaces, workers)
+    finished = None if force else load_finished(folder, plan_capture(scenario, settings))
+    nothing = CaptureFiles([], {}, [])
+    replaces = nothing if finished else refuse_existing_capture(scenario, settings, folder, force)
+    return PreparedCapture(scenario, text, policy, settings, folder, force, replaces, finished, workers)

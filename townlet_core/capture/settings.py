@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from importlib.metadata import version
 from typing import Any, Literal, NamedTuple, get_args
@@ -14,6 +13,7 @@ from townlet_core.errors import InputError, count, did_you_mean, shown
 from townlet_core.replay.packed.writer import COMPRESSIONS
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
+from townlet_core.shards import blocks_of_shard
 from townlet_core.vocab import NAME_PATTERN
 
 PREFIX = "rollout_sample"  # of file names, unless another is chosen
@@ -39,14 +39,6 @@ class CaptureSettings(NamedTuple):
     format: str = "npz"
     compression: str = "zstd"  # of Arrow shards
     shard: tuple[int, int] | None = None  # (I, N): only the I-th of N parts, from 1
-
-
-def parse_shard(text: str) -> tuple[int, int]:
-    """Read `I/N`. Raises InputError unless 1 ≤ I ≤ N."""
-    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise InputError(f"shard {shown(text)}: expected I/N, such as 2/8, with I from 1 to N")
-    return int(match[1]), int(match[2])
 
 
 def check_settings(scenario: Scenario, settings: CaptureSettings) -> list[int]:
@@ -175,10 +167,8 @@ def plan_capture(scenario: Scenario, settings: CaptureSettings) -> dict[str, Any
 
 
 def blocks_of(plan: dict[str, Any]) -> range:
-    """Return the numbers of a plan's blocks, from 0: consecutive ones for a shard."""
-    blocks = -(-plan["towns"] // plan["block_towns"])
-    number, shards = plan["shard"] or (1, 1)
-    return range(blocks * (number - 1) // shards, blocks * number // shards)
+    """Return the numbers of a plan's blocks, from 0."""
+    return blocks_of_shard(-(-plan["towns"] // plan["block_towns"]), plan["shard"])
 
 
 def towns_of(plan: dict[str, Any], block: int) -> range:

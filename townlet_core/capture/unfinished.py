@@ -18,8 +18,9 @@ from typing import Any
 from townlet_core import io
 from townlet_core.capture.folder import REPLACE
 from townlet_core.capture.settings import blocks_of, towns_of
-from townlet_core.errors import BusyError, InputError, MissingError, shown
+from townlet_core.errors import BusyError, InputError, MissingError
 from townlet_core.locks import lock_folder
+from townlet_core.shards import plan_difference
 
 EVENTS_FILE = "events.jsonl"  # in the folder of a block
 _MAX_RECORD_BYTES = 1 << 30
@@ -113,27 +114,3 @@ def discard_remains(output: Path, prefix: str) -> None:
     if io.kind_of(hidden_folder(output, prefix)):
         with contextlib.suppress(BusyError), lock_folder(output):
             io.remove(hidden_folder(output, prefix))
-
-
-def plan_difference(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, str, str] | None:
-    """Return the name of a setting that differs and its two values, for a message; None for equal plans.
-
-    A difference in the versions of libraries comes last.
-    """
-    first, second = _flat(one), _flat(other)
-    names = sorted({**first, **second}, key=lambda name: name.startswith("versions"))
-    for name in names:
-        if first.get(name) != second.get(name):
-            return name, shown(first.get(name, "missing")), shown(second.get(name, "missing"))
-    return None
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested objects as one; only versions keep the name of the object they are in."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, "versions." if name == "versions" else "")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

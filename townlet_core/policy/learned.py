@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic, act, score_actions
 from townlet_core.ppo.options import Precision
 from townlet_core.ppo.serialization import weights_sha256
+from townlet_core.ppo.shards import Shards
 from townlet_core.rng import DRAW_POLICY, draw_unit
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.numba_support import kernel, wrapping
@@ -30,23 +32,34 @@ class LearnedPolicy:
     Draws are keyed by (seed, town, episode, tick, agent), so an agent's action does not depend on the rest of
     the batch.
     deterministic: take the most probable action instead of sampling; its log-probability is then 0.
+    shards, towns: compute these blocks of towns apart, on the threads of the shards; by default all together.
     behaviour, value_source: the sha256 of the weights, which a capture writes into its samples' metadata.
     """
 
     epsilon = None  # of scripted policies only
 
     def __init__(
-        self, network: ActorCritic, precision: Precision = "fp32", deterministic: bool = False
+        self,
+        network: ActorCritic,
+        precision: Precision = "fp32",
+        deterministic: bool = False,
+        shards: Shards | None = None,
+        towns: Sequence[slice] | None = None,
     ) -> None:
         self.network = network
         self.precision = precision
         self.deterministic = deterministic
+        self.shards = shards
+        self.towns = towns
 
     def act(self, towns: Towns, seen: Observations) -> PolicyOutput:
         """Choose every agent's action for the next tick from its observation."""
         batch = seen.features.shape[:2]
         uniforms = None if self.deterministic else self._draw(towns, batch)
-        actions, log_probs, values = act(self.network, *flatten(seen), uniforms, self.precision)
+        parts = self._rows(batch[1])
+        actions, log_probs, values = act(
+            self.network, *flatten(seen), uniforms, self.precision, self.shards, parts
+        )
         if self.deterministic:
             log_probs = np.zeros_like(log_probs)  # this policy takes the action with probability 1
         return PolicyOutput(actions.reshape(batch), log_probs.reshape(batch), values.reshape(batch))
@@ -70,7 +83,14 @@ class LearnedPolicy:
 
     def values(self, seen: Observations) -> np.ndarray:
         """Return the critic's value of each observation, (B, A) float32."""
-        return critic_values(self.network, seen, self.precision)
+        parts = self._rows(seen.features.shape[1])
+        return critic_values(self.network, seen, self.precision, self.shards, parts)
+
+    def _rows(self, agents: int) -> list[slice] | None:
+        """Return the rows of each block of towns, with so many agents in a town."""
+        if self.towns is None:
+            return None
+        return [slice(block.start * agents, block.stop * agents) for block in self.towns]
 
 
 class ScoredPolicy:
@@ -96,12 +116,18 @@ class ScoredPolicy:
         return critic_values(self.network, seen)
 
 
-def critic_values(network: ActorCritic, seen: Observations, precision: Precision = "fp32") -> np.ndarray:
-    """Return the critic's value of every observation, (B, A) float32, computed in chunks."""
+def critic_values(
+    network: ActorCritic,
+    seen: Observations,
+    precision: Precision = "fp32",
+    shards: Shards | None = None,
+    parts: Sequence[slice] | None = None,
+) -> np.ndarray:
+    """Return the critic's value of every observation, (B, A) float32; see score_actions for the parts."""
     batch = seen.features.shape[:2]
     flat = flatten(seen)
     nothing = np.zeros(len(flat.features), np.int64)
-    _, values = score_actions(network, *flat, nothing, precision)
+    _, values = score_actions(network, *flat, nothing, precision, shards, parts)
     return values.reshape(batch)
 
 

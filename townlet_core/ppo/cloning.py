@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,8 +12,9 @@ from townlet_core.errors import NotFiniteError
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.shards import ONE, Shards
 from townlet_core.ppo.statistics import TrainBatch
-from townlet_core.ppo.update import check_batch, gradient_of, on_device, shuffled_rows, step
+from townlet_core.ppo.update import prepare, shuffle, step
 
 MINIBATCH = 256  # transitions per step; small, because a few recordings have to give many steps
 PLAIN: dict[str, Any] = {
@@ -32,28 +34,29 @@ class CloneLoss(NamedTuple):
 def clone_batch(
     network: ActorCritic,
     optimizer: torch.optim.Optimizer,
-    batch: TrainBatch,
+    parts: Sequence[TrainBatch],
     config: PPOConfig,
     coordinates: tuple[int, ...],
+    shards: Shards = ONE,
 ) -> CloneLoss:
     """Pass once over a batch and lower −log π(a|s) + value_loss_coef · ½ (V(s) − return)².
 
-    Shuffled by the generator at `coordinates`; learning rate, coefficient and gradient limit are config's.
+    parts: the transitions of each own shard. Shuffled by the generator at `coordinates`; learning rate,
+    coefficient and gradient limit are config's.
     Raises NotFiniteError before a step whose loss or gradient is not finite, ShapeError or InputError if the
     batch does not fit the network.
     """
-    batch = batch._replace(advantages=np.ones_like(batch.advantages))  # every action counts alike
+    parts = [part._replace(advantages=np.ones_like(part.advantages)) for part in parts]  # all count alike
     config = replace(config, **PLAIN)
-    check_batch(batch, network)
-    data = on_device(batch, network.value_head.weight.device)
-    gradient = gradient_of(network, data, config, imitate=True)
+    ready = prepare(network, parts, config, shards, imitate=True)
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate
-    count, total = len(batch.actions), np.zeros(len(CloneLoss._fields))
-    for rows in shuffled_rows(count, -(-count // MINIBATCH), coordinates):
-        stats = step(network, optimizer, data, rows, config, gradient)
+    count = int(shards.join(np.array([len(part.actions) for part in parts])).sum())
+    total = np.zeros(len(CloneLoss._fields))
+    for minibatch in shuffle(parts, -(-count // MINIBATCH), coordinates, shards):
+        stats = step(network, optimizer, ready, minibatch, config, shards)
         if not stats.is_finite:
             raise NotFiniteError("loss or gradient of the warm start is not finite")
         _, policy, value, *_ = stats.losses
-        total += len(rows) * np.array((policy, value))
+        total += minibatch.size * np.array((policy, value))
     return CloneLoss(*(total / count).tolist())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,13 +12,22 @@ import numba
 import numpy as np
 
 from townlet_core import __version__
+from townlet_core.cpus import available_cpus
 from townlet_core.errors import MissingError, MissingLibraryError
 from townlet_core.ppo.options import Precision
+
+# A number of threads that the user chose stays: with a variable, or in a program that loaded torch before.
+_MAY_BOUND = "torch" not in sys.modules and os.environ.keys().isdisjoint(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+)
 
 try:
     import torch
 except ModuleNotFoundError as error:
     raise MissingLibraryError("torch is not installed, and learning needs it", "pip install torch") from error
+
+if _MAY_BOUND and torch.get_num_threads() > available_cpus():  # it knows of affinity, not of quotas
+    torch.set_num_threads(available_cpus())
 
 # A forked process has none of its parent's threads, and torch would wait for them.
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
@@ -51,16 +61,21 @@ def versions() -> dict[str, str]:
     }
 
 
-def settle_threads() -> int:
-    """Start numba's threads, if they are not, and return how many torch has; those stay as they are.
+def settle_threads(is_alone: bool = True) -> None:
+    """Start numba's threads, if they are not; torch's stay as they are.
 
     Both may share one OpenMP. Then the first towns that are played in parallel would give torch as many
-    threads as numba has, in the middle of a run, and from there on other bits.
+    threads as numba has, in the middle of a run. is_alone: if not, a launcher has given torch the share of
+    one process among several, and numba gets no more.
     """
-    count = torch.get_num_threads()
-    numba.set_num_threads(numba.get_num_threads())
+    count, of_numba = torch.get_num_threads(), numba.get_num_threads()
+    numba.set_num_threads(of_numba if is_alone else min(of_numba, count))
     torch.set_num_threads(count)
-    return count
+
+
+def use_one_thread() -> None:
+    """Give torch one thread in this process from now on, so that threads decide about no bits."""
+    torch.set_num_threads(1)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,11 +11,14 @@ from townlet_core.errors import InputError, NotFiniteError, count
 from townlet_core.memory import require_memory
 from townlet_core.ppo.config import NetworkConfig
 from townlet_core.ppo.device import arithmetic, threads, to_tensor, torch
+from townlet_core.ppo.moments import Moments
 from townlet_core.ppo.normalisers import RunningStatistics
 from townlet_core.ppo.options import Precision
+from townlet_core.ppo.shards import Shards
 
 MASKED_LOGIT = -1e9  # finite, so that 0 · log 0 is 0 and not NaN; exp of it is exactly 0
 SCORE_ROWS = 8192  # observations per forward pass when many are scored; bounds the memory
+FEW_ROWS = 256  # observations per part below which a forward pass gains nothing by threads
 
 
 class ActorCritic(torch.nn.Module):
@@ -79,8 +83,8 @@ class ActorCritic(torch.nn.Module):
         return logits, values
 
     @torch.no_grad()
-    def update_observation_stats(self, features: np.ndarray) -> None:
-        """Add features (N, F) to the statistics.
+    def update_observation_stats(self, features: Moments) -> None:
+        """Add the moments of features (N, F) to the statistics.
 
         From the second call on, the feature layer is rescaled so that the policy does not change:
 
@@ -102,8 +106,8 @@ class ActorCritic(torch.nn.Module):
         layer.bias.copy_(layer.bias.double() + weight @ ((new.mean - mean) / new.std))
 
     @torch.no_grad()
-    def update_return_stats(self, returns: np.ndarray) -> None:
-        """Add returns (N,) to the statistics.
+    def update_return_stats(self, returns: Moments) -> None:
+        """Add the moments of returns (N, 1) to the statistics.
 
         From the second call on, the value head is rescaled so that no value changes:
 
@@ -115,7 +119,7 @@ class ActorCritic(torch.nn.Module):
         if self.returns is None:
             return
         is_first, mean, std = not self.returns.count, self.returns.mean.clone(), self.returns.std
-        self.returns.update(returns[:, None])
+        self.returns.update(returns)
         if is_first:
             return
         head, new = self.value_head, self.returns
@@ -160,7 +164,6 @@ def masked_log_probs(logits: torch.Tensor, action_mask: torch.Tensor) -> torch.T
     return torch.log_softmax(torch.where(action_mask, logits, MASKED_LOGIT), dim=1)
 
 
-@torch.inference_mode()
 def act(
     network: ActorCritic,
     map: np.ndarray,
@@ -168,22 +171,47 @@ def act(
     action_mask: np.ndarray,
     uniforms: np.ndarray | None,
     precision: Precision = "fp32",
+    shards: Shards | None = None,
+    parts: Sequence[slice] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Choose an action for each observation; the caller draws the random numbers, `uniforms`.
 
     map: (N, C, H, W) float32 or uint8. features: (N, F). action_mask: (N, A) bool. uniforms: (N,) in
-    [0, 1), or None for the most probable action. precision: of the hidden layers. Returns actions (N,) int64,
+    [0, 1), or None for the most probable action. precision: of the hidden layers. parts: rows that pass the
+    network together, by default all, on the threads of `shards` if they are many. Returns actions (N,) int64,
     their log-probabilities (N,) float32, values (N,) float32. A masked action is never chosen.
     Raises InputError if an observation has no legal action, NotFiniteError if the policy's output is not
     finite.
     """
+
+    def estimate(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        log_probs, values = _pass(network, map[rows], features[rows], action_mask[rows], precision)
+        return log_probs.cpu().numpy(), values.cpu().numpy()
+
+    parts = parts or [slice(None)]
+    is_worth_threads = shards and len(features) >= FEW_ROWS * len(parts)
+    found = shards.map(estimate, parts) if shards and is_worth_threads else [estimate(rows) for rows in parts]
+    log_probs, values = join_parts(found)
+    check_choosable(log_probs, action_mask)
+    actions = log_probs.argmax(1) if uniforms is None else draw_actions(log_probs, uniforms)
+    return actions, np.take_along_axis(log_probs, actions[:, None], 1)[:, 0], values
+
+
+@torch.inference_mode()
+def _pass(
+    network: ActorCritic, map: np.ndarray, features: np.ndarray, mask: np.ndarray, precision: Precision
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the log-probabilities (n, A) and values (n,) of some observations, on the network's device."""
     device = network.value_head.weight.device
     with arithmetic(precision, device):
         logits, values = network(to_tensor(map, device), to_tensor(features, device, np.float32))
-    log_probs = masked_log_probs(logits, to_tensor(action_mask, device, np.bool_)).cpu().numpy()
-    check_choosable(log_probs, action_mask)
-    actions = log_probs.argmax(1) if uniforms is None else draw_actions(log_probs, uniforms)
-    return actions, np.take_along_axis(log_probs, actions[:, None], 1)[:, 0], values.cpu().numpy()
+    return masked_log_probs(logits, to_tensor(mask, device, np.bool_)), values
+
+
+def join_parts(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate two columns whose rows were computed in parts."""
+    first, second = zip(*parts, strict=True)
+    return (first[0], second[0]) if len(parts) == 1 else (np.concatenate(first), np.concatenate(second))
 
 
 def check_choosable(log_probs: np.ndarray, action_mask: np.ndarray) -> None:
@@ -215,7 +243,6 @@ def draw_actions(log_probs: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     return (cumulated <= drawn[:, None]).sum(1)
 
 
-@torch.inference_mode()
 def score_actions(
     network: ActorCritic,
     map: np.ndarray,
@@ -223,23 +250,27 @@ def score_actions(
     action_mask: np.ndarray,
     actions: np.ndarray,
     precision: Precision = "fp32",
+    shards: Shards | None = None,
+    parts: Sequence[slice] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the log-probabilities of recorded `actions`, and the values, as (N,) float32.
 
-    Shapes are those of `act`; rows are scored in bounded pieces.
+    Shapes are those of `act`; each part is scored in pieces of bounded size, on the threads of `shards`.
     Raises NotFiniteError if one of them is not finite.
     """
-    device = network.value_head.weight.device
-    log_probs, values = np.empty(len(actions), np.float32), np.empty(len(actions), np.float32)
-    for start in range(0, len(actions), SCORE_ROWS):
-        rows = slice(start, start + SCORE_ROWS)
-        with arithmetic(precision, device):
-            logits, value = network(
-                to_tensor(map[rows], device), to_tensor(features[rows], device, np.float32)
-            )
-        every = masked_log_probs(logits, to_tensor(action_mask[rows], device, np.bool_))
-        chosen = every.gather(1, to_tensor(actions[rows], device, np.int64)[:, None])[:, 0]
-        log_probs[rows], values[rows] = chosen.cpu().numpy(), value.cpu().numpy()
+
+    def score(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        every, values = _pass(network, map[rows], features[rows], action_mask[rows], precision)
+        chosen = to_tensor(actions[rows], every.device, np.int64)[:, None]
+        return every.gather(1, chosen)[:, 0].cpu().numpy(), values.cpu().numpy()
+
+    bounds = [part.indices(len(actions))[:2] for part in parts or [slice(None)]]
+    pieces = [
+        slice(start, min(start + SCORE_ROWS, stop))
+        for begin, stop in bounds
+        for start in range(begin, max(stop, begin + 1), SCORE_ROWS)
+    ]
+    log_probs, values = join_parts(shards.map(score, pieces) if shards else [score(rows) for rows in pieces])
     for what, numbers in (("policy", log_probs), ("critic", values)):
         if not np.isfinite(numbers).all():
             raise output_not_finite(what, np.isfinite(numbers))

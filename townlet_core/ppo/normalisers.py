@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from townlet_core.ppo.device import torch
+from townlet_core.ppo.moments import Moments, merge
 
 SMALLEST_VARIANCE = 1e-8  # below it a feature counts as constant and is not scaled
 CLIP = 10.0  # standard deviations; bounds a feature that was nearly constant
@@ -44,21 +45,16 @@ class RunningStatistics(torch.nn.Module):
         self.mean.copy_(torch.tensor(mean, dtype=torch.float64))
         self.squares.copy_(torch.tensor(std, dtype=torch.float64).square() * count)
 
-    def update(self, rows: np.ndarray) -> None:
-        """Add rows (N, size) to the statistics; those with a number that is not finite are left out.
+    def update(self, new: Moments) -> None:
+        """Add the moments of rows; see `finite_rows` for which of them."""
+        own = Moments(self.count.item(), self.mean.cpu().numpy(), self.squares.cpu().numpy())
+        if new.rows:
+            count, mean, squares = merge([own, new])
+            self.count.fill_(count)
+            self.mean.copy_(torch.from_numpy(mean))
+            self.squares.copy_(torch.from_numpy(squares))
 
-            mean ← mean + δ n / (m + n)      squares ← squares + squares' + δ² m n / (m + n)
 
-        with m rows so far, n new ones, and δ the new mean minus the old.
-        Source: Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115, eq. 2.1.
-        """
-        rows = rows[np.isfinite(rows).all(1)].astype(np.float64)
-        if not len(rows):
-            return
-        new = torch.from_numpy(rows.mean(0)).to(self.mean.device)
-        squares = torch.from_numpy(np.square(rows - rows.mean(0)).sum(0)).to(self.mean.device)
-        total = self.count + len(rows)
-        delta = new - self.mean
-        self.squares += squares + delta.square() * self.count * len(rows) / total
-        self.mean += delta * len(rows) / total
-        self.count.copy_(total)
+def finite_rows(rows: np.ndarray) -> np.ndarray:
+    """Return the rows (N, size) whose numbers are all finite; statistics leave the others out."""
+    return rows[np.isfinite(rows).all(1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,7 +76,7 @@ class SkippedUpdate(NamedTuple):
 
     epoch: int  # of the update, from 0
     minibatch: int  # of the epoch, from 0
-    rows: np.ndarray  # (n,) int64, its rows in the TrainBatch
+    rows: list[np.ndarray]  # int64, its rows in the TrainBatch of each own shard
     stats: MiniBatchStats
 
 
@@ -88,9 +89,14 @@ class BatchStats(NamedTuple):
     explained_variance: float
 
 
-def describe_batch(batch: TrainBatch) -> BatchStats:
-    """Sum up the data of an update; zeros where no row is finite."""
-    columns = np.stack((batch.rewards, batch.advantages, batch.returns, batch.old_values)).astype(np.float64)
+def statistics_columns(parts: Sequence[TrainBatch]) -> np.ndarray:
+    """Return rewards, advantages, returns and old values of some shards, (4, N) float64."""
+    columns = [(part.rewards, part.advantages, part.returns, part.old_values) for part in parts]
+    return np.concatenate([np.stack(part) for part in columns], axis=1).astype(np.float64)
+
+
+def describe_batch(columns: np.ndarray) -> BatchStats:
+    """Sum up the data of an update, given as statistics_columns; zeros where no row is finite."""
     rewards, advantages, returns, old_values = columns[:, np.isfinite(columns).all(0)]
     if not len(rewards):
         return BatchStats(0.0, 0.0, 0.0, 0.0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from townlet_core.telemetry.decode import Block
 from townlet_core.telemetry.records import FieldProblem, Record, whole_number
 
 
@@ -19,23 +17,21 @@ class Continuity:
         """Return the problems between this record and those before it, and remember it."""
         return self._check_run(record) + self._check_offset(record)
 
-    def follows(self, columns: Mapping[str, tuple[Any, ...]]) -> bool:
-        """Whether records by the columns of a Block continue those before; only then they are remembered.
+    def follows(self, block: Block) -> bool:
+        """Whether the records of a block continue those before; only then they are remembered.
 
         Allows only the usual: one run, one `log_every`, and every offset the next one. `check` allows more.
         """
-        runs = set(columns.get("run_id", ()))
-        if len(runs) > 1 or (runs and self._run_id not in (None, *runs)):
+        if len(block.runs) > 1 or (block.runs and self._run_id not in (None, *block.runs)):
             return False
-        offsets, every = columns.get("log_stream_offset", ()), set(columns.get("log_every", ()))
-        step = every.pop() if len(every) == 1 else 0
-        if step < 1:
+        step = next(iter(block.every)) if len(block.every) == 1 else 0
+        if step < 1 or not block.offsets:
             return False
         first = next_written(self._offset or 0, step)
-        if offsets != tuple(range(first, first + step * len(offsets), step)):
+        if block.offsets != tuple(range(first, first + step * len(block.offsets), step)):
             return False
-        self._offset = offsets[-1]
-        self._run_id = next(iter(runs), self._run_id)
+        self._offset = block.offsets[-1]
+        self._run_id = next(iter(block.runs), self._run_id)
         return True
 
     def _check_run(self, record: Record) -> list[FieldProblem]:

@@ -42,15 +42,34 @@ _TYPES: dict[str, Any] = {"int": WHOLE, "float": float, "str": str, "histogram":
 _SIMPLE = {"int": (int,), "float": (int, float), "str": (str,), "histogram": (list,)}
 
 
+class Numbers(NamedTuple):
+    """The numbers of some records."""
+
+    modes: np.ndarray  # (n,) int64, places in DATA_MODES
+    table: np.ndarray  # (n, len(NUMBERS)) float64, NaN where a record has none
+
+
+class Block(NamedTuple):
+    """The records of some lines without a problem of their own, in the order of the lines."""
+
+    size: int
+    runs: frozenset[str]  # their run_ids
+    every: frozenset[int]  # their values of log_every
+    offsets: tuple[int, ...]
+    numbers: Numbers | None  # if asked for
+
+
 class Mode:
     """What the records of one data mode hold, and the type that decodes them."""
 
     def __init__(self, name: str, always: frozenset[str], sometimes: frozenset[str]) -> None:
-        self.name = name
-        self.keys = len(always)
+        self.place = DATA_MODES.index(name)
+        self.keys = len(always) + 1  # and data_mode
         numbers = [number for number in NUMBERS if number in always | sometimes]
         others = [field for field in BY_NAME if field in always and field not in NUMBERS]
-        self.columns = np.array([NUMBERS.index(number) for number in numbers])
+        self._width = len(numbers)
+        self._places = [numbers.index(number) if number in numbers else 0 for number in NUMBERS]
+        self._missing = [i for i, number in enumerate(NUMBERS) if number not in numbers]
         self.sometimes = [attribute_of(field) for field in numbers if field in sometimes]
         self.kind = msgspec.defstruct(
             name,
@@ -61,30 +80,25 @@ class Mode:
             tag=name,
             gc=False,
         )
-        self._pack = struct.Struct(f"={len(numbers)}d").pack
+        self._pack = struct.Struct(f"{self._width}d").pack
 
     def table(self, records: Sequence[Any]) -> np.ndarray:
-        """Return the numbers of records of this mode: (n, len(NUMBERS)), NaN where a record has none."""
-        width, values, pack = len(self.columns), msgspec.structs.astuple, self._pack
-        rows = b"".join([pack(*values(record)[:width]) for record in records])
-        table = np.full((len(records), len(NUMBERS)), np.nan)
-        table[:, self.columns] = np.frombuffer(rows).reshape(-1, width)
+        """Return the numbers of the records of this mode: (n, len(NUMBERS)), NaN where a record has none."""
+        width, values, pack = self._width, msgspec.structs.astuple, self._pack
+        rows = b"".join([pack(*values(record)[:width]) for record in self._own(records)])
+        table = np.frombuffer(rows).reshape(-1, width).take(self._places, axis=1)
+        table[:, self._missing] = MISSING
         return table
 
-    def keys_of(self, records: Sequence[Any]) -> int:
-        """Return how many fields the records hold in all."""
-        keys = len(records) * (self.keys + 1)  # and data_mode
+    def keys_of(self, records: Sequence[Any], kinds: list[type]) -> int:
+        """Return how many fields the records of this mode hold in all."""
+        keys = kinds.count(self.kind) * self.keys
         for name in self.sometimes:
-            keys += sum(value == value for value in map(attrgetter(name), records))
+            keys += sum(value == value for value in map(attrgetter(name), self._own(records)))
         return keys
 
-
-class Block(NamedTuple):
-    """The records of some lines without a problem of their own. Columns are in the order of the lines."""
-
-    records: list[Any]
-    modes: list[Mode]  # those that occur
-    columns: dict[str, tuple[Any, ...]]  # of the fields of ALL_OR_NONE that the log has
+    def _own(self, records: Sequence[Any]) -> list[Any]:
+        return [record for record in records if type(record) is self.kind]
 
 
 class BlockDecoder:
@@ -94,24 +108,37 @@ class BlockDecoder:
         self._shapes: set[tuple[str, tuple[str, ...]]] = set()  # mode and names
         self._refused: Counter[tuple[str, tuple[str, ...]]] = Counter()
         self._modes: dict[type, Mode] = {}
-        self._decoder: msgspec.json.Decoder[Any] | None = None
-        self._names: tuple[str, ...] = ()  # of the columns
+        self.typed: msgspec.json.Decoder[Any] | None = None
+        self._names: tuple[str, ...] = ()  # of columns: telemetry_version, and those of ALL_OR_NONE there are
         self._versions: frozenset[float] = frozenset()
 
-    def decode(self, data: bytes) -> Block | None:
+    def decode(self, data: bytes, with_numbers: bool) -> Block | None:
         """Decode whole lines, newlines included; None where any of them needs a closer look."""
-        if self._decoder is None or len(data) > MAX_LINE_BYTES or b"\\" in data:
+        if self.typed is None or len(data) > MAX_LINE_BYTES or b"\\" in data:
             return None
         try:
-            records = self._decoder.decode_lines(data)
+            records = self.typed.decode_lines(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        modes = [self._modes[kind] for kind in set(map(type, records))]
-        version, *columns = zip(*map(self._get_columns, records), strict=True)
-        block = Block(records, modes, dict(zip(self._names, columns, strict=True)))
-        if not self._versions.issuperset(version) or not _is_plain(data, block):
+        if not _are_objects(data, len(records)):
             return None
-        return block
+        columns = dict(zip(self._names, zip(*map(self._get_columns, records), strict=True), strict=True))
+        kinds = list(map(type, records))
+        modes = [self._modes[kind] for kind in set(kinds)]
+        keys = sum(mode.keys_of(records, kinds) for mode in modes)
+        if not self._versions.issuperset(columns["telemetry_version"]) or keys != _count_keys(data, columns):
+            return None
+        runs, every = (frozenset(columns.get(name, ())) for name in ("run_id", "log_every"))
+        offsets = columns.get("log_stream_offset", ())
+        numbers = self._numbers_of(records, kinds, modes) if with_numbers else None
+        return Block(len(records), runs, every, offsets, numbers)
+
+    def _numbers_of(self, records: list[Any], kinds: list[type], modes: list[Mode]) -> Numbers:
+        places = np.array([self._modes[kind].place for kind in kinds])
+        table = np.empty((len(records), len(NUMBERS)))
+        for mode in modes:
+            table[places == mode.place] = mode.table(records)
+        return Numbers(places, table)
 
     def learn(self, records: Iterable[Record]) -> None:
         """Learn from records that were parsed one by one; other logs are left to the plain path."""
@@ -134,19 +161,20 @@ class BlockDecoder:
         always = {mode: frozenset.intersection(*sets) for mode, sets in names.items()}
         union = frozenset[str]().union(*(fields for sets in names.values() for fields in sets))
         common = frozenset.intersection(*always.values())
-        self._names = tuple(name for name in ALL_OR_NONE if name in union)
+        common_names = [name for name in ALL_OR_NONE if name in union]
         self._versions = frozenset(
             version for version in VERSIONS if common.issuperset({*required_fields(version)} - {"data_mode"})
         )
-        self._decoder = None
-        if common.issuperset(self._names) and self._versions:
+        self.typed = None
+        if common.issuperset(common_names) and self._versions:
             modes = [
                 Mode(mode, always[mode], frozenset[str]().union(*sets) - always[mode])
                 for mode, sets in names.items()
             ]
             self._modes = {mode.kind: mode for mode in modes}
-            self._get_columns = attrgetter("telemetry_version", *self._names)
-            self._decoder = msgspec.json.Decoder(reduce(or_, self._modes))
+            self._names = ("telemetry_version", *common_names)
+            self._get_columns = attrgetter(*self._names)
+            self.typed = msgspec.json.Decoder(reduce(or_, self._modes))
 
 
 def attribute_of(field: str) -> str:
@@ -173,15 +201,10 @@ def _is_simple(record: Record) -> bool:
     )
 
 
-def _is_plain(data: bytes, block: Block) -> bool:
-    """Whether each line is one record, and no record has a key twice."""
-    if not _are_objects(data, len(block.records)):
-        return False
+def _count_keys(data: bytes, columns: dict[str, tuple[Any, ...]]) -> int:
+    """Count the keys of all lines, also those that come twice: colons that are not inside text."""
     colons = np.count_nonzero(np.frombuffer(data, np.uint8) == _COLON)
-    for name, column in block.columns.items():
-        if BY_NAME[name].type == "str":
-            colons -= "".join(column).count(":")
-    return bool(colons == sum(mode.keys_of(rows_of(block, mode)) for mode in block.modes))
+    return int(colons) - sum("".join(columns[name]).count(":") for name in _TEXTS if name in columns)
 
 
 def _are_objects(data: bytes, count: int) -> bool:
@@ -198,10 +221,3 @@ def _are_objects(data: bytes, count: int) -> bool:
 def last_record(data: bytes) -> Record:
     """Return the last record of a block's lines."""
     return parse_record(data[data.rfind(b"\n", 0, -1) + 1 : -1])[0]
-
-
-def rows_of(block: Block, mode: Mode) -> list[Any]:
-    """Return the records of one mode."""
-    if len(block.modes) == 1:
-        return block.records
-    return [record for record in block.records if type(record) is mode.kind]

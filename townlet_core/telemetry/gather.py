@@ -33,13 +33,17 @@ def read_statistics(
     """Return the statistics of all records of a log, or of the last `last`; the others as in read_records."""
     for file, problem in segment_gaps(path):
         on_gap(f"{file}: {problem}")
-    statistics = Statistics()
+    statistics, latest = Statistics(), b""
     chunks = _chunks(path, on_damage, on_gap)
     for chunk in chunks if last is None else _tail(chunks, last):
         if chunk.block:
-            statistics.add_block(chunk.block, last_record(chunk.data))
+            statistics.add_block(chunk.block)
+            latest = chunk.data
         for record in chunk.records:
             statistics.add(record)
+            latest = b""
+    if latest:
+        statistics.latest = last_record(latest)
     return statistics
 
 
@@ -48,9 +52,9 @@ def _chunks(
 ) -> Iterator[Chunk]:
     continuity, decoder = Continuity(), BlockDecoder()
     for block in read_blocks(path):
-        decoded = decoder.decode(block.data) if block.whole else None
-        if decoded and continuity.follows(decoded.columns):
-            yield Chunk(len(decoded.records), block.data, decoded, [])
+        decoded = decoder.decode(block.data, True) if block.whole else None
+        if decoded and continuity.follows(decoded):
+            yield Chunk(decoded.size, block.data, decoded, [])
             continue
         records = [record for _, record in records_of(block.lines(), continuity, on_damage, on_gap)]
         decoder.learn(records)

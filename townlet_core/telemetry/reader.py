@@ -32,7 +32,9 @@ from townlet_core.telemetry.segments import (
     segment_gaps,
 )
 
-CHUNK_BYTES = 1 << 18  # so that what is decoded of it stays in the processor's cache
+# What is decoded of it stays in the processor's cache. From 128 KiB on, malloc asks the kernel for each
+# block, whose pages take longer to appear than to be read.
+CHUNK_BYTES = 120 << 10
 # Magic numbers of gzip, zstd, xz, bzip2, lz4, zip and compress.
 COMPRESSED = (
     b"\x1f\x8b",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from townlet_core.telemetry.curves import Curves, Point
-from townlet_core.telemetry.decode import Block, rows_of
+from townlet_core.telemetry.decode import Block
 from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES, NUMBERS, OF_BATCH
 from townlet_core.telemetry.records import Record
 from townlet_core.telemetry.trends import PARTS, Cycles, Parts, Trend
+from townlet_core.vocab import DATA_MODES
 
-CHUNK_RECORDS = 1024
+CHUNK_RECORDS = 4096
 MODES = ("rollout", "mixed", "replay", "unknown")  # in display order; records of version 1.0 have no mode
 FRESH_MODES = ("rollout", "unknown")  # of new data in every cycle; recordings repeat
+_MODE_OF = np.array([MODES.index(mode) for mode in DATA_MODES])
 EVENT_COUNTS = tuple(name for name in NUMBERS if BY_NAME[name].unit in ("events", "intensity"))
 _COLUMN = {name: i for i, name in enumerate(NUMBERS)}
 _AXIS_COLUMNS = [_COLUMN[name] for name in AXES]
@@ -95,7 +98,8 @@ class Statistics:
         self._batches = Batches()
         self._rows = np.empty((CHUNK_RECORDS, len(NUMBERS)))  # not folded in yet: the first _waiting
         self._row_modes = np.empty(CHUNK_RECORDS, np.int64)
-        self._row_is_first = np.empty(CHUNK_RECORDS, bool)  # of its batch
+        self._row_runs = np.empty(CHUNK_RECORDS, np.int64)  # places in _runs
+        self._runs: dict[str, int] = {}
         self._waiting = 0
         shape = (len(MODES), len(NUMBERS))
         self._latest, self._low_epoch, self._high_epoch = (np.full(shape, np.nan) for _ in range(3))
@@ -110,41 +114,26 @@ class Statistics:
         values: list[Any] = list(map(record.get, NUMBERS))
         mode = record.get("data_mode")
         mode = mode if type(mode) is str and mode in MODES else "unknown"
-        is_first = self._batches.begins(record, mode)
+        run = record.get("run_id")
         row = np.array([value if type(value) in _NUMBER_TYPES else np.nan for value in values], np.float64)
-        self._wait(row[None], np.array([MODES.index(mode)]), np.array([is_first]))
+        self._wait(row[None], np.array([MODES.index(mode)]), run if type(run) is str else "")
         self.latest = record
 
-    def add_block(self, block: Block, last: Record) -> None:
-        """Add the records of a block; last: the last of them, as a record."""
-        count = len(block.records)
-        rows, modes, is_first = (
-            np.empty((count, len(NUMBERS))),
-            np.empty(count, np.int64),
-            np.empty(count, bool),
-        )
-        run = block.columns["run_id"][0] if "run_id" in block.columns else ""
-        for mode in block.modes:
-            chosen: Any = slice(None)
-            if len(block.modes) > 1:
-                chosen = np.flatnonzero([type(record) is mode.kind for record in block.records])
-            table = mode.table(rows_of(block, mode))
-            rows[chosen], modes[chosen] = table, MODES.index(mode.name)
-            place = table[:, _COLUMN["cycle_id"]], table[:, _COLUMN["epoch"]]
-            is_first[chosen] = self._batches.are_first(run, mode.name, *place)
-        self._wait(rows, modes, is_first)
-        self.latest = last
+    def add_block(self, block: Block) -> None:
+        """Add the records of a block of one run, with their numbers; `latest` stays as it is."""
+        assert block.numbers is not None
+        self._wait(block.numbers.table, _MODE_OF[block.numbers.modes], next(iter(block.runs), ""))
 
-    def _wait(self, rows: np.ndarray, modes: np.ndarray, is_first: np.ndarray) -> None:
+    def _wait(self, rows: np.ndarray, modes: np.ndarray, run: str) -> None:
         """Buffer rows, and fold them in by CHUNK_RECORDS, however they come: sums are rounded in one way."""
         self.records += len(rows)
         while len(rows):
             fits = min(CHUNK_RECORDS - self._waiting, len(rows))
             place = slice(self._waiting, self._waiting + fits)
             self._rows[place], self._row_modes[place] = rows[:fits], modes[:fits]
-            self._row_is_first[place] = is_first[:fits]
+            self._row_runs[place] = self._runs.setdefault(run, len(self._runs))
             self._waiting += fits
-            rows, modes, is_first = rows[fits:], modes[fits:], is_first[fits:]
+            rows, modes = rows[fits:], modes[fits:]
             if self._waiting == CHUNK_RECORDS:
                 self._fold()
 
@@ -220,40 +209,71 @@ class Statistics:
         if not self._waiting:
             return
         table, modes = self._rows[: self._waiting], self._row_modes[: self._waiting]
-        is_first = self._row_is_first[: self._waiting]
+        runs = self._row_runs[: self._waiting]
         self._waiting = 0
-        table[~np.isfinite(table)] = np.nan
+        infinite = np.isinf(table)
+        if infinite.any():
+            table[infinite] = np.nan
         for m in np.flatnonzero(np.bincount(modes)).tolist():
-            self._fold_mode(m, table[modes == m], is_first[modes == m])
+            rows = np.flatnonzero(modes == m)
+            self._fold_mode(m, table.take(rows, 0), runs[rows])
 
-    def _fold_mode(self, m: int, table: np.ndarray, is_first: np.ndarray) -> None:
-        known = ~np.isnan(table)
-        epochs = table[:, _COLUMN["epoch"]]
-        last = len(table) - 1 - known[::-1].argmax(0)
-        self._latest[m] = np.where(known.any(0), table[last, np.arange(len(NUMBERS))], self._latest[m])
-        self._fold_low(m, np.where(known, table, np.inf), epochs)
-        self._fold_high(m, np.where(known, table, -np.inf), epochs)
-        self._curves[m].add(table[:, _AXIS_COLUMNS], table[:, _CURVE_COLUMNS])
+    def _fold_mode(self, m: int, table: np.ndarray, runs: np.ndarray) -> None:
+        is_first = self._are_first(m, table, runs)
+        self._curves[m].add(table.take(_AXIS_COLUMNS, 1), table.take(_CURVE_COLUMNS, 1))
         self._mode_records[m] += len(table)
         self._mode_batches[m] += is_first.sum()
-        known[np.ix_(~is_first, _IS_OF_BATCH)] = False
-        cycles = table[:, _COLUMN["cycle_id"]]
-        sums, counts = self._parts[m].add(np.where(known, table, 0.0), known, is_first, cycles)
-        self._counts[m] += counts
+        parts = self._parts[m].begin(is_first, table[:, _COLUMN["cycle_id"]])
+        epochs = table[:, _COLUMN["epoch"]]
+        for columns, rows in _known(table):
+            values = table.take(rows, 0).take(columns, 1)
+            self._latest[m, columns] = values[-1]
+            self._fold_extremes(m, columns, values, epochs[rows])
+            # What describes a batch counts once, in its first record.
+            of_batch, begins = _IS_OF_BATCH[columns], is_first[rows]
+            self._fold_sums(m, columns[~of_batch], values.compress(~of_batch, 1), parts[rows])
+            batches = values.compress(begins, 0).compress(of_batch, 1)
+            self._fold_sums(m, columns[of_batch], batches, parts[rows[begins]])
+
+    def _are_first(self, m: int, table: np.ndarray, runs: np.ndarray) -> np.ndarray:
+        """Return which records are the first of their batch."""
+        found = np.empty(len(table), bool)
+        places = table[:, [_COLUMN["cycle_id"], _COLUMN["epoch"]]]
+        places[np.abs(places) >= 2**63] = np.nan
+        names = list(self._runs)
+        for run in np.unique(runs).tolist():
+            rows = runs == run
+            found[rows] = self._batches.are_first(names[run], MODES[m], *places[rows].T)
+        return found
+
+    def _fold_extremes(self, m: int, columns: np.ndarray, values: np.ndarray, epochs: np.ndarray) -> None:
+        low, high = values.min(0), values.max(0)
+        for i in np.flatnonzero(low < self._low[m, columns]).tolist():
+            self._low_epoch[m, columns[i]] = epochs[values[:, i].argmin()]
+            self._low[m, columns[i]] = low[i]
+        for i in np.flatnonzero(high > self._high[m, columns]).tolist():
+            self._high_epoch[m, columns[i]] = epochs[values[:, i].argmax()]
+            self._high[m, columns[i]] = high[i]
+
+    def _fold_sums(self, m: int, columns: np.ndarray, values: np.ndarray, parts: np.ndarray) -> None:
+        if not values.size:
+            return
+        self._counts[m, columns] += len(values)
         with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf or NaN without a warning
-            self._sums[m] += sums
+            self._sums[m, columns] += self._parts[m].add(columns, values, parts)
 
-    def _fold_low(self, m: int, table: np.ndarray, epochs: np.ndarray) -> None:
-        low = table.min(0)
-        lower = np.flatnonzero(low < self._low[m])
-        self._low_epoch[m, lower] = epochs[table[:, lower].argmin(0)]
-        self._low[m, lower] = low[lower]
 
-    def _fold_high(self, m: int, table: np.ndarray, epochs: np.ndarray) -> None:
-        high = table.max(0)
-        higher = np.flatnonzero(high > self._high[m])
-        self._high_epoch[m, higher] = epochs[table[:, higher].argmax(0)]
-        self._high[m, higher] = high[higher]
+def _known(table: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the columns that hold numbers, those of the same rows together, and these rows."""
+    known = ~np.isnan(table)
+    is_full = known.all(0)
+    if is_full.any():
+        yield np.flatnonzero(is_full), np.arange(len(table))
+    rest = np.flatnonzero(known.any(0) & ~is_full)
+    while len(rest):
+        is_alike = (known[:, rest] == known[:, rest[:1]]).all(0)
+        yield rest[is_alike], np.flatnonzero(known[:, rest[0]])
+        rest = rest[~is_alike]
 
 
 def _number(value: Any) -> float:

@@ -39,30 +39,31 @@ class Parts:
         self._sums, self._counts = np.zeros((PARTS, fields)), np.zeros((PARTS, fields), np.int64)
         self._first, self._last = np.full(PARTS, np.nan), np.full(PARTS, np.nan)  # cycles
 
-    def add(
-        self, values: np.ndarray, known: np.ndarray, is_first: np.ndarray, cycles: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Add n records: values and known (n, fields), 0 where not known; the others (n,).
+    def begin(self, is_first: np.ndarray, cycles: np.ndarray) -> np.ndarray:
+        """Begin to add n records; return the part (n,) that each belongs to.
 
         is_first: whether a record begins a batch. cycles: NaN where a record does not say.
-        Returns the sums and the numbers of the values added, by field.
         """
         numbers = self.batches - 1 + np.cumsum(is_first)
         self.batches = int(numbers[-1]) + 1
         while (self.batches - 1) // self._stride >= PARTS:
             self._halve()
-        rows = numbers // self._stride
-        starts = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))
-        rows = rows[starts]
-        counts = np.add.reduceat(known, starts, dtype=np.int64)
-        self._counts[rows] += counts
-        with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf or NaN without a warning
-            sums = np.add.reduceat(values, starts)
-            self._sums[rows] += sums
-            total = sums.sum(0)
+        parts = numbers // self._stride
+        starts = _starts(parts)
+        rows = parts[starts]
         self._first[rows] = np.fmin(self._first[rows], np.fmin.reduceat(cycles, starts))
         self._last[rows] = np.fmax(self._last[rows], np.fmax.reduceat(cycles, starts))
-        return total, counts.sum(0)
+        return parts
+
+    def add(self, fields: np.ndarray, values: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """Add values (n, len(fields)) of some fields to parts (n,); return their sums by field."""
+        starts = _starts(parts)
+        rows = parts[starts]
+        self._counts[np.ix_(rows, fields)] += np.diff(starts, append=len(parts))[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow gives inf or NaN without a warning
+            sums = np.add.reduceat(values, starts)
+            self._sums[np.ix_(rows, fields)] += sums
+            return np.asarray(sums.sum(0))
 
     def trend(self, field: int) -> Trend | None:
         """Return the trend of a field, None if it has a value in fewer than three parts."""
@@ -99,6 +100,11 @@ class Parts:
         self._last[:half] = np.fmax(self._last[::2], self._last[1::2])
         for array, empty in ((self._sums, 0), (self._counts, 0), (self._first, np.nan), (self._last, np.nan)):
             array[half:] = empty
+
+
+def _starts(parts: np.ndarray) -> np.ndarray:
+    """Return where the records of each part start."""
+    return np.flatnonzero(np.append(True, parts[1:] != parts[:-1]))
 
 
 def _trend(before: np.ndarray, after: np.ndarray) -> Trend:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from townlet_core.errors import MAX_SHOWN, InputError
 from townlet_core.telemetry.columns import column_of_error, value_columns
 from townlet_core.telemetry.continuity import Continuity
-from townlet_core.telemetry.decode import BlockDecoder, last_record
+from townlet_core.telemetry.decode import BlockDecoder
 from townlet_core.telemetry.drift import DRIFTING, Drift, measure_drift
 from townlet_core.telemetry.reader import Block, Line, read_blocks
 from townlet_core.telemetry.records import (
@@ -78,12 +78,13 @@ class LogCheck:
 
     def _accept(self, block: Block) -> bool:
         """Whether a block has no problem; only then its records are added."""
-        decoded = self._decoder.decode(block.data) if block.whole else None
-        if decoded is None or not self._continuity.follows(decoded.columns):
+        adds_up = self._baseline is not None
+        decoded = self._decoder.decode(block.data, adds_up) if block.whole else None
+        if decoded is None or not self._continuity.follows(decoded):
             return False
-        self.records += len(decoded.records)
-        if self._baseline is not None:
-            self._statistics.add_block(decoded, last_record(block.data))
+        self.records += decoded.size
+        if adds_up:
+            self._statistics.add_block(decoded)
         return True
 
     def _block_problems(self, block: Block) -> Iterator[Problem]:

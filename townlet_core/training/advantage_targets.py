@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from townlet_core.ppo.advantages import VTrace, advantages, vtrace
 from townlet_core.ppo.config import PPOConfig
 from townlet_core.ppo.losses import ess_fraction
 from townlet_core.ppo.network import ActorCritic, score_actions
+from townlet_core.ppo.normalisers import finite_rows
+from townlet_core.ppo.shards import ONE, Shards
 from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import SMALLEST_STD
 from townlet_core.replay.batch import ReplayBatch
@@ -32,7 +35,7 @@ def rollout_batch(frames: Frames, config: PPOConfig) -> TrainBatch:
     lanes = (ticks, towns * agents)
     estimates = advantages(
         frames.rewards.reshape(lanes),
-        frames.values.reshape(ticks + 1, -1),
+        frames.values.reshape(ticks + 1, towns * agents),
         (frames.terminations | frames.truncations).reshape(lanes),
         config.gamma,
         config.gae_lambda,
@@ -58,6 +61,7 @@ def replay_batch(
     network: ActorCritic,
     config: PPOConfig,
     correction: str = "self_imitation",
+    shards: Shards = ONE,
 ) -> tuple[TrainBatch, OffPolicy]:
     """Compute advantages and value targets of recorded, off-policy transitions with the current critic.
 
@@ -81,7 +85,9 @@ def replay_batch(
         learned = learned_ticks(batch.dones, batch.terminations, config.bootstrap_truncations)
         for lanes in (learned[-1], ~learned[-1]):
             if learned[:, lanes].any():
-                part, critic_errors, rhos = _correct(batch, lanes, learned, network, config, correction)
+                part, critic_errors, rhos = _correct(
+                    batch, lanes, learned, network, config, correction, shards
+                )
                 parts.append(part)
                 errors.append(critic_errors)
                 log_rhos.append(rhos)
@@ -102,24 +108,49 @@ def replay_batch(
 
 
 def first_statistics(
-    network: ActorCritic, seen: Sequence[ReplayBatch] | Sequence[Frames], gamma: float
+    network: ActorCritic,
+    seen: Sequence[ReplayBatch] | Sequence[Frames],
+    gamma: float,
+    shards: Shards = ONE,
 ) -> None:
     """Initialise the network's running statistics with features and discounted returns, without a critic.
 
-    Statistics of features that have begun already stay as they are.
+    seen: of each own shard. Statistics of features that have begun already stay as they are.
     """
     features, returns = [], []
     for data in seen:
-        lanes = (len(data.actions), -1)
-        alive = data.alive.reshape(lanes) if isinstance(data, Frames) else np.ones(data.actions.shape, bool)
+        agents = math.prod(data.actions.shape[1:])
+        lanes = (len(data.actions), agents)
+        alive = data.alive.reshape(lanes) if isinstance(data, Frames) else np.ones(lanes, bool)
         rewards = data.rewards.reshape(lanes)
-        nothing = np.zeros((len(rewards) + 1, rewards.shape[1]), np.float32)
+        nothing = np.zeros((len(rewards) + 1, agents), np.float32)
         dones = (data.terminations | data.truncations).reshape(lanes)
         returns.append(advantages(rewards, nothing, dones, gamma, 1.0)[alive])
-        features.append(data.features.reshape(*alive.shape, -1)[alive])
-    if network.observations is not None and not network.observations.count:
-        network.update_observation_stats(np.concatenate(features))
-    network.update_return_stats(np.concatenate(returns))
+        features.append(data.features.reshape(*lanes, data.features.shape[-1])[alive])
+    add_features = network.observations is not None and not network.observations.count
+    add_statistics(network, features if add_features else None, returns, shards)
+
+
+def add_statistics(
+    network: ActorCritic,
+    features: Sequence[np.ndarray] | None,
+    returns: Sequence[np.ndarray] | None,
+    shards: Shards = ONE,
+) -> None:
+    """Add features (N, F) and returns (N,) of each own shard to the network's statistics, if it keeps them.
+
+    Rows with a number that is not finite are left out.
+    """
+    if network.observations is not None and features is not None:
+        network.update_observation_stats(shards.moments(list(map(finite_rows, features))))
+    if network.returns is not None and returns is not None:
+        network.update_return_stats(shards.moments([finite_rows(part[:, None]) for part in returns]))
+
+
+def rows_of(batch: TrainBatch, shards: Shards) -> list[TrainBatch]:
+    """Cut a batch that every process has into the own shards' blocks of rows."""
+    bounds = shards.bounds(len(batch.actions))
+    return [TrainBatch(*(column[bounds[k] : bounds[k + 1]] for column in batch)) for k in shards.own]
 
 
 def _correct(
@@ -129,6 +160,7 @@ def _correct(
     network: ActorCritic,
     config: PPOConfig,
     correction: str,
+    shards: Shards,
 ) -> tuple[TrainBatch, np.ndarray, np.ndarray]:
     """Make a batch of some lanes. learned: (T, N) bool of all lanes, the ticks to train on.
 
@@ -141,7 +173,7 @@ def _correct(
 
     columns = (batch.map, batch.features, batch.action_mask, batch.actions)
     maps, features, masks, actions = (flat(column) for column in columns)
-    scored = score_actions(network, maps, features, masks, actions, config.precision)
+    scored = score_actions(network, maps, features, masks, actions, config.precision, shards)
     log_probs, values = (column.reshape(len(learned), -1) for column in scored)
     log_rhos = log_probs - batch.old_log_probs[:, lanes]
     dones, truncation_values = _cut_lanes(batch.dones[:, lanes], learned[:, lanes], values)

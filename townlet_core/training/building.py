@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from townlet_core.errors import count
 from townlet_core.memory import require_memory
-from townlet_core.policy.learned import LearnedPolicy, bias_against_release, network_for
+from townlet_core.policy.learned import bias_against_release, network_for
 from townlet_core.ppo.config import NetworkConfig, network_config
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.replay.dataset import ReplayDataset
@@ -68,10 +68,10 @@ def begin_statistics(
                 features = feature_statistics(dataset)
             network.observations.begin(features["count"], features["mean"], features["std"])
         recorded = ReplayStream(dataset, settings.replay_transitions).take()
-        first_statistics(network, recorded, settings.gamma)
+        first_statistics(network, recorded, settings.gamma)  # which every process has
     elif rollout:
         before = rollout.dump()
-        rollout.play(LearnedPolicy(network, settings.precision), stop_request)
-        first_statistics(network, [rollout.frames], settings.gamma)
+        rollout.play(rollout.policy(network, settings.precision), stop_request)
+        first_statistics(network, rollout.parts(), settings.gamma, rollout.shards)
         rollout.restore(before, STATE_FILE)
     return True

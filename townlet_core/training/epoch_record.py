@@ -11,13 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from townlet_core.capture.rollout import Frames
+from townlet_core.ppo.shards import ONE, Shards
 from townlet_core.ppo.statistics import EpochStats
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.simulation.state import TownState
 from townlet_core.telemetry.fields import HISTOGRAM_BINS, REWARD_TERM_FIELDS
 from townlet_core.training.evaluation import Evaluation
+from townlet_core.training.progress import Progress
+from townlet_core.training.run_file import now
 from townlet_core.vocab import EVENTS
 
+RIVALRY_FEATURES = ("rivalry_max", "rivalry_avoid_count")
 NOT_WRITTEN = ("skipped_in_a_row",)  # statistics of an epoch that only the loop needs
 
 
@@ -111,38 +115,92 @@ class ReplayData(NamedTuple):
         return "replay"
 
 
+def epoch_place(
+    run_id: str,
+    scenario: str,
+    seed: int,
+    progress: Progress,
+    data: RolloutData | ReplayData,
+    stats: EpochStats,
+    seconds: float,
+) -> EpochPlace:
+    """Return the place of an epoch that was just counted in `progress`, and took so many seconds."""
+    return EpochPlace(
+        run_id=run_id,
+        scenario=scenario,
+        seed=seed,
+        timestamp=now(),
+        epoch=progress.epoch,
+        cycle_id=progress.cycle,
+        data_mode=data.data_mode,
+        steps=progress.steps,
+        env_steps=progress.env_steps,
+        env_ticks=progress.env_ticks,
+        epoch_duration_sec=seconds,
+        steps_per_second=stats.transitions / max(seconds, 1e-9),
+    )
+
+
+COUNTERS = ("tally", "intensity_sum", "chat_quality_sum", "invalid_actions", "actions")  # of a town's record
+
+
 class Counters:
-    """The running counts of a batch of towns, to be read as differences between two moments."""
+    """The running counts of all towns, to be read as differences between two moments."""
 
-    def __init__(self, state: TownState) -> None:
-        towns = state.towns
-        self.events = towns["tally"].sum(0)
-        self.intensity = float(towns["intensity_sum"].sum())
-        self.chat_quality = float(towns["chat_quality_sum"].sum())
-        self.invalid = int(towns["invalid_actions"].sum())
-        self.actions = int(towns["actions"].sum())
+    def __init__(self, state: TownState, shards: Shards = ONE) -> None:
+        tally, intensity, chat_quality, invalid, actions = (
+            shards.join(np.ascontiguousarray(state.towns[name])) for name in COUNTERS
+        )
+        self.events = tally.sum(0)
+        self.intensity = float(intensity.sum())
+        self.chat_quality = float(chat_quality.sum())
+        self.invalid = int(invalid.sum())
+        self.actions = int(actions.sum())
 
 
-def describe_rollout(
-    frames: Frames, feature_names: tuple[str, ...], before: Counters, after: Counters
-) -> RolloutData:
+class Played(NamedTuple):
+    """The columns of a rollout that its description needs, of all towns."""
+
+    rewards: np.ndarray  # (T, B, A)
+    reward_terms: np.ndarray  # (T, B, A, R)
+    log_probs: np.ndarray  # (T, B, A)
+    features: np.ndarray  # (T, B, A, 2), those of RIVALRY_FEATURES
+    ended: np.ndarray  # (T, B, A) bool, terminated or truncated
+    alive: np.ndarray  # (T, B, A) bool
+
+
+def played(frames: Frames, feature_names: tuple[str, ...], shards: Shards) -> Played:
+    """Collect the columns of all towns from the frames of this process and the others."""
+    rivalry = [feature_names.index(name) for name in RIVALRY_FEATURES]
+    own = Played(
+        frames.rewards,
+        frames.reward_terms,
+        frames.log_probs,
+        frames.features[..., rivalry],
+        frames.terminations | frames.truncations,
+        frames.alive,
+    )
+    return Played(*(shards.join(column, axis=1) for column in own))
+
+
+def describe_rollout(seen: Played, before: Counters, after: Counters) -> RolloutData:
     """Sum up a rollout: rewards, conflicts and every counted event."""
-    alive = frames.alive
+    alive = seen.alive
     events = dict(zip(EVENTS, (after.events - before.events).tolist(), strict=True))
     chats = events["chat_success"]
     return RolloutData(
-        rollout_ticks=len(frames.actions),
+        rollout_ticks=len(alive),
         queue_conflict_events=float(events["queue_conflict"]),
         queue_conflict_intensity_sum=after.intensity - before.intensity,
         events=_event_counts(events),
         chat_quality_mean=(after.chat_quality - before.chat_quality) / chats if chats else 0.0,
         invalid_action_fraction=(after.invalid - before.invalid) / max(after.actions - before.actions, 1),
         rewards=_describe_rewards(
-            frames.rewards[alive].astype(np.float64), _sums_per_agent(frames.rewards, alive)
+            seen.rewards[alive].astype(np.float64), _sums_per_agent(seen.rewards, alive)
         ),
-        baseline_log_prob_mean=float(frames.log_probs[alive].mean(dtype=np.float64)),
-        rivalry=_describe_rivalry(_features_per_agent(frames.features, alive), feature_names),
-        reward_terms=_describe_terms(frames.reward_terms[alive]),
+        baseline_log_prob_mean=float(seen.log_probs[alive].mean(dtype=np.float64)),
+        rivalry=_describe_rivalry(_features_per_agent(seen.features, alive), RIVALRY_FEATURES),
+        reward_terms=_describe_terms(seen.reward_terms[alive]),
     )
 
 
@@ -209,7 +267,7 @@ def _describe_rivalry(samples: list[Any], feature_names: tuple[str, ...]) -> Riv
     def column(name: str) -> list[np.ndarray]:
         return [features[ticks, feature_names.index(name)] for features, ticks in samples]
 
-    rivalry, avoided = column("rivalry_max"), column("rivalry_avoid_count")
+    rivalry, avoided = map(column, RIVALRY_FEATURES)
     histogram, _ = np.histogram(np.concatenate(rivalry), bins=HISTOGRAM_BINS, range=(0.0, 1.0))
     return Rivalry(
         conflict_rivalry_max_mean_avg=_mean_of_means(rivalry),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io as memory
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 from townlet_core import io
 from townlet_core.ppo.losses import PPOLoss
 from townlet_core.ppo.network import ActorCritic
+from townlet_core.ppo.shards import Shards
 from townlet_core.ppo.statistics import SkippedUpdate, TrainBatch
 
 ARRAYS, REPORT = "not_finite.npz", "not_finite.json"
@@ -38,15 +40,32 @@ class Report(NamedTuple):
 
 
 def save_minibatch(
-    folder: Path, cycle: int, data_mode: str, batch: TrainBatch, skipped: SkippedUpdate, network: ActorCritic
+    folder: Path,
+    cycle: int,
+    data_mode: str,
+    parts: Sequence[TrainBatch],
+    skipped: SkippedUpdate,
+    network: ActorCritic,
+    shards: Shards,
 ) -> Path:
     """Write the arrays of a skipped minibatch and a report of its bad numbers; return the arrays' path.
 
-    The arrays are the columns of TrainBatch, and `rows`, their places in it.
+    The arrays are the columns of TrainBatch, `shard`, and `rows`, their places in the batch of that shard.
+    Every process calls this, and the first one writes.
     """
-    columns = {name: column[skipped.rows] for name, column in batch._asdict().items()}
+    columns = {
+        name: shards.join(
+            np.concatenate(
+                [getattr(part, name)[rows] for part, rows in zip(parts, skipped.rows, strict=True)]
+            )
+        )
+        for name in TrainBatch._fields
+    }
+    rows = shards.join(np.concatenate(skipped.rows))
+    sizes = list(map(len, skipped.rows))
     buffer = memory.BytesIO()
-    np.savez(buffer, allow_pickle=False, rows=skipped.rows, **columns)
+    shard = shards.join(np.repeat(np.array(shards.own), sizes))
+    np.savez(buffer, allow_pickle=False, rows=rows, shard=shard, **columns)
     weights = {name: as_array(tensor) for name, tensor in network.state_dict().items()}
     numbers = numbers_of(skipped)
     not_finite = NotFinite(
@@ -59,13 +78,14 @@ def save_minibatch(
         data_mode=data_mode,
         epoch=skipped.epoch + 1,
         minibatch=skipped.minibatch + 1,
-        transitions=len(skipped.rows),
+        transitions=len(rows),
         not_finite=not_finite,
         largest_weight=max(map(largest, weights.values())),
         numbers={name: writable(number) for name, number in numbers.items()},
     )
-    io.write_file(folder / ARRAYS, buffer.getvalue())
-    io.write_json(folder / REPORT, {**report._asdict(), "not_finite": not_finite._asdict()})
+    if shards.is_first:
+        io.write_file(folder / ARRAYS, buffer.getvalue())
+        io.write_json(folder / REPORT, {**report._asdict(), "not_finite": not_finite._asdict()})
     return folder / ARRAYS
 
 

@@ -26,6 +26,14 @@ class TrainingOptions(PPOOptions):
     ] = "mixed"
     cycles: Annotated[int, RUN("Training cycles; a checkpoint is saved after each.", ge=1, le=1_000_000)] = 10
     seed: Annotated[int, RUN("Random seed of weights, towns, actions and shuffles.", ge=0, lt=2**63)] = 0
+    shards: Annotated[
+        int,
+        RUN(
+            "Parts of a batch that threads and processes share out; equal numbers give equal weights.",
+            ge=1,
+            le=4096,
+        ),
+    ] = 2
     ppo_log: Annotated[Path | None, RUN("Telemetry file; by default RUN/telemetry.jsonl.")] = None
     log_every: Annotated[int, RUN("Write every n-th telemetry record.", ge=1)] = 1
     log_max_bytes: Annotated[int | None, RUN("Rotate the telemetry file at this size.", ge=1024)] = None

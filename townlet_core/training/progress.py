@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from townlet_core.errors import InputError
 from townlet_core.ppo.checkpoint import STATE, Checkpoint
-from townlet_core.ppo.device import torch, versions
+from townlet_core.ppo.device import versions
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.ppo.wrong_field import wrong_field
 from townlet_core.training.warm_start import Cloned
@@ -17,6 +17,7 @@ from townlet_core.training.warm_start import Cloned
 RESTORE = "restore the checkpoint from a copy, or start a new run"
 Count = Annotated[int, Field(ge=0, lt=2**62)]
 LATER_FIELDS = ("env_steps", "env_ticks", "best_return")  # which checkpoints of 0.1.0 do not have
+EARLIER_FIELDS = ("threads",)  # which those have, and later ones do not: whose runs had no shards
 
 
 def _of_warm_start(values: dict[str, float]) -> dict[str, float]:
@@ -41,10 +42,27 @@ class Progress(NamedTuple):
     )  # of ReplayStream
     best_reward: float | None = None  # highest mean reward of a rollout
     best_return: float | None = None  # highest mean return of an evaluation
-    threads: Count = 0  # of torch; another number gives other bits
     device: str = "cpu"
     # The last epoch of the warm start; the fields of Cloned.
     cloned: Annotated[dict[str, float], AfterValidator(_of_warm_start)] | None = None
+
+
+def count_cycle(
+    progress: Progress, evaluated: float | None, acted: float | None
+) -> tuple[Progress, bool, bool]:
+    """Count a cycle; return also whether its weights are the best, or those that began it.
+
+    evaluated: the mean return of its evaluation. The best weights have the highest so far. acted: without
+    evaluation, the mean reward of its rollout. Then they are those that acted in the highest.
+    """
+    is_best = evaluated is not None and (progress.best_return is None or evaluated > progress.best_return)
+    acted_best = acted is not None and (progress.best_reward is None or acted > progress.best_reward)
+    counted = progress._replace(
+        cycle=progress.cycle + 1,
+        best_return=evaluated if is_best else progress.best_return,
+        best_reward=acted if acted_best else progress.best_reward,
+    )
+    return counted, is_best, acted_best
 
 
 _PROGRESS = TypeAdapter(Progress)
@@ -58,7 +76,7 @@ def read_progress(checkpoint: Checkpoint, warn: Callable[[str], Any] = lambda me
     """
     place = f"{checkpoint.folder / STATE}: state"
     known = {name: value for name, value in checkpoint.state.items() if name in Progress._fields}
-    if unknown := sorted(set(checkpoint.state) - set(known)):
+    if unknown := sorted({*checkpoint.state} - {*known, *EARLIER_FIELDS}):
         warn(f"{place}: {', '.join(unknown)[:80]}: not known to this version of Townlet, and left out")
     if missing := [name for name in Progress._fields if name not in known and name not in LATER_FIELDS]:
         raise InputError(f"{place}.{missing[0]}: missing", RESTORE)
@@ -72,11 +90,13 @@ def warn_of_other_machine(
     checkpoint: Checkpoint, progress: Progress, device: str, warn: Callable[[str], Any]
 ) -> None:
     """Warn of everything that decides about bits and is not as it was at the checkpoint."""
-    then = {**checkpoint.metadata.versions, "torch threads": progress.threads, "device": progress.device}
-    here = {**versions(), "torch threads": torch.get_num_threads(), "device": device}
+    then = {**checkpoint.metadata.versions, "device": progress.device}
+    here = {**versions(), "device": device}
     for what in here:
         if then.get(what) != here[what]:
             warn(f"{what}: was {then.get(what)}, now {here[what]}; the continuation is not bit-exact")
+    if not checkpoint.state.keys().isdisjoint(EARLIER_FIELDS):
+        warn("the run began before there were --shards; the continuation is not bit-exact")
 
 
 def refuse_other_network(checkpoint: Checkpoint, own: ActorCritic) -> None:

@@ -22,6 +22,7 @@ from townlet_core.replay.packed.reference import is_shard, unlisted_shard
 from townlet_core.replay.stored import stored_features
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
+from townlet_core.training.run_directory import SAMPLES
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.vocab import ACTION_COUNT, MAP_SHAPE
 
@@ -31,6 +32,11 @@ ENOUGH_TRANSITIONS = 4096  # recorded by the scripted policy, unless the number 
 def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) -> Capture:
     """Record the scripted policy when no recordings are given."""
     return write_capture(scenario, ScriptedPolicy(scenario), _settings_of(scenario, settings), folder)
+
+
+def own_manifest(settings: TrainingSettings, folder: Path) -> Path:
+    """Return where the manifest of record_script lies, of the run in a folder."""
+    return (settings.capture_dir or folder / SAMPLES) / f"{PREFIX}_manifest.json"
 
 
 def check_own_recordings(scenario: Scenario, settings: TrainingSettings) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from townlet_core.errors import InputError, Interrupted
 from townlet_core.estimates import Estimate, estimate_mean
+from townlet_core.ppo.processes import launched
 from townlet_core.telemetry.reader import read_telemetry
 from townlet_core.training.reports import Reports
 from townlet_core.training.run_directory import is_run
@@ -59,6 +60,10 @@ def train_seeds(
     seed. Everything else is as of `train`. Raises what `train` and `resume` raise; the hint of Interrupted
     says how to go on.
     """
+    if launched() > 1:
+        raise InputError(
+            f"--seeds in {launched()} processes: they train one run", "start the launcher once per --seed"
+        )
     for name in PLACES:
         if getattr(settings, name) is not None:
             raise InputError(f"{name}: one place cannot be that of several runs", "leave it out with --seeds")

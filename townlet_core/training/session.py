@@ -7,32 +7,29 @@ learner is built is refused right after, and the run is removed again.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.capture.settings import PREFIX
 from townlet_core.capture.unfinished import discard_remains
-from townlet_core.errors import DiskError, InputError, MissingError, count, shown
+from townlet_core.errors import DiskError, InputError, MissingError, shown
 from townlet_core.locks import FileLock, lock_folder
 from townlet_core.ppo.checkpoint import Checkpoint, load_checkpoint
-from townlet_core.ppo.config import learning_rate_at
-from townlet_core.ppo.device import resolve_device
+from townlet_core.ppo.processes import Processes, has_restarted, joined
 from townlet_core.replay.dataset import ReplayDataset
-from townlet_core.scenario.load import load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
-from townlet_core.telemetry.writer import begin_log, claim_log, take_up_log
+from townlet_core.telemetry.writer import begin_log, take_up_log
+from townlet_core.training.input_checks import check_input, own_scenario, scenario_of, warn_of_schedule
 from townlet_core.training.loop import Trainer
-from townlet_core.training.origin import origin_of, read_text
+from townlet_core.training.origin import read_text
 from townlet_core.training.progress import Progress, read_progress
 from townlet_core.training.recordings import (
-    check_agreement,
-    check_own_recordings,
     open_dataset,
+    own_manifest,
     record_script,
     refuse_other_recordings,
 )
@@ -40,9 +37,7 @@ from townlet_core.training.reports import Reports, Trained
 from townlet_core.training.run_directory import (
     CHECKPOINTS,
     LOG,
-    SAMPLES,
     Removed,
-    check_removable,
     choose_folder,
     discard,
     end_removal,
@@ -51,7 +46,6 @@ from townlet_core.training.run_directory import (
     is_run,
     log_files,
     refuse_run,
-    refuse_taken_places,
     remove_run,
     without,
 )
@@ -64,9 +58,10 @@ from townlet_core.training.run_file import (
     refuse_other_recordings_than,
     reopen_run,
 )
-from townlet_core.training.run_json import RunFile, read_run
+from townlet_core.training.run_json import read_run
 from townlet_core.training.settings import TrainingSettings, with_absolute_paths
 from townlet_core.training.signals import StopRequest, stop_on_signals
+from townlet_core.training.together import agree_to_begin, agree_to_resume, follow, lead
 from townlet_core.training.tracking import check_tracking, tracked
 from townlet_core.training.warm_start import Cloned
 
@@ -94,6 +89,7 @@ class Session(NamedTuple):
     scenario: Scenario | None
     settings: TrainingSettings
     result: Trained
+    rank: int = 0  # of this process, where torchrun started several; the one with 0 has written everything
 
     @property
     def is_finished(self) -> bool:
@@ -108,15 +104,17 @@ def train(
     force: bool = False,
     max_seconds: float = math.inf,
     runs: str | Path = "runs",
+    timeout: float | None = None,
     sources: dict[str, str] | None = None,
     reports: Reports | None = None,
     listener: Listener | None = None,
 ) -> Session:
-    """Begin a run and train to its end.
+    """Begin a run and train to its end; in processes that torchrun started again, resume it.
 
     output: the run directory, by default the next free one in the folder `runs`. force: replace the run in
     it, and a log at settings.ppo_log. max_seconds: stop after the cycle in which so much time has passed; the
-    run can be resumed. sources: where each setting came from, as resolve_settings returns it.
+    run can be resumed. timeout: seconds to wait for another process of the run. sources: where each setting
+    came from, as resolve_settings returns it.
     Raises InputError, MissingError, DiskError or BusyError before anything is written, or after the new run
     was removed again; RunFailed and Interrupted once there is something to resume.
     """
@@ -124,13 +122,19 @@ def train(
         raise InputError(f"settings: {shown(settings)}, expected TrainingSettings(...)")
     settings, reports, listener = with_absolute_paths(settings), reports or Reports(), listener or Listener()
     until = time.monotonic() + max_seconds
-    with stop_on_signals() as stop_request:
+    wanted = None if output is None else Path(output)
+    with stop_on_signals() as stop_request, _joined(timeout, stop_request) as processes:
+        if wanted and has_restarted(processes) and is_run(wanted):
+            return _go_on(wanted, None, until, reports, listener, processes, stop_request)
         with stop_request.at_once():
-            scenario = _scenario_of(settings)
-            wanted = None if output is None else Path(output)
+            scenario = scenario_of(settings)
+            agree_to_begin(processes, settings, scenario, wanted)
+        if processes and processes.rank:
+            return _followed(processes, stop_request)
+        with stop_request.at_once():
             name = scenario.name if scenario else "replay"
             folder = choose_folder(wanted, name, settings.seed, force, Path(runs))
-            dataset = _check_input(settings, scenario, folder, force)
+            dataset = check_input(settings, scenario, folder, force)
         text = read_text(settings.scenario) if scenario else None
         made = first_missing(folder)
         with lock_folder(folder):
@@ -154,8 +158,17 @@ def train(
                 with note_status_of(folder) as ending:
                     with stop_request.at_once():
                         trainer = prepare_trainer(
-                            settings, folder, scenario, dataset, stop_request, reports, listener, log_lock
+                            settings,
+                            folder,
+                            scenario,
+                            dataset,
+                            stop_request,
+                            reports,
+                            listener,
+                            log_lock,
+                            processes,
                         )
+                        lead(processes, folder, settings.cycles, goes_on=False)
                     return _run(trainer, scenario, listener, until, ending)
 
 
@@ -164,129 +177,86 @@ def resume(
     cycles: int | None = None,
     *,
     max_seconds: float = math.inf,
+    timeout: float | None = None,
     reports: Reports | None = None,
     listener: Listener | None = None,
 ) -> Session:
-    """Resume a run, bit for bit, to the cycles last requested, or to `cycles`.
+    """Resume a run, bit for bit, to the cycles last requested, or to `cycles`, on any number of workers.
 
-    max_seconds: as of `train`.
+    max_seconds, timeout: as of `train`.
     Raises InputError, MissingError, DiskError or BusyError if it cannot be resumed, and leaves it unchanged.
     """
     folder, reports, listener = Path(folder), reports or Reports(), listener or Listener()
     until = time.monotonic() + max_seconds
-    with stop_on_signals() as stop_request:
-        settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
-        check_tracking(settings)
-        with lock_folder(folder):
-            end_removal(folder)
-            run_file = read_run(folder)
-            scenario = _own_scenario(folder, run_file, reports)
-            refuse_other_recordings_than(folder, run_file, settings)
-            checkpoint = _last_checkpoint(folder)
-            for warning in checkpoint.warnings if checkpoint else ():
-                reports.warning(warning)
-            progress = read_progress(checkpoint) if checkpoint else Progress()
-            done, log = progress.cycle, settings.ppo_log or folder / LOG
-            is_done = done >= settings.cycles
-            place = f"after cycle {done} of {max(done, settings.cycles)}"
-            if is_done:
-                listener.note(f"{folder} stands {place}: nothing is left to do; --cycles N goes on")
-            else:
-                listener.note(f"resuming {folder} {place}")
-                _warn_of_schedule(settings, done, before, reports)
-            if is_done and checkpoint and run_file.status == "finished":
-                result = Trained(progress, checkpoint.metadata.weights_sha256, [], {})
-                return Session(folder, log, scenario, settings, result)
-            with take_up_log(log, run_file.run_id, progress.log_offset) as log_lock:
-                with note_status_of(folder, goes_on=True), stop_request.at_once():
-                    trainer = prepare_trainer(
-                        settings, folder, scenario, None, stop_request, reports, listener, log_lock
-                    )
-                    if checkpoint:
-                        trainer.resume(checkpoint)
-                if not is_done:
-                    note_resumed(folder, settings, done)
-                with note_status_of(folder) as ending:
-                    return _run(trainer, scenario, listener, until, ending)
+    with stop_on_signals() as stop_request, _joined(timeout, stop_request) as processes:
+        return _go_on(folder, cycles, until, reports, listener, processes, stop_request)
 
 
-def _own_scenario(folder: Path, run_file: RunFile, reports: Reports) -> Scenario | None:
-    """Load the scenario of a run: its copy, or the original file for a run of 0.1.0."""
-    origin = origin_of(folder, run_file)
-    if origin is None:
-        return None
-    if run_file.scenario_sha256 not in (None, scenario_sha256(origin.scenario)):
-        raise InputError(
-            f"{folder}: the scenario has changed since the run began",
-            "restore the file, or start a new run",
-        )
-    if origin.warning:
-        reports.warning(origin.warning)
-    return origin.scenario
-
-
-def _warn_of_schedule(settings: TrainingSettings, done: int, before: int, reports: Reports) -> None:
-    """Warn that another number of cycles changes the learning rate of a schedule."""
-    then = learning_rate_at(settings, done / before)
-    now = learning_rate_at(settings, done / settings.cycles)
-    if now != then:
-        reports.warning(
-            f"--cycles {settings.cycles} moves the {settings.lr_schedule} schedule: after cycle {done} the "
-            f"learning rate is {now:g}; with {count(before, 'cycle')} it was {then:g}"
-        )
-
-
-def _scenario_of(settings: TrainingSettings) -> Scenario | None:
-    """Load the scenario; None for training on recordings alone, without evaluation.
-
-    Raises InputError if it has no agents.
-    """
-    recordings = settings.replay_manifest or settings.replay_sample
-    if not settings.uses_recordings and recordings:
-        raise InputError(
-            "--mode rollout learns from live towns only, and recordings were given",
-            "use --mode mixed, or --warm-start bc",
-        )
-    if settings.source == "replay" and recordings and not settings.eval_every:
-        return None
-    scenario = load_scenario(settings.scenario)
-    if not scenario.agents:
-        raise InputError(f"{scenario.name}: has no agents to train", "add some under agents:")
-    return scenario
-
-
-def _check_input(
-    settings: TrainingSettings, scenario: Scenario | None, folder: Path, force: bool
-) -> ReplayDataset | None:
-    """Check all input before a run begins; return the given recordings, opened."""
-    refuse_taken_places(folder, settings.ppo_log, settings.capture_dir)
-    if settings.ppo_log:
-        _check_writable(settings.ppo_log)
-        if io.kind_of(settings.ppo_log.parent):
-            claim_log(settings.ppo_log, force).release()  # claimed for good once everything else is sound
-    for place in filter(None, (folder, settings.capture_dir)):
-        _check_writable(place / LOG)
-    given = (*settings.replay_manifest, *settings.replay_sample)
-    if force and is_run(folder):
-        read_run(folder)  # other programs write files of that name, too
-        check_removable(folder, given)
-    dataset = open_dataset(settings, settings.replay_manifest) if given else None
-    if dataset and scenario:
-        check_agreement(dataset, scenario)
-    if scenario and settings.uses_recordings and not given:
-        check_own_recordings(scenario, settings)
-    resolve_device(settings.device)
+def _go_on(
+    folder: Path,
+    cycles: int | None,
+    until: float,
+    reports: Reports,
+    listener: Listener,
+    processes: Processes | None,
+    stop_request: StopRequest,
+) -> Session:
+    """Resume a run, with the processes that share it."""
+    settings, before = reopen_run(folder, cycles), reopen_run(folder).cycles
+    agree_to_resume(processes, settings, folder)
+    if processes and processes.rank:
+        return _followed(processes, stop_request)
     check_tracking(settings)
-    return dataset
+    with lock_folder(folder):
+        end_removal(folder)
+        run_file = read_run(folder)
+        scenario = own_scenario(folder, run_file, reports)
+        refuse_other_recordings_than(folder, run_file, settings)
+        checkpoint = _last_checkpoint(folder)
+        for warning in checkpoint.warnings if checkpoint else ():
+            reports.warning(warning)
+        progress = read_progress(checkpoint) if checkpoint else Progress()
+        done, log = progress.cycle, settings.ppo_log or folder / LOG
+        is_done = done >= settings.cycles
+        place = f"after cycle {done} of {max(done, settings.cycles)}"
+        if is_done:
+            listener.note(f"{folder} stands {place}: nothing is left to do; --cycles N goes on")
+        else:
+            listener.note(f"resuming {folder} {place}")
+            warn_of_schedule(settings, done, before, reports)
+        if is_done and checkpoint and run_file.status == "finished":
+            result = Trained(progress, checkpoint.metadata.weights_sha256, [], {})
+            lead(processes, folder, settings.cycles, goes_on=True, is_done=True)
+            return Session(folder, log, scenario, settings, result)
+        with take_up_log(log, run_file.run_id, progress.log_offset) as log_lock:
+            with note_status_of(folder, goes_on=True), stop_request.at_once():
+                trainer = prepare_trainer(
+                    settings,
+                    folder,
+                    scenario,
+                    None,
+                    stop_request,
+                    reports,
+                    listener,
+                    log_lock,
+                    processes,
+                )
+                if checkpoint:
+                    trainer.resume(checkpoint)
+                lead(processes, folder, settings.cycles, goes_on=bool(checkpoint))
+            if not is_done:
+                note_resumed(folder, settings, done)
+            with note_status_of(folder) as ending:
+                return _run(trainer, scenario, listener, until, ending)
 
 
-def _check_writable(path: Path) -> None:
-    """Raise InputError or DiskError if a file could not be written, without writing it."""
-    nearest = next(place for place in (path, *path.absolute().parents) if io.kind_of(place))
-    if nearest != path and io.kind_of(nearest) != "folder":
-        raise InputError(f"{nearest}: is a file, expected a folder", "choose another place")
-    if not os.access(nearest, os.W_OK):
-        raise DiskError(f"{path}: cannot be written: {nearest} is read-only", "choose another place")
+@contextmanager
+def _joined(timeout: float | None, stop_request: StopRequest) -> Iterator[Processes | None]:
+    """Join the other processes; a signal ends the wait for them."""
+    with ExitStack() as stack:
+        with stop_request.at_once():
+            processes = stack.enter_context(joined(timeout))
+        yield processes
 
 
 @contextmanager
@@ -316,8 +286,8 @@ def _open_recordings(
     manifests = settings.replay_manifest
     if not manifests and not settings.replay_sample:
         assert scenario is not None  # without recordings there is a scenario
-        where = settings.capture_dir or folder / SAMPLES
-        manifest = where / f"{PREFIX}_manifest.json"
+        manifest = own_manifest(settings, folder)
+        where = manifest.parent
         if io.kind_of(manifest):
             refuse_other_recordings(where, scenario, settings)
             discard_remains(where, PREFIX)
@@ -338,6 +308,7 @@ def prepare_trainer(
     reports: Reports,
     listener: Listener,
     log_lock: FileLock | None = None,
+    processes: Processes | None = None,
 ) -> Trainer:
     """Open the recordings, unless they are open already, and build the trainer of a run that has begun.
 
@@ -354,7 +325,13 @@ def prepare_trainer(
             note_warm_start(folder, cloned._asdict())
 
     noted = reports._replace(cloned=note_cloned)
-    return Trainer(settings, folder, scenario, dataset, stop_request, noted, log_lock)
+    return Trainer(settings, folder, scenario, dataset, stop_request, noted, log_lock, processes)
+
+
+def _followed(processes: Processes, stop_request: StopRequest) -> Session:
+    """Train with rank 0, and return the session as this process knows it."""
+    folder, settings, scenario, result = follow(processes, stop_request)
+    return Session(folder, settings.ppo_log or folder / LOG, scenario, settings, result, processes.rank)
 
 
 def _run(

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from townlet_core import io
+from townlet_core.cache import SHARED
 from townlet_core.errors import InputError, SettingsError, count, did_you_mean
 from townlet_core.ppo.config import STRICT, PPOConfig
 from townlet_core.ppo.options import PPOOptions, options_of
@@ -188,7 +189,7 @@ def _environment() -> tuple[dict[str, Any], list[str]]:
     """Read the TOWNLET_* variables; also return a mistake for each that is no setting."""
     names = {_variable(name): name for name in OPTIONS}
     found, mistakes = {}, []
-    for variable in sorted(name for name in os.environ if name.startswith(PREFIX)):
+    for variable in sorted(name for name in os.environ if name.startswith(PREFIX) and name != SHARED):
         if variable in names:
             found[names[variable]] = _parse_variable(names[variable], os.environ[variable])
             continue

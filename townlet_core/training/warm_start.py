@@ -12,9 +12,10 @@ from townlet_core.ppo.cloning import CloneLoss, clone_batch
 from townlet_core.ppo.device import torch
 from townlet_core.ppo.network import ActorCritic, act
 from townlet_core.ppo.options import Precision
+from townlet_core.ppo.shards import ONE, Shards
 from townlet_core.replay.batch import ReplayBatch
 from townlet_core.replay.dataset import ReplayDataset
-from townlet_core.training.advantage_targets import replay_batch
+from townlet_core.training.advantage_targets import replay_batch, rows_of
 from townlet_core.training.settings import TrainingSettings
 from townlet_core.training.signals import StopRequest
 
@@ -46,6 +47,7 @@ def clone_epoch(
     settings: TrainingSettings,
     epoch: int,
     stop_request: StopRequest,
+    shards: Shards = ONE,
 ) -> Cloned:
     """Train one epoch on all samples but those held out, and measure the accuracy on those.
 
@@ -58,10 +60,9 @@ def clone_epoch(
     for number, members in enumerate(order):
         if kept := [member for member in members if member not in held_out]:
             batch = dataset.stack(kept)
-            targets, _ = replay_batch([batch], network, config, "none")
-            losses.append(
-                clone_batch(network, optimizer, targets, config, (settings.seed, PASS, epoch, number))
-            )
+            targets, _ = replay_batch([batch], network, config, "none", shards)
+            coordinates, own = (settings.seed, PASS, epoch, number), rows_of(targets, shards)
+            losses.append(clone_batch(network, optimizer, own, config, coordinates, shards))
             sizes.append(len(targets.actions))
             counts += np.bincount(batch.actions.reshape(-1), minlength=len(counts))
         stop_request.check()

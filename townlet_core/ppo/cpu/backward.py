@@ -21,7 +21,7 @@ PIECE = 2048  # rows per forward and backward pass; their activations stay in th
 
 
 class ManualBackward:
-    """Gradients of one update on the CPU. Buffers are allocated once per update.
+    """Gradients of one update on one shard, on the CPU. Buffers are allocated once per update.
 
     For binary maps the map layer is a sum of weight rows (sparse_maps.py), otherwise a matrix product.
     With `imitate`, the policy's loss is −mean log π · advantage.
@@ -43,16 +43,19 @@ class ManualBackward:
             std, mean = network.returns.std.float(), network.returns.mean.float()
             old_values, returns, self.value_shift = old_values / std, returns / std, (mean / std).item()
         self.loss_inputs = (mask, actions, old_log_probs, old_values, returns)
-        self.size = min(config.micro_batch or PIECE, PIECE, len(map))
+        self.size = min(config.micro_batch or PIECE, PIECE, max(len(map), 1))
         self.buffers = torch.empty(4, self.size, network.config.hidden_size, dtype=self.kind)
         self.gradients = Weights(*(torch.empty_like(part) for part in read_weights(network)))
-        share_gradients(network, self.gradients)
 
     @torch.no_grad()
-    def backpropagate(self, rows: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
-        """Make the parameters' gradients those of a minibatch; returns its losses, one for each of PPOLoss.
+    def backpropagate(
+        self, rows: torch.Tensor, advantages: torch.Tensor, count: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return this shard's part of the gradient of a minibatch, (P,), and of its losses.
 
-        rows: (n,) of the batch. advantages: (n,), ready for use.
+        rows: (n,) of the shard, which may be none. advantages: (n,), ready for use. count: rows of the
+        minibatch in all shards. The losses are sums over the rows, one for each of PPOLoss, float64; the
+        gradient is that of their mean over `count`, the parameters one after the other.
         """
         weights = read_weights(self.network, self.kind)
         sums = np.zeros(len(PPOLoss._fields))
@@ -60,9 +63,8 @@ class ManualBackward:
             gradient.zero_()
         for start in range(0, len(rows), self.size):
             piece = slice(start, start + self.size)
-            self._add_piece(weights, rows[piece], advantages[piece], len(rows), sums)
-        self.network.map_layer.weight.grad = self.gradients.map.t().contiguous()
-        return torch.from_numpy(sums / len(rows))
+            self._add_piece(weights, rows[piece], advantages[piece], count, sums)
+        return flatten(self.network, self.gradients), torch.from_numpy(sums)
 
     def _add_piece(
         self, weights: Weights, rows: torch.Tensor, advantages: torch.Tensor, count: int, sums: np.ndarray
@@ -151,14 +153,21 @@ def grad_at_inputs(
     return torch.ops.aten.threshold_backward.grad_input(out, inputs, 0, grad_input=out)
 
 
-def share_gradients(network: ActorCritic, gradients: Weights) -> None:
-    """Make the parameters' .grad views of these; the map layer's is copied at the end, transposed."""
+def flatten(network: ActorCritic, gradients: Weights) -> torch.Tensor:
+    """Lay the gradients of all parameters out in one vector (P,), in the order of network.parameters()."""
     heads = (network.config.action_count, 1)
-    network.feature_layer.weight.grad, network.feature_layer.bias.grad = (
-        gradients.feature,
-        gradients.feature_bias,
-    )
-    network.trunk.weight.grad, network.trunk.bias.grad = gradients.trunk, gradients.trunk_bias
-    network.map_layer.bias.grad = gradients.map_bias
-    network.policy_head.weight.grad, network.value_head.weight.grad = gradients.heads.split(heads)
-    network.policy_head.bias.grad, network.value_head.bias.grad = gradients.heads_bias.split(heads)
+    policy, value = gradients.heads.split(heads)
+    policy_bias, value_bias = gradients.heads_bias.split(heads)
+    by_parameter = {
+        network.map_layer.weight: gradients.map.t(),
+        network.map_layer.bias: gradients.map_bias,
+        network.feature_layer.weight: gradients.feature,
+        network.feature_layer.bias: gradients.feature_bias,
+        network.trunk.weight: gradients.trunk,
+        network.trunk.bias: gradients.trunk_bias,
+        network.policy_head.weight: policy,
+        network.policy_head.bias: policy_bias,
+        network.value_head.weight: value,
+        network.value_head.bias: value_bias,
+    }
+    return torch.cat([by_parameter[parameter].reshape(-1) for parameter in network.parameters()])

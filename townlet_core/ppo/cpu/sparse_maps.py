@@ -6,6 +6,7 @@ select it. `embedding_bag` adds both in a fixed order.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +34,7 @@ class SparseMaps(NamedTuple):
 
 def find_one_positions(maps: np.ndarray) -> OnePositions | None:
     """List the ones of maps (N, …), or return None if any of them is neither 0 nor 1."""
-    flat = maps.reshape(len(maps), -1)
+    flat = maps.reshape(len(maps), math.prod(maps.shape[1:]))
     if flat.size >= 1 << 31:
         return None  # more than the lists can count
     if flat.dtype != np.uint8:
