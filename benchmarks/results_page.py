@@ -13,6 +13,7 @@ import torch
 from benchmarks.curves import Curve, draw_curves
 from townlet_core import __version__, io
 from townlet_core.estimates import Estimate, estimate_mean
+from townlet_core.statistics.comparison import difference_of_estimates
 
 SHOWN = ("return", "return_min", "return_range", "conflicts", "intensity", "late_ticks", "wages", "faints")
 NEARLY = 0.9  # fraction of the way from the random to the scripted policy that counts as learned
@@ -81,6 +82,7 @@ def introduction(command: str, seeds: int, episodes: int) -> list[str]:
         f"- Tables show the policy at the end of training: {episodes} episodes for each of {seeds} seeds.",
         "- Intervals are 95 % Student's t intervals: over seeds for trained policies, over episodes for",
         "  `scripted` and `random`.",
+        "- Above and below the scripted baseline: the 95 % interval of the difference of returns excludes 0.",
         f"- Curves show the mean reward of each rollout over {seeds} seeds, with the interval over seeds.",
         "- Seconds are processor time of one thread, median over seeds.",
         "- `observation_baseline` is the control. Its reward is 0 in every tick: there is nothing to learn.",
@@ -152,10 +154,10 @@ def verdict(
     mode: str, runs: list[Run], baselines: dict[str, dict[str, Estimate]], levels: dict[str, float]
 ) -> str:
     """Compare a mode with the scripted baseline, with the environment steps until it was nearly as good."""
-    own, script = over_seeds(runs, "return"), baselines["scripted"]["return"]
-    if own.low > script.high:
+    difference = difference_of_estimates(over_seeds(runs, "return"), baselines["scripted"]["return"])
+    if difference.low > 0:
         how = "return above the scripted baseline"
-    elif own.high < script.low:
+    elif difference.high < 0:
         how = "return below the scripted baseline"
     else:
         how = "no significant difference in return from the scripted baseline"

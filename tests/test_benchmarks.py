@@ -16,7 +16,7 @@ from benchmarks.figures import Figure, in_turn, rate
 from benchmarks.one_town import seconds_to_first_line
 from benchmarks.peers import worker
 from townlet_core.estimates import Estimate
-from townlet_core.evaluate import MEASURES
+from townlet_core.measures.table import MEASURES
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = [

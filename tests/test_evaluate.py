@@ -1,56 +1,45 @@
-"""What `evaluate` measures, worked out by hand."""
+"""Evaluating a policy: estimates of every measure, differences, and the deterministic policy."""
 
-import numpy as np
+import json
+import re
+
 import pytest
 
-from townlet_core.evaluate import MEASURES, evaluate, gini, measure_episodes
+from townlet_core.estimates import estimate_mean
+from townlet_core.evaluate import evaluate, evaluate_episodes
+from townlet_core.measures.table import MEASURES
 from townlet_core.policy.learned import LearnedPolicy, network_for
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.ppo.network import ActorCritic
 from townlet_core.scenario.load import load_scenario
 from townlet_core.simulation.towns import Towns
-from townlet_core.vocab import NEEDS
 
 QUEUE = load_scenario("queue_conflict")
-
-
-def measured(**sums):
-    """The measures of one episode of three agents who lived 10 ticks each; sums that are not given are 0."""
-    names = ("reward", "earned", "terminated", "conflict_events", "conflict_intensity", *NEEDS, "late")
-    all_sums = {name: np.zeros((1, 3)) for name in names} | {"lived": np.full((1, 3), 10.0)}
-    all_sums |= {name: np.array([values], float) for name, values in sums.items()}
-    return dict(zip(MEASURES, measure_episodes(all_sums)[0], strict=True))
-
-
-def test_unequal_returns_differ_in_range_and_in_the_worst_off_agent():
-    alike, apart = measured(reward=[0.43, 0.44, 0.45]), measured(reward=[0, 50, 100])
-    assert (alike["return"], alike["return_min"]) == pytest.approx((0.44, 0.43))
-    assert (alike["return_range"], apart["return_range"]) == pytest.approx((0.02, 100))
-    assert apart["return_min"] == 0
-
-
-def test_no_measure_is_a_gini_of_returns():
-    returns = [measured(reward=rewards) for rewards in ([-1, 0, 1], [1, 1, 1])]
-    assert all(found[name] == 0 for found in returns for name in MEASURES if name.startswith("gini"))
-
-
-def test_wages_and_needs_have_a_gini_coefficient():
-    found = measured(earned=[0, 0, 6], hunger=[10, 10, 10], hygiene=[10, 10, 0], energy=[10, 10, 5])
-    assert found["gini_wages"] == pytest.approx(2 / 3)  # one of three has all: 1 − 1/3
-    # Mean satisfactions 1, 1, .5: the six ordered pairs differ by 4 × .5 in all; 2 / (2 · 3 · 2.5)
-    assert found["gini_needs"] == pytest.approx(2 / 15)
-
-
-def test_gini_depends_on_the_amounts_and_not_only_on_their_order():
-    assert gini(np.array([43.0, 44.0, 45.0])) == pytest.approx(8 / (6 * 132))
-    assert gini(np.array([0.0, 50.0, 100.0])) == pytest.approx(400 / (6 * 150))
 
 
 def test_equal_calls_give_equal_estimates_with_an_interval_around_the_mean():
     policy = ScriptedPolicy(QUEUE)
     first, second = (evaluate(QUEUE, policy, 4, seed=3) for _ in range(2))
-    assert first == second
-    assert all(found.low <= found.mean <= found.high for found in first.values())
+    assert str(first) == str(second)  # NaN is the same as NaN
+    assert list(first) == list(MEASURES)
+    assert all(found.low <= found.mean <= found.high for found in first.values() if found.mean == found.mean)
+
+
+def test_policies_are_compared_in_the_same_episodes(townlet):
+    document = json.loads(townlet("evaluate", "scripted", "random", "--episodes", 3, "--json")[1])
+    first, second = document["policies"]
+    [less] = document["differences"]
+    assert (less["first"], less["second"]) == ("scripted", "random")
+    assert less["return"]["mean"] == pytest.approx(first["return"]["mean"] - second["return"]["mean"])
+    both = [evaluate_episodes(QUEUE, policy, 3)[:, 0] for policy in ("scripted", "random")]
+    assert list(less["return"].values()) == list(estimate_mean(both[0] - both[1]))
+
+
+def test_what_is_0_for_every_policy_is_not_in_the_table(townlet):
+    _, out, err = townlet("evaluate", "scripted", "--episodes", 2)
+    assert re.search(r"\n0 or not defined for every policy: .*late_ticks, wages, faints, ", out)
+    assert "in the same episodes" not in out  # there is no other policy
+    assert "intervals cover other episodes of these policies, not other training seeds" in err
 
 
 def test_the_deterministic_policy_takes_the_most_probable_action_with_certainty():

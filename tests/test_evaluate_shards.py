@@ -12,6 +12,7 @@ from townlet_core.capture.rollout import scripted_policy
 from townlet_core.errors import BusyError, InputError
 from townlet_core.evaluate import evaluate
 from townlet_core.evaluate_shards import merge_shards, plan_evaluation, shard_path, write_shard
+from townlet_core.measures.table import estimate_measures
 from townlet_core.policy.learned import LearnedPolicy, network_for
 from townlet_core.policy.scripted import ScriptedPolicy
 from townlet_core.ppo.network import ActorCritic
@@ -47,6 +48,11 @@ def play(folder, number, count, policies=SCRIPT, episodes=EPISODES, seed=SEED, s
     return shard_path(folder, plan), written
 
 
+def merge(paths):
+    plan, played = merge_shards(paths)
+    return plan, [estimate_measures(values) for values in played]
+
+
 @pytest.fixture(scope="module")
 def whole():
     return [evaluate(TOWN, policy, EPISODES, SEED) for _, policy in people()]
@@ -57,7 +63,7 @@ def test_merged_shards_measure_what_one_machine_does_to_the_bit(count, whole, tm
     numbers = list(range(1, count + 1))
     random.Random(count).shuffle(numbers)
     paths = [play(tmp_path / f"{number % 2}", number, count, people())[0] for number in numbers]
-    plan, merged = merge_shards(paths)
+    plan, merged = merge(paths)
     assert merged == whole
     assert merged[0]["faints"].low > 0
     assert plan == plan_evaluation(TOWN, "town.yaml", people(), EPISODES, SEED)
@@ -104,9 +110,9 @@ def test_a_shard_that_is_killed_leaves_nothing_to_merge_and_is_played_again(whol
     play(tmp_path, 1, 2)
     assert in_child(lambda: play(tmp_path, 2, 2, killing))
     with pytest.raises(InputError, match="shards are missing: 2/2"):
-        merge_shards([tmp_path])
+        merge([tmp_path])
     assert play(tmp_path, 2, 2)[1]
-    assert merge_shards([tmp_path])[1] == whole[:1]
+    assert merge([tmp_path])[1] == whole[:1]
 
 
 def test_a_shard_that_is_killed_at_any_call_to_the_disk_is_whole_or_not_there(tmp_path):
@@ -138,7 +144,7 @@ def test_the_second_of_two_workers_on_a_shard_is_refused_and_leaves_the_first_al
     assert play(tmp_path, 1, 1, [("scripted", Acting(5, play_as_well))])[1]
     assert refused == [[]]
     assert not play(tmp_path, 1, 1)[1]
-    assert merge_shards([tmp_path])[1] == whole[:1]
+    assert merge([tmp_path])[1] == whole[:1]
 
 
 def test_many_workers_that_begin_at_once_write_one_shard(whole, tmp_path):
@@ -155,7 +161,7 @@ def test_many_workers_that_begin_at_once_write_one_shard(whole, tmp_path):
     os.write(start, b"...")
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
     assert os.read(ends, 100).count(b"played") == 1
-    assert merge_shards([tmp_path])[1] == whole[:1]
+    assert merge([tmp_path])[1] == whole[:1]
 
 
 @pytest.mark.parametrize(
@@ -195,16 +201,16 @@ def test_shards_that_are_not_one_evaluation_are_refused_by_name(tmp_path, monkey
         ([tmp_path / "empty"], "empty: holds no shard of an evaluation"),
     ):
         with pytest.raises(InputError, match=said):
-            merge_shards(paths)
+            merge(paths)
     monkeypatch.setattr(evaluate_shards, "__version__", "9.9.9")
     with pytest.raises(InputError, match=r"was played by townlet '0.1.0', and this is 9.9.9"):
-        merge_shards([one, two, three])
+        merge([one, two, three])
 
 
 def test_a_shard_that_has_changed_is_refused(tmp_path):
     path, _ = play(tmp_path, 1, 1, episodes=3)
     data, draw = path.read_bytes(), random.Random(0)
-    expected = merge_shards([path])
+    expected = merge([path])
     flipped = bytearray(data)
     refused = 0
     for _ in range(300):
@@ -213,7 +219,7 @@ def test_a_shard_that_has_changed_is_refused(tmp_path):
         path.write_bytes(flipped)
         flipped[place] ^= bit
         try:
-            merged = merge_shards([path])
+            merged = merge([path])
         except InputError:
             refused += 1
         else:  # the bit meant nothing
@@ -222,7 +228,7 @@ def test_a_shard_that_has_changed_is_refused(tmp_path):
     for text in (b"", b"mine", data[:-1], data[: len(data) // 2]):
         path.write_bytes(text)
         with pytest.raises(InputError, match="parquet: is no shard of an evaluation, or damaged"):
-            merge_shards([path])
+            merge([path])
         with pytest.raises(InputError, match="or damaged"):
             play(tmp_path, 1, 1, episodes=3)
 

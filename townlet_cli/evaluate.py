@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,8 @@ from townlet_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
 
     from townlet_core.capture.rollout import RecordedPolicy
     from townlet_core.estimates import Estimate
@@ -66,7 +69,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play whole episodes with each policy and compare returns, conflicts, needs and wages."""
-    from townlet_core.evaluate import evaluate as play
+    from townlet_core.evaluate import evaluate_episodes as play
     from townlet_core.evaluate_shards import merge_shards, plan_evaluation
     from townlet_core.scenario.load import load_scenario
     from townlet_core.shards import parse_shard
@@ -154,29 +157,32 @@ def _play_shard(
     next_step(command("evaluate", "--merge", folder))
 
 
-def _report(plan: Plan, results: Sequence[dict[str, Estimate]], as_json: bool) -> None:
-    """Print the estimates of every policy, in the order of the plan."""
-    from townlet_core.evaluate import MEASURES
+def _report(plan: Plan, played: Sequence[np.ndarray], as_json: bool) -> None:
+    """Print the estimates of every policy, and how they differ. played: measures of its episodes, of each."""
+    from townlet_core.measures.table import MEASURES, estimate_measures
 
+    results = [estimate_measures(values) for values in played]
+    # The episodes are the same for all policies, so what they have in common cancels in a difference.
+    less = [estimate_measures(played[0] - values) for values in played[1:]]
     if as_json:
-        print_json(_as_json(plan, results))
+        print_json(_as_json(plan, results, less))
         return
     names = [
         f"{safe(name)}{' (deterministic)' if greedy else ''}"
         for name, greedy in zip(plan.policies, plan.deterministic, strict=True)
     ]
-    by_name = dict(zip(names, results, strict=True))
-    rows = table(
-        f"{safe(plan.scenario)}: {count(plan.episodes, 'episode')} each, mean and its 95 % interval over "
-        "episodes",
-        "",
-        *by_name,
-    )
-    for measure in MEASURES:
-        rows.add_row(measure, *(_show(result[measure]) for result in by_name.values()))
-    out.print(rows)
-    for measure, meaning in MEASURES.items():
-        note(f"[dim]{measure}: {meaning}[/dim]")
+    shown = [name for name in MEASURES if any(_is_something(found[name]) for found in results)]
+    title = f"{safe(plan.scenario)}: {count(plan.episodes, 'episode')} of each policy, mean and 95 % interval"
+    _print_table(title, shown, dict(zip(names, results, strict=True)))
+    if less:
+        out.print()
+        title = f"{names[0]} less each other policy, in the same episodes"
+        _print_table(title, shown, dict(zip(names[1:], less, strict=True)))
+    if left_out := [name for name in MEASURES if name not in shown]:
+        out.print(f"0 or not defined for every policy: {', '.join(left_out)}")
+    for measure in shown:
+        note(f"[dim]{measure}: {MEASURES[measure]}[/dim]")
+    note("[dim]intervals cover other episodes of these policies, not other training seeds[/dim]")
     first, n = project_folder("captures") / f"{plan.scenario}-policy", 1
     folder = first
     while io.kind_of(folder):
@@ -186,7 +192,9 @@ def _report(plan: Plan, results: Sequence[dict[str, Estimate]], as_json: bool) -
     next_step(command("capture", plan.source, "--policy", plan.policies[0], *greedy, "--output", folder))
 
 
-def _as_json(plan: Plan, results: Sequence[dict[str, Estimate]]) -> dict[str, object]:
+def _as_json(
+    plan: Plan, results: Sequence[dict[str, Estimate]], less: Sequence[dict[str, Estimate]]
+) -> dict[str, object]:
     """Return what --json prints."""
     from townlet_core.estimates import LEVEL, METHOD
 
@@ -206,8 +214,29 @@ def _as_json(plan: Plan, results: Sequence[dict[str, Estimate]]) -> dict[str, ob
                 plan.policies, plan.behaviours, plan.deterministic, results, strict=True
             )
         ],
+        "differences": [
+            {
+                "first": plan.policies[0],
+                "second": name,
+                **{measure: estimate._asdict() for measure, estimate in difference.items()},
+            }
+            for name, difference in zip(plan.policies[1:], less, strict=True)
+        ],
     }
 
 
+def _is_something(estimate: Estimate) -> bool:
+    return not math.isnan(estimate.mean) and tuple(estimate) != (0, 0, 0)
+
+
+def _print_table(title: str, measures: Sequence[str], results: dict[str, dict[str, Estimate]]) -> None:
+    rows = table(title, "", *results)
+    for measure in measures:
+        rows.add_row(measure, *(_show(found[measure]) for found in results.values()))
+    out.print(rows)
+
+
 def _show(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):  # no episode, or only one, defines the measure
+        return "–" if math.isnan(estimate.mean) else f"{estimate.mean:.3f}"
     return f"{estimate.mean:.3f}\n[dim]{estimate.low:.3f} … {estimate.high:.3f}[/dim]"

@@ -93,7 +93,7 @@ PAGES = {
     "replay": Page(
         ("townlet replay inspect captures/queue_conflict", "townlet replay render captures/queue_conflict"),
         groups={
-            "Look at recordings": ("list", "inspect", "render", "stats", "validate", "diff"),
+            "Look at recordings": ("list", "inspect", "render", "stats", "measure", "validate", "diff"),
             "Make datasets": ("filter", "slice", "merge", "split"),
             "Other forms": ("pack", "unpack", "recompress", "export", "import"),
             "Tidy up": ("prune",),
@@ -124,6 +124,9 @@ PAGES = {
             "townlet replay stats captures/queue_conflict",
             "townlet replay stats captures/queue_conflict --card",
         )
+    ),
+    "replay measure": Page(
+        ("townlet replay measure captures/day", "townlet replay measure captures/day --json")
     ),
     "replay pack": Page(
         ("townlet replay pack captures/queue_conflict", "townlet replay pack captures/day -o captures/packed")
@@ -241,6 +244,12 @@ PAGES = {
     ),
     "runs compare": Page(
         ("townlet runs compare runs/a-s0-1 runs/b-s0-1", "townlet runs compare runs/* --json")
+    ),
+    "runs export": Page(
+        (
+            "townlet runs export runs/a-s0-1 runs/a-s1-1 --to latex",
+            "townlet runs export runs/* --to marl-eval -o results.json",
+        )
     ),
     "runs prune": Page(("townlet runs prune --keep 20", "townlet runs prune --older-than 30d --yes")),
 }

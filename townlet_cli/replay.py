@@ -14,6 +14,7 @@ from townlet_cli.replay_exchange import export, import_
 from townlet_cli.replay_golden import compare, print_moved
 from townlet_cli.replay_handling import filter_samples, merge, slice_samples, split
 from townlet_cli.replay_inspect import inspect
+from townlet_cli.replay_measure import measure
 from townlet_cli.replay_options import FollowLinks, Json
 from townlet_cli.replay_pack import pack, unpack
 from townlet_cli.replay_stats import stats
@@ -77,6 +78,7 @@ def validate(
 replay_app.command()(inspect)
 replay_app.command()(render)
 replay_app.command()(stats)
+replay_app.command()(measure)
 replay_app.command()(pack)
 replay_app.command()(unpack)
 replay_app.command("filter")(filter_samples)

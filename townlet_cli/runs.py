@@ -1,4 +1,4 @@
-"""`townlet runs`: list, show, compare and prune run directories."""
+"""`townlet runs`: list, show, compare, export and prune run directories."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from townlet_cli.console import command, count, next_step, out, print_json, safe, table, warn
 from townlet_cli.replay_upkeep import age
+from townlet_cli.runs_scores import export
 from townlet_cli.runs_tables import Folders, Json, Status, described, figure, folders_of, short, value_text
 from townlet_cli.runs_upkeep import compare, prune
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from townlet_core.runs.finding import DiskUse, Found
     from townlet_core.runs.reading import Run, SavedCheckpoint
 
-runs_app = typer.Typer(help="List, show, compare and prune training runs.", no_args_is_help=True)
+runs_app = typer.Typer(help="List, show, compare, export and prune training runs.", no_args_is_help=True)
 _COLOURS = {"running": "cyan", "finished": "green", "interrupted": "yellow", "failed": "red", "dead": "red"}
 
 
@@ -199,4 +200,5 @@ def _suggest(run: Run) -> None:
 
 
 runs_app.command()(compare)
+runs_app.command()(export)
 runs_app.command()(prune)

@@ -11,6 +11,7 @@ import typer
 from townlet_cli.console import command, count, next_step, note, out, print_json, safe, table, warn
 from townlet_cli.pruning_options import DryRun, Keep, MaxBytes, OlderThan, Yes, pruning_rules
 from townlet_cli.replay_upkeep import age
+from townlet_cli.runs_scores import print_scores, read_scores, scores_json
 from townlet_cli.runs_tables import Folders, Json, Status, described, figure, folders_of, short, value_text
 
 if TYPE_CHECKING:
@@ -23,16 +24,20 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more run directories.")],
     json: Json = False,
 ) -> None:
-    """Compare runs: the settings that differ, what else decides about results, and how they ended."""
+    """Compare runs: the settings that differ, how they ended, and scores over seeds with intervals."""
     from townlet_core.runs.compare import UNKNOWN, compare_runs
     from townlet_core.runs.finding import disk_use
     from townlet_core.runs.reading import read_run_folder
+    from townlet_core.runs.scores import compare_scores
 
     found = compare_runs([read_run_folder(run) for run in runs])
     for problem in (problem for run in found.runs for problem in run.problems):
         warn(problem)
+    scores = compare_scores(*read_scores(found.runs))
     if not json:
         _print_comparison(found)
+        print_scores(scores)
+        next_step(command("runs", "show", found.runs[0].folder))
         return
     runs_described = [described(run, disk_use(run.folder)) for run in found.runs]
     differences = {
@@ -42,7 +47,7 @@ def compare(
         ]
         for kind, rows in (("settings", found.settings), ("context", found.context))
     }
-    print_json({"runs": runs_described, **differences, "equal_settings": found.equal})
+    print_json({"runs": runs_described, **differences, "equal_settings": found.equal, **scores_json(scores)})
 
 
 def _print_comparison(found: Comparison) -> None:
@@ -63,7 +68,6 @@ def _print_comparison(found: Comparison) -> None:
         rows.add_row(name, *map(safe, values))
     out.print(rows)
     out.print(f"{count(found.equal, 'equal setting')}")
-    next_step(command("runs", "show", found.runs[0].folder))
 
 
 def _results(runs: tuple[Run, ...]) -> list[tuple[str, list[str]]]:

@@ -40,9 +40,21 @@ def estimate_mean(values: np.ndarray) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
+def t_quantile(degrees: float) -> float:
+    """Return the t that |T| stays below with probability LEVEL, for T of `degrees` ≥ 1 degrees of freedom.
+
+    Between whole degrees of freedom its logarithm is interpolated over their inverse, within 1 %.
+    """
+    whole = math.floor(degrees)
+    if whole == degrees:
+        return _whole_quantile(whole)
+    near, far = _whole_quantile(whole), _whole_quantile(whole + 1)
+    place = (1 / degrees - 1 / (whole + 1)) / (1 / whole - 1 / (whole + 1))
+    return far * (near / far) ** place
+
+
 @lru_cache(maxsize=256)
-def t_quantile(degrees: int) -> float:
-    """Return the t that |T| stays below with probability LEVEL, for T of `degrees` degrees of freedom."""
+def _whole_quantile(degrees: int) -> float:
     low, high = 0.0, 16.0  # the quantile is largest for one degree, 12.7
     for _ in range(60):
         middle = (low + high) / 2

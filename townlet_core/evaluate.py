@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +10,14 @@ import numpy as np
 
 from townlet_core.capture.rollout import Policy, scripted_policy
 from townlet_core.errors import InputError
-from townlet_core.estimates import Estimate, estimate_mean
+from townlet_core.estimates import Estimate
+from townlet_core.measures.table import estimate_measures, measure_episodes
+from townlet_core.measures.tally import OUTCOMES, Events, Rows, Tally, Tick
 from townlet_core.scenario.load import resolve_scenario
 from townlet_core.scenario.model import Scenario
 from townlet_core.simulation.towns import Towns
-from townlet_core.vocab import NEEDS
 
 TOWNS_AT_ONCE = 32  # episodes of a block; a network's output may depend on it in its last bits
-_CONFLICT_SUMS = ("conflict_events", "conflict_intensity")
-_OUTCOMES = ("reward", "earned", "terminated", *_CONFLICT_SUMS)  # per agent and tick
-
-# What is kept of an episode: a sum over its ticks for every agent that lived, from which measures follow.
-SUMS = (*_OUTCOMES, *NEEDS, "late", "lived")
-Rows = dict[str, np.ndarray]  # of each of SUMS (episodes, A) float64
-
-# What is measured, once per episode. Rates are per 1,000 agent steps: ticks of one agent in town.
-# An agent here is a slot of the scenario: a newcomer's rewards count with those of the agent it replaced.
-MEASURES = {
-    "return": "sum of rewards over the episode, mean over agents",
-    "return_min": "return of the worst-off agent of the episode",
-    "return_range": "highest return of an agent less the lowest",
-    "conflicts": "queue conflicts per 1,000 agent steps",
-    "intensity": "their intensity per 1,000 agent steps",
-    **{f"need_{need}": "mean satisfaction over agent steps, 0 to 1" for need in NEEDS},
-    "late_ticks": "penalised late ticks per agent",
-    "wages": "money earned per agent",
-    "faints": "faints per agent",
-    "gini_wages": "Gini coefficient of the agents' wages: 0 is equal, also where nobody earns anything",
-    "gini_needs": "Gini coefficient of the agents' mean satisfaction of all needs",
-}
 
 
 def evaluate(
@@ -51,8 +30,23 @@ def evaluate(
     """Play `episodes` episodes, each in a town of its own, and estimate every measure's mean over episodes.
 
     policy: a policy, `scripted` or `random`.
-    The intervals cover the variation between episodes of this policy, not between training seeds.
+    The intervals cover the variation between episodes of this policy, not between training seeds. A measure
+    that no episode defines, such as the reciprocity of episodes without a conflict, is NaN.
     Raises InputError if the scenario has no agents, and for fewer than two episodes.
+    """
+    return estimate_measures(evaluate_episodes(scenario, policy, episodes, seed, after_episode))
+
+
+def evaluate_episodes(
+    scenario: Scenario | str | Path,
+    policy: Policy | str,
+    episodes: int = 100,
+    seed: int = 1000,
+    after_episode: Callable[[], Any] = lambda: None,
+) -> np.ndarray:
+    """Play episodes as `evaluate` does, and return the measures of each: (episodes, measures), as MEASURES.
+
+    The same seed gives other policies the same episodes, row by row. Raises as `evaluate` does.
     """
     scenario = resolve_scenario(scenario)
     policy = scripted_policy(policy, scenario) if isinstance(policy, str) else policy
@@ -61,7 +55,7 @@ def evaluate(
         play_block(scenario, policy, episodes, seed, block, after_episode)
         for block in range(count_blocks(episodes))
     )
-    return estimate_measures([measure_episodes(rows) for rows in blocks])
+    return np.concatenate([measure_episodes(rows) for rows in blocks])
 
 
 def check_evaluation(scenario: Scenario, episodes: int) -> None:
@@ -102,62 +96,26 @@ def play_block(
 def _play_episodes(towns: Towns, policy: Policy) -> Rows:
     """Play one episode in each town."""
     agents, over = towns.state.agents, np.zeros(len(towns.state.towns), bool)
-    sums = {name: np.zeros(agents.shape) for name in SUMS}
+    tally = Tally(*agents.shape)
     while not over.all():
         lived = agents["alive"] & ~over[:, None]
+        needs = agents["needs"].copy()
         towns.step(policy.act(towns, towns.observe()).actions)
-        sums["lived"] += lived
-        sums["late"] += lived & (agents["late_penalty"] > 0)
-        for name in _OUTCOMES:
-            sums[name] += np.where(lived, agents[name], 0)
-        for n, need in enumerate(NEEDS):
-            sums[need] += np.where(lived, agents["needs"][..., n], 0)
+        outcomes = {name: agents[name] for name in OUTCOMES}
+        tally.add_tick(Tick(lived, needs, agents["late_penalty"] > 0, outcomes), _events_of(towns, over))
         # A town whose episode ended early keeps running with the others, and no longer counts.
         ended = towns.state.towns["over"].copy()
         over |= ended
         if ended.any() and not over.all():
             towns.restart(ended)
-    return sums
+    return tally.rows()
 
 
-def measure_episodes(sums: Rows) -> np.ndarray:
-    """Compute the measures of a block's episodes, (episodes, measures) float64 in the order of MEASURES."""
-    returns = sums["reward"]
-    lived_ticks = sums["lived"].sum(1)
-    satisfaction = sum(sums[need] for need in NEEDS) / (len(NEEDS) * np.maximum(sums["lived"], 1))
-    per_thousand = {name: 1000 * sums[name].sum(1) / lived_ticks for name in _CONFLICT_SUMS}
-    return np.stack(
-        [
-            returns.mean(1),
-            returns.min(1),
-            np.ptp(returns, axis=1),
-            *(per_thousand[name] for name in _CONFLICT_SUMS),
-            *(sums[need].sum(1) / lived_ticks for need in NEEDS),
-            sums["late"].mean(1),
-            sums["earned"].mean(1),
-            sums["terminated"].mean(1),
-            np.array([gini(wages) for wages in sums["earned"]]),
-            np.array([gini(means) for means in satisfaction]),
-        ],
-        axis=1,
-    )
-
-
-def estimate_measures(values: Sequence[np.ndarray]) -> dict[str, Estimate]:
-    """Estimate every measure's mean over episodes. values: (episodes, measures) of each block, in order."""
-    together = np.concatenate(values)
-    return {name: estimate_mean(together[:, m]) for m, name in enumerate(MEASURES)}
-
-
-def gini(amounts: np.ndarray) -> float:
-    """Measure the inequality of non-negative amounts, (A,): 0 if all are equal, 1 − 1/A if one has all.
-
-        G = Σ_i Σ_j |x_i − x_j| / (2 A Σ_i x_i)
-
-    Undefined for returns, which may be negative. Source: Gini 1912; Sen 1973, On Economic Inequality.
-    """
-    total = amounts.sum()
-    if total <= 0:
-        return 0.0
-    differences = np.abs(amounts[:, None] - amounts[None, :]).sum()
-    return float(differences / (2 * len(amounts) * total))
+def _events_of(towns: Towns, over: np.ndarray) -> Events:
+    """Return the events of the last tick, of episodes that are not over."""
+    events = towns.state.events
+    counts = np.where(over, 0, towns.state.towns["event_count"])
+    happened = np.arange(events.shape[1])[: counts.max()] < counts[:, None]
+    found = events[:, : happened.shape[1]][happened]
+    ids = (found[name].astype(np.int64) for name in ("type", "reason", "actor", "rival"))
+    return Events(happened.nonzero()[0], *ids)

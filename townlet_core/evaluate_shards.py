@@ -2,8 +2,8 @@
 
     evaluation-00002-of-00008.parquet
 
-A shard has a row per policy and episode: the sums of `evaluate.SUMS`, a float64 per agent. Its metadata says
-of which evaluation it is, and the digest of both.
+A shard has a row per policy and episode: the sums of `measures.tally.SUMS`, a float64 per agent. Its
+metadata says of which evaluation it is, and the digest of both.
 """
 
 from __future__ import annotations
@@ -25,19 +25,16 @@ import pyarrow.parquet as pq
 from townlet_core import __version__, io
 from townlet_core.capture.rollout import SCRIPTS, RecordedPolicy
 from townlet_core.errors import InputError, count, shown
-from townlet_core.estimates import Estimate
 from townlet_core.evaluate import (
-    SUMS,
     TOWNS_AT_ONCE,
-    Rows,
     check_evaluation,
     count_blocks,
     episodes_of,
-    estimate_measures,
-    measure_episodes,
     play_block,
 )
 from townlet_core.locks import FileLock
+from townlet_core.measures.table import measure_episodes
+from townlet_core.measures.tally import SUMS, Rows
 from townlet_core.scenario.load import scenario_sha256
 from townlet_core.scenario.model import Scenario
 from townlet_core.shards import blocks_of_shard, check_shards, plan_difference
@@ -170,8 +167,8 @@ def write_shard(
     return True
 
 
-def merge_shards(paths: Iterable[Path]) -> tuple[Plan, list[dict[str, Estimate]]]:
-    """Return the plan of the whole evaluation and every policy's estimates: to the bit those of `evaluate`.
+def merge_shards(paths: Iterable[Path]) -> tuple[Plan, list[np.ndarray]]:
+    """Return the plan of the whole evaluation and each policy's measures, to the bit those of `evaluate`.
 
     paths: shards in any order, and folders of them. Memory holds one shard, and the measures of each episode.
     Raises InputError if shards are missing, given twice, damaged, or of different evaluations or versions;
@@ -187,9 +184,7 @@ def merge_shards(paths: Iterable[Path]) -> tuple[Plan, list[dict[str, Estimate]]
     check_shards("evaluation", [(path, plan.as_dict()) for path, plan, _ in measured], again)
     whole = msgspec.structs.replace(measured[0][1], shard=None)
     by_policy = zip(*(values for *_, values in measured), strict=True)
-    return whole, [
-        estimate_measures([block for blocks in policy for block in blocks]) for policy in by_policy
-    ]
+    return whole, [np.concatenate([block for blocks in policy for block in blocks]) for policy in by_policy]
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

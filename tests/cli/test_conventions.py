@@ -181,6 +181,7 @@ WITHOUT_JSON = {
     "docs",
     "report",
     "replay render",
+    "runs export",
     "scenario new",
     "scenario schema",
     "telemetry rules",

@@ -6,8 +6,9 @@ import pytest
 
 from townlet_core.errors import InputError
 from townlet_core.report.figures import FIELDS
-from townlet_core.report.groups import differences, group_runs, show_setting
+from townlet_core.report.groups import differences, group_runs
 from townlet_core.report.run import find_runs, read_a_run
+from townlet_core.runs.grouping import show_setting
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The commands on runs: tables of at most 80 columns for people, one JSON object for machines."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +132,27 @@ def test_prune_as_json_says_what_goes_and_what_stays(townlet, runs):
     assert len(found["staying"]) == 2
     assert (runs / "first" / "notes.md").read_text() == "mine"
     assert townlet("runs", "prune")[0] == 2
+
+
+def test_compare_gives_scores_over_seeds_with_intervals(townlet, make_run, runs):
+    for seed in (8, 9):
+        make_run(f"runs/other-{seed}", settings={"seed": seed})
+    code, out, err = townlet("runs", "compare", "runs/first", "runs/second", "runs/other-8", "runs/other-9")
+    assert code == 0
+    assert width_of(out) <= 80
+    assert re.search(r"learning_rate 0.0003 +3 +-0\.\d+", out)
+    assert re.search(r"learning_rate 0.01 +1 +-0\.\d+ *\n", out)  # one seed: no interval
+    assert "the unit is the seed" in err
+    found = json.loads(townlet("runs", "compare", "runs/second", "runs/other-8", "--json")[1])
+    assert found["scores"][0]["seeds"] == [7, 8]
+    assert found["profiles"][0]["fraction"][-1] == 0
+
+
+def test_export_writes_to_stdout_and_to_files(townlet, runs):
+    code, out, _ = townlet("runs", "export", "runs/second", "--to", "csv")
+    assert (code, out.splitlines()[1].split(",")[0]) == (0, "queue_conflict")
+    assert townlet("runs", "export", "runs/second", "--to", "marl-eval", "-o", "found.json")[0] == 0
+    assert "townlet" in json.loads(Path("found.json").read_text())
+    assert townlet("runs", "export", "runs/second", "--to", "latex", "-o", "found.json")[0] == 2
+    assert townlet("runs", "export", "runs/second", "--to", "latex", "-o", "found.json", "--force")[0] == 0
+    assert Path("found.json").read_text().startswith("% Mean over seeds")

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from townlet_core.errors import count
-from townlet_core.report.groups import MISSING, Difference, Group, differences, show_setting
+from townlet_core.report.groups import MISSING, Difference, Group, differences
 from townlet_core.report.log import problems_of
 from townlet_core.report.report import Report
 from townlet_core.report.run import Run
 from townlet_core.report.scale import format_value
+from townlet_core.runs.grouping import show_setting
 
 
 class Table(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from townlet_core.errors import count
 from townlet_core.estimates import Estimate
-from townlet_core.evaluate import MEASURES
+from townlet_core.measures.table import MEASURES
 from townlet_core.report.chart import NEUTRAL, Chart, Level, Mark, Series
 from townlet_core.report.curve import Curve, average
 from townlet_core.report.groups import Group

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from townlet_core.errors import count
 from townlet_core.report.run import Run
+from townlet_core.runs.grouping import show_setting
 
 MISSING = "–"
 
@@ -70,17 +70,6 @@ def differences(groups: Sequence[Group]) -> list[Difference]:
         for name in names
     ]
     return [row for row in rows if len(set(row.values)) > 1]
-
-
-def show_setting(value: Any) -> str:
-    """Write the value of a setting as a configuration file has it; paths by their last part."""
-    if isinstance(value, list):
-        return ", ".join(map(show_setting, value)) or "none"
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return os.path.basename(value) or value if isinstance(value, str) else str(value)
 
 
 def _labels(groups: list[list[Run]]) -> list[str]:

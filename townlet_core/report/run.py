@@ -10,11 +10,9 @@ from townlet_core import io
 from townlet_core.errors import InputError
 from townlet_core.report.log import Rules, RunLog, no_rules, read_log
 from townlet_core.runs import reading
+from townlet_core.runs.grouping import PLACES
 from townlet_core.telemetry.segments import find_log
 from townlet_core.training.run_directory import is_run, name_of
-
-# Settings that say where files are, not how the run learns.
-PLACES = ("ppo_log", "capture_dir", "log_every", "log_max_bytes", "keep_checkpoints")
 
 
 class Run(NamedTuple):

@@ -1,0 +1,1 @@
+"""Statistics of experiments with a few seeds: the seed is the unit."""
