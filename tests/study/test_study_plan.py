@@ -76,7 +76,7 @@ output: 7
         "4:5: scenarios[0]: no scenario is called 'queue_conflct' (did you mean 'queue_conflict'?)",
         "6:5: scenarios[2]: a scenario called queue_conflict is in the list already",
         f"7:5: scenarios[3]: {tmp_path}/gone.yaml: no such file",
-        "8:8: seeds: '3-x': expected seeds such as 0-4 or 0,3,7-9",
+        "8:8: seeds: '3-x': expected seeds such as 1-4 or 1,3,7-9",
         "10:22: settings.training.cycles: found 0, expected a whole number from 1 to 1,000,000",
         "10:25: settings.training.sede: unknown key 'sede' (did you mean 'seed'?)",
         "10:34: settings.training.ppo_log: ppo_log is different for each job, leave it out",

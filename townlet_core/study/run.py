@@ -7,7 +7,7 @@ from typing import Any
 
 from townlet_core import io
 from townlet_core.capture.rollout import scripted_policy
-from townlet_core.errors import InputError, Interrupted, name_list
+from townlet_core.errors import InputError, Interrupted
 from townlet_core.evaluate import evaluate
 from townlet_core.locks import lock_folder
 from townlet_core.policy.loading import load_policy
@@ -21,13 +21,15 @@ from townlet_core.training.run_directory import is_run
 from townlet_core.training.session import Listener, Session, resume, train
 
 HINT = "change it back, choose another output: in the plan, or replace what is there with --force"
+MOST = 3  # jobs in a message
 
 
 def refuse_changed(jobs: Iterable[Job]) -> None:
     """Raise InputError if what is there of any of these jobs is of another plan or other versions."""
     changed = [f"job {job.number}, {job.text}: {why}" for job in jobs if (why := _difference(job))]
     if changed:
-        raise InputError(f"results of another plan are in the way: {name_list(changed)}", HINT)
+        more = f"; and {len(changed) - MOST} more" if len(changed) > MOST else ""
+        raise InputError(f"results of another plan are in the way: {'; '.join(changed[:MOST])}{more}", HINT)
 
 
 def run_job(

@@ -16,7 +16,6 @@ from townlet_core.study.plan import Job, without_places
 from townlet_core.study.results import Result, read_result, result_path
 from townlet_core.training.run_directory import is_run
 
-RUN = "run"  # the run directory in a job's folder
 State = Literal["done", "changed", "running", "failed", "interrupted", "missing"]
 
 
@@ -69,8 +68,8 @@ def look_at(job: Job) -> Standing:
 
 
 def run_folder(job: Job) -> Path:
-    """Return the run directory of a job."""
-    return job.folder / RUN
+    """Return the run directory of a job, whose name tells runs apart in reports."""
+    return job.folder / f"{job.method}-s{job.seed}"
 
 
 def result_difference(job: Job, result: Result, versions: Mapping[str, str] | None = None) -> str:

@@ -32,7 +32,7 @@ def parse_numbers(text: str, noun: str, most: int) -> list[int]:
         first, dash, last = part.strip().partition("-")
         ends = [first, last] if dash else [first, first]
         if not all(end.isdecimal() and end.isascii() and len(end) < 19 for end in ends):
-            raise InputError(f"{text!r}: expected {noun}s such as 0-4 or 0,3,7-9")
+            raise InputError(f"{text!r}: expected {noun}s such as 1-4 or 1,3,7-9")
         low, high = map(int, ends)
         if low > high or high - low >= most or len(numbers) > most:
             raise InputError(f"{part.strip()!r}: expected at most {most:,} {noun}s, the lowest first")
