@@ -118,26 +118,37 @@ def _run(path: Path, plan: Plan, jobs: list[Job], force: bool, as_json: bool) ->
     if not force:
         refuse_changed(jobs)
     ends: dict[int, str] = {}
-    error: BusyError | RunFailed | None = None
-    for job in jobs:
-        note(f"job {job.number} of {len(plan.jobs)}: {safe(job.text)}")
-        try:
-            ends[job.number] = _run_one(job, force)
-        except (BusyError, RunFailed) as found:
-            ends[job.number] = "running" if isinstance(found, BusyError) else "failed"
-            if len(jobs) > 1:
-                warn(f"job {job.number}: {found}")
-            if error is None or isinstance(found, RunFailed):
-                error = found
+    errors: dict[int, BusyError | RunFailed] = {}
+    busy = jobs
+    for _ in range(2):  # what others were running may be done by now, or free because they were killed
+        for job in busy:
+            note(f"job {job.number} of {len(plan.jobs)}: {safe(job.text)}")
+            errors.pop(job.number, None)
+            try:
+                ends[job.number] = _run_one(job, force)
+            except (BusyError, RunFailed) as found:
+                errors[job.number] = found
+                ends[job.number] = "running" if isinstance(found, BusyError) else "failed"
+                if len(jobs) > 1:
+                    _tell(job, found)
+        busy = [job for job in busy if ends[job.number] == "running"]
     if as_json:
         described = [{**_about(job), "state": ends[job.number]} for job in jobs]
         print_json({"study": plan.name, "jobs": described})
     else:
         for job in jobs:
             out.print(f"job {job.number}  {safe(job.text)}: {ends[job.number]}")
-    if error:
-        raise error
+    if errors:
+        raise min(errors.values(), key=lambda error: isinstance(error, BusyError))
     next_step(command("study", path, "--status" if len(jobs) < len(plan.jobs) else "--merge"))
+
+
+def _tell(job: Job, error: BusyError | RunFailed) -> None:
+    """Say why one of several jobs was not run to its end; that others run it is no reason to worry."""
+    if isinstance(error, BusyError):
+        note(f"job {job.number}: {safe(error)}")
+    else:
+        warn(f"job {job.number}: {error}")
 
 
 def _run_one(job: Job, force: bool) -> str:

@@ -6,6 +6,7 @@ import pytest
 from study.small_study import plan_in
 
 from townlet_core.errors import RunFailed
+from townlet_core.evaluate import evaluate
 from townlet_core.locks import lock_folder
 from townlet_core.study import run
 
@@ -34,7 +35,7 @@ def test_a_job_that_fails_and_one_that_another_process_runs_stop_no_other(study,
         code, out, talk = study("--run", "all", "--json")
         assert (code, state_of(out)) == (4, ["running", "failed", "done"])
         assert "warning: job 2: the loss is nan" in talk
-        assert f"warning: job 1: {plan.jobs[0].folder}: another process is writing here (pid " in talk
+        assert f"\njob 1: {plan.jobs[0].folder}: another process is writing here (pid " in talk
         code, out, talk = study("--run", "1,3")
         assert (code, out.splitlines()[1]) == (73, "job 3  queue_conflict scripted: skipped")
         code, out, _ = study("--status", "--json")
@@ -42,6 +43,19 @@ def test_a_job_that_fails_and_one_that_another_process_runs_stop_no_other(study,
     code, out, talk = study("--status")
     assert (code, out.splitlines()[-1]) == (1, "1 of 3 jobs done")
     assert "next: townlet study " in talk
+
+
+def test_a_job_that_another_process_has_finished_meanwhile_is_done(study, plan, monkeypatch):
+    lock = lock_folder(plan.jobs[2].folder)
+    lock.__enter__()
+
+    def evaluate_and_leave(*arguments):
+        lock.__exit__(None, None, None)
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(run, "evaluate", evaluate_and_leave)
+    code, out, _ = study("--run", "3,1", "--json")
+    assert (code, state_of(out)) == (0, ["done", "done"])
 
 
 def test_jobs_are_numbered_for_machines(study, plan):

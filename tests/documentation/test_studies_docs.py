@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from generate import DOCS
 
+from townlet_core.study.results import Result
 from townlet_core.study.state import State
 from townlet_core.study.table import FILES
 
@@ -89,3 +90,9 @@ def test_the_table_is_the_same_as_json_and_from_python(townlet, here, capsys):
 def test_the_page_names_every_state(townlet, here):
     (text,) = re.findall(r"`--status` exits 1 .*?\n\n", PAGE, re.DOTALL)
     assert {*get_args(State)} == {*re.findall(r"`(\w+)`", text)}
+
+
+def test_the_page_names_what_a_result_holds():
+    (text,) = re.findall(r"^`result.json` holds .*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    named = {*re.findall(r"`(\w+)`", text)} - {"scripted", "random"}
+    assert {*Result.__struct_fields__} - {"schema"} == named

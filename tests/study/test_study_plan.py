@@ -101,6 +101,8 @@ output: 7
         ({"scenarios": []}, r"scenarios: found \[\], expected a list"),
         ({"scenarios": ["-"]}, r"scenarios\[0\]: found '-', expected a name or a file"),
         ({"methods": []}, r"methods: found \[\], expected a block of methods"),
+        ({"output": "s3://b/x"}, "output: s3://b/x: is an address, expected a path on this machine"),
+        ({"scenarios": ["s3://b/x.yaml"]}, r"scenarios\[0\]: .*: is an address, expected a path"),
         ({"evaluate": 3}, "evaluate: found 3, expected a block of keys"),
         ({"seeds": "0-9999", "methods": {"a": None, "b": None}}, "found 20,001 jobs, expected at most"),
     ],

@@ -181,7 +181,7 @@ def test_a_damaged_result_is_refused_until_forced(done):
     whole = path.read_bytes()
     found = json.loads(whole)
     found["measures"]["return"]["mean"] += 1
-    for data in (b"", whole[:-9], b"{}", json.dumps(found).encode()):
+    for data in (b"", whole[:-9], b"{}", b"[" * 900 + b"]" * 900, json.dumps(found).encode()):
         path.write_bytes(data)
         assert look_at(job).state == "changed"
         with pytest.raises(InputError, match=r"result\.json"):

@@ -118,7 +118,7 @@ class _Reader:
         if "name" in parts:
             self.name = self.folder_name(parts["name"], "name")
         if "output" in parts:
-            self.output = self.value(parts["output"], "output", str)
+            self.read_output(parts["output"])
         self.read_scenarios(parts.get("scenarios"))
         if "seeds" in parts:
             self.read_seeds(parts["seeds"])
@@ -161,6 +161,14 @@ class _Reader:
             self.wrong(node, path, f"found {show(node.plain())}, expected a list")
             return []
         return [(entry, f"{path}[{number}]") for number, entry in enumerate(node.value)]
+
+    def read_output(self, node: Node) -> None:
+        """Read the folder of the study."""
+        self.output = self.value(node, "output", str)
+        try:
+            io.refuse_address(self.output or "")
+        except InputError as error:
+            self.wrong(node, "output", str(error))
 
     def read_scenarios(self, node: Node | None) -> None:
         """Load the scenarios: bundled names, or files."""

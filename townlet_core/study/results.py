@@ -52,7 +52,7 @@ def read_result(job: Job) -> Result | None:
             raise ValueError("other measures, or another version")
         if _digest({name: value for name, value in found.items() if name != "sha256"}) != result.sha256:
             raise ValueError("another digest")
-    except ValueError as error:  # msgspec's errors are ValueErrors
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise InputError(f"{path}: is no result of a study, or damaged", REPLACE) from error
     return result
 
