@@ -7,6 +7,7 @@ import shutil
 import signal
 
 import pytest
+from dying import die_at_disk_call
 from study.small_study import JOBS, SMALL, plan_in
 
 from townlet_core import io
@@ -97,6 +98,26 @@ def test_a_job_that_is_killed_goes_on_and_ends_with_the_same_bytes(finished, aft
     assert run_job(job)
     assert read_run(run_folder(job)).run_id == began
     assert result_path(job).read_bytes() == results_of(finished)[0]
+
+
+def test_a_job_that_is_killed_at_any_call_to_the_disk_is_done_or_not(finished, tmp_path):
+    def dying(fatal, job):
+        die_at_disk_call(fatal)
+        run_job(job)
+        os._exit(0)
+
+    for fatal in range(1, 40):
+        job = plan_in(tmp_path / f"{fatal}").jobs[2]
+        child = os.fork() or dying(fatal, job)
+        is_killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        is_done = look_at(job).state == "done"
+        assert is_done or is_killed
+        assert run_job(job) != is_done
+        assert result_path(job).read_bytes() == results_of(finished)[2]
+        assert sorted(path.name for path in job.folder.iterdir()) == [".lock", "result.json"]
+        if not is_killed:
+            break
+    assert 5 < fatal < 39
 
 
 def test_the_second_of_two_workers_on_a_job_is_refused_and_leaves_the_first_alone(finished, tmp_path):
