@@ -185,7 +185,7 @@ def test_no_help_page_waits_for_torch_numba_or_numpy():
     program = (
         "import contextlib, sys\n"
         "from townlet_cli.main import run\n"
-        "pages = ['', 'capture', 'train', 'evaluate', 'scenario', 'scenario list', 'scenario show',"
+        "pages = ['', 'capture', 'train', 'evaluate', 'study', 'scenario', 'scenario list', 'scenario show',"
         " 'scenario validate', 'scenario new', 'scenario schema', 'replay', 'replay validate',"
         " 'replay inspect', 'replay render', 'replay export', 'replay import', 'telemetry',"
         " 'telemetry watch', 'telemetry summary',"
@@ -217,6 +217,10 @@ def test_the_command_line_is_described_without_pydantic():
 def test_a_room_opens_without_torch_and_data_without_a_compiler(room, heavy):
     names = [f"{CORE}.{name_of(path)}" for path in sorted((ROOT / CORE / room).rglob("*.py"))]
     assert not heavy & loaded_after("; ".join(f"import {name}" for name in names))
+
+
+def test_where_a_study_stands_is_known_without_torch():
+    assert "torch" not in loaded_after(f"import {CORE}.study.state, {CORE}.study.table")
 
 
 @pytest.mark.parametrize("room", ["replay", "telemetry"])

@@ -21,7 +21,7 @@ PAGES = {
         ("townlet capture queue_conflict", "townlet train queue_conflict --cycles 10"),
         essential=("--version", "-q", "-v", "--color", "--no-progress"),
         groups={
-            "First steps": ("scenario", "capture", "train", "evaluate"),
+            "First steps": ("scenario", "capture", "train", "evaluate", "study"),
             "Look at what came out": ("report", "runs", "telemetry", "replay"),
             "This program": ("doctor", "docs", "config", "compile"),
         },
@@ -65,6 +65,7 @@ PAGES = {
         essential=("--scenario", "--episodes", "--seed", "--deterministic", "--json"),
         groups={"Many machines": ("--shard", "--merge", "--output", "--force")},
     ),
+    "study": Page(("townlet study plan.yaml --list", "townlet study plan.yaml --run 1-4")),
     "report": Page(
         ("townlet report runs/queue_conflict-s0-1", "townlet report runs/a-s0-1 runs/a-s1-1 -o a.html"),
         essential=("--output", "--png", "--no-player", "--baseline-episodes", "--force"),

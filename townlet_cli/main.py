@@ -42,6 +42,7 @@ from townlet_cli.replay import replay_app
 from townlet_cli.report import report
 from townlet_cli.runs import runs_app
 from townlet_cli.scenario import scenario_app
+from townlet_cli.study import study
 from townlet_cli.telemetry import telemetry_app
 from townlet_cli.train import train
 from townlet_cli.usage import UsageError, explain_usage
@@ -70,6 +71,7 @@ app = typer.Typer(
 app.command()(capture)
 app.command()(train)
 app.command()(evaluate)
+app.command()(study)
 app.command()(report)
 app.add_typer(config_app, name="config")
 app.add_typer(scenario_app, name="scenario")

@@ -78,8 +78,8 @@ def train(
         "force": force,
         "max_seconds": seconds,
         "sources": dict(sources),
-        "reports": _reports(watched),  # only now: this waits for torch, and a mistake above need not
-        "listener": _listener(watched),
+        "reports": reports_of(watched),  # only now: this waits for torch, and a mistake above need not
+        "listener": listener_of(watched),
     }
     if wanted is None:
         from townlet_core.training.session import train as begin
@@ -123,13 +123,14 @@ def _resume(
         given.get("cycles"),
         max_seconds=seconds,
         timeout=timeout,
-        reports=_reports(watched),
-        listener=_listener(watched),
+        reports=reports_of(watched),
+        listener=listener_of(watched),
     )
     _report(session, as_json)
 
 
-def _reports(watched: CycleProgress) -> Reports:
+def reports_of(watched: CycleProgress) -> Reports:
+    """Return what shows the reports of a run."""
     from townlet_core.training.reports import Reports
 
     return Reports(
@@ -137,7 +138,8 @@ def _reports(watched: CycleProgress) -> Reports:
     )
 
 
-def _listener(watched: CycleProgress) -> Listener:
+def listener_of(watched: CycleProgress) -> Listener:
+    """Return what shows the notes of a session."""
     from townlet_core.training.session import Listener
 
     return Listener(

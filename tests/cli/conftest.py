@@ -44,6 +44,7 @@ def town(tmp_path_factory):
         tiny = "--cycles 1 --mode rollout --num-towns 1 --rollout-ticks 4 --num-epochs 1 --hidden-size 8"
         call(f"train queue_conflict {tiny} -q")
         call("scenario new my_town -q")
+    (folder / "plan.yaml").write_text("{name: a, scenarios: [queue_conflict], seeds: 0-3}")
     folder.joinpath("towns").mkdir()
     folder.joinpath("towns", "a.yaml").write_bytes(SCENARIO.read_bytes())
     for source, names in ((CAPTURE, ("day", "a", "b")), (RUN + "/telemetry.jsonl", ("a", "old", "new"))):

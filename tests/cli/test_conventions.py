@@ -195,6 +195,7 @@ REPORTS = [
     "compile",
     "capture observation_baseline --ticks 3 -o {new}",
     "capture observation_baseline --ticks 3 -o {new} --dry-run",
+    "study plan.yaml --list",
     f"replay validate {CAPTURE}",
     f"replay inspect {CAPTURE}",
     f"replay inspect {CAPTURE}/rollout_sample_anna_001.npz",

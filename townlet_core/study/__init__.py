@@ -1,0 +1,1 @@
+"""Studies: a plan of training runs over scenarios, methods and seeds, run by any number of processes."""
