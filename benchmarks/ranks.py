@@ -68,6 +68,9 @@ def main() -> None:
                 "cycle": steps / median(cycles[1:]),
                 "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 "received": received / 1e6,
+                "gradient": network.config.parameter_count * 4,
+                "minibatches": config.num_epochs * config.num_mini_batches,
+                "transitions": transitions,
                 "columns": sum(column.nbytes for column in columns) / transitions,
             }
             print(json.dumps(told))

@@ -14,6 +14,8 @@ from benchmarks.figures import Effort, Figure
 from benchmarks.ranks import SHARDS, Workload
 from townlet_core.errors import RunFailed
 
+AGENT_STEPS = 1e11
+STEPS, LIMIT = "environment steps/s", "the same in one process, times the processes"
 SIZES = (1, 2)  # processes
 WORKLOADS = {True: Workload(towns=32, ticks=128, cycles=6), False: Workload(towns=2, ticks=4, cycles=2)}
 
@@ -36,9 +38,9 @@ def measure(effort: Effort) -> list[Figure]:
                 Figure(
                     name=f"{name}, {_processes(size)} of one thread, {SHARDS} shards",
                     value=rates[key],
-                    unit="environment steps/s",
+                    unit=STEPS,
                     threads=size,
-                    limit="the same in one process, times the processes",
+                    limit=LIMIT,
                     limit_value=alone[key] * size,
                 )
             )
@@ -50,6 +52,29 @@ def measure(effort: Effort) -> list[Figure]:
                 ),
                 Figure("sent to every process per transition", rates["columns"], "bytes", size),
             ]
+    return [*figures, *modelled(alone)]
+
+
+def modelled(alone: dict[str, float]) -> list[Figure]:
+    """Return what a run of many machines would reach, from the rates of one process and what has to be sent.
+
+    Each machine has one process, as many towns as were measured, and a shard; a cycle waits for its network.
+    """
+    figures = []
+    for gigabits in (10, 1):
+        for machines in (8, 64):
+            steps = alone["transitions"] * machines  # of a cycle
+            vectors = 2 * (machines - 1) / machines * alone["gradient"] * alone["minibatches"]
+            others = (machines - 1) / machines * steps * alone["columns"]
+            computing = alone["transitions"] / alone["cycle"]
+            sending = (vectors + others) * 8 / (gigabits * 1e9)
+            rate = steps / (computing + sending)
+            name = f"modelled: {machines} machines, {gigabits} Gbit/s"
+            ideal = alone["cycle"] * machines
+            figures.append(Figure(f"{name}, whole cycle", rate, STEPS, machines, None, None, LIMIT, ideal))
+            figures.append(
+                Figure(f"{name}, to {AGENT_STEPS:.0e} steps", AGENT_STEPS / rate / 3600, "h", machines)
+            )
     return figures
 
 
