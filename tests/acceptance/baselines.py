@@ -1,6 +1,6 @@
 """Measure healthy runs; write docs/baselines.md and the bundled alert rules.
 
-PYTHONPATH=tests python -m acceptance.baselines [SCENARIO ...] [--seeds 3] [--runs build/baselines] [--measured-only]
+PYTHONPATH=tests python -m acceptance.baselines [SCENARIO ...] [--seeds 10] [--runs build/baselines] [--measured-only]
 
 Each run is trained once and its log kept in --runs, so that an interrupted command continues. A run has one
 thread. Scenarios that are not named keep their rules.
@@ -37,7 +37,7 @@ def main() -> None:
     """Measure, derive, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scenarios", nargs="*", default=list(KINDS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--runs", type=Path, default=ROOT / "build" / "baselines")
     parser.add_argument("--measured-only", action="store_true", help="use the runs there are, train none")
     options = parser.parse_args()

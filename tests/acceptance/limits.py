@@ -56,7 +56,7 @@ TEMPLATES = (
     Template("lr", BOTH, "<=", 1, None, "nothing is learned with a learning rate of 0", anywhere=True),
     Template("updates", BOTH, "<", 1, None, "an epoch without an optimiser step", fixed=1, anywhere=True),
     Template("invalid_action_fraction", ROLLOUT, ">", 1, None, "masked actions were taken: mask and towns disagree", fixed=0.01, anywhere=True),
-    Template("kl_divergence_max", BOTH, ">", 1, LOG, "the policy moves too far in one update; lower the learning rate or the epochs, or set a target KL", anywhere=True),
+    Template("kl_divergence_max", BOTH, ">", 2, LOG, "the policy moves too far in one update; lower the learning rate or the epochs, or set a target KL", anywhere=True),
     Template("kl_divergence", BOTH, "<", 8, FALLING, "the policy does not move; is the network frozen, or the learning rate far too low?", anywhere=True),
     Template("clip_fraction", ROLLOUT, ">", 2, LINEAR, "most ratios leave the clip range; lower the learning rate or the epochs", anywhere=True),
     Template("grad_norm_max", BOTH, ">", 1, LOG, "gradients explode; look at the rewards' scale, lower the learning rate"),
