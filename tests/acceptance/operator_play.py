@@ -10,6 +10,8 @@ from typing import NamedTuple
 import orjson
 
 from townlet_core import io
+from townlet_core.scenario.load import load_scenario
+from townlet_core.training.recordings import towns_to_record
 
 TOWNLET = (sys.executable, "-m", "townlet_cli", "-q")
 BASELINES = Path(__file__).parent / "baselines"
@@ -28,12 +30,17 @@ class Played(NamedTuple):
 
 
 def play(scenario: str, cycles: int, folder: Path) -> Played:
-    """Capture, train, watch, summarise, report, validate; leave what was seen in a folder."""
-    capture, run = folder / "capture", folder / "run"
+    """Capture, train, watch, summarise, report, validate; leave what was seen in a folder.
+
+    The capture that is checked is one episode; training learns from as much as the baselines did.
+    """
+    checked, capture, run = folder / "checked", folder / "capture", folder / "run"
+    towns = towns_to_record(load_scenario(scenario))
     baseline = BASELINES / f"{scenario}.jsonl"
     manifest = str(capture / "rollout_sample_manifest.json")
     commands = {
-        "capture.txt": ("capture", scenario, "--check", "--output", str(capture), "--force"),
+        "checked.txt": ("capture", scenario, "--check", "--output", str(checked), "--force"),
+        "capture.txt": ("capture", scenario, "--towns", str(towns), "--output", str(capture), "--force"),
         "train.txt": (
             *("train", scenario, "--mode", "mixed", "--cycles", str(cycles), "--replay-manifest", manifest),
             *("--output", str(run), "--force"),

@@ -78,11 +78,15 @@ def refuse_other_recordings(folder: Path, scenario: Scenario, settings: Training
             )
 
 
+def towns_to_record(scenario: Scenario) -> int:
+    """Return how many towns record_script plays, unless the settings say: those of ENOUGH_TRANSITIONS."""
+    return -(-ENOUGH_TRANSITIONS // (scenario.ticks * max(len(scenario.agents), 1)))
+
+
 def _settings_of(scenario: Scenario, settings: TrainingSettings) -> CaptureSettings:
-    per_town = scenario.ticks * max(len(scenario.agents), 1)
     return CaptureSettings(
         ticks=scenario.ticks,
-        num_towns=settings.capture_towns or -(-ENOUGH_TRANSITIONS // per_town),
+        num_towns=settings.capture_towns or towns_to_record(scenario),
         seed=settings.seed,
         epsilon=scenario.rules.epsilon,
         prefix=PREFIX,
