@@ -58,6 +58,8 @@ def name_of(path):
 def table():
     """Read the layer table: room → (rooms it may import, libraries it may import)."""
     rows = re.findall(r"^\| `([\w.]+)` \| [^|]* \| ([^|]*) \| ([^|]*) \|$", DESIGN, re.MULTILINE)
+    rooms = [room for room, *_ in rows]
+    assert sorted(rooms) == sorted(set(rooms)), "a room with two rows"
     return {
         room: (re.findall(r"`([\w.]+)`", rooms), re.findall(r"`([\w.]+)`", libraries))
         for room, rooms, libraries in rows
