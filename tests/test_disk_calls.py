@@ -23,6 +23,7 @@ REASONS = {
     ("training.settings", "(folder or Path()).absolute"): "fails only in a working folder that is gone",
     ("training.settings", "Path(settings.scenario).absolute"): "the same",
     ("training.run_directory", "os.path.abspath"): "the same",
+    ("telemetry.export", "os.path.abspath"): "the same",
     ("replay.folder", "path.absolute"): "the same",
     ("training.input_checks", "path.absolute"): "the same",
     ("training.input_checks", "os.access"): "takes errors for a no",

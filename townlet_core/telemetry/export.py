@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from townlet_core.errors import InputError
 from townlet_core.telemetry.fields import BY_NAME, HISTOGRAM_BINS, NUMBERS, OF_BATCH
 from townlet_core.telemetry.records import Record
 from townlet_core.telemetry.statistics import Batches
@@ -51,6 +55,22 @@ NAMES: dict[str, dict[str, Name]] = {
     },
     "townlet": {},
 }
+
+
+def names_of_runs(places: Sequence[Path]) -> list[str]:
+    """Name run folders and logs by their last part; where two share one, by their path in a common folder.
+
+    Raises InputError for the same place twice.
+    """
+    whole = [Path(os.path.abspath(place)) for place in places]
+    names = [path.name for path in whole]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath([path.parent for path in whole])
+        names = [os.path.relpath(path, common) for path in whole]
+        for place, name in zip(places, names, strict=True):
+            if names.count(name) > 1:
+                raise InputError(f"{place}: named twice", "name every run once")
+    return [os.fsencode(name).decode("utf-8", "backslashreplace") for name in names]
 
 
 class Point(NamedTuple):
