@@ -64,13 +64,11 @@ def train_seeds(
         raise InputError(
             f"--seeds in {launched()} processes: they train one run", "start the launcher once per --seed"
         )
-    for name in PLACES:
-        if getattr(settings, name) is not None:
-            raise InputError(f"{name}: one place cannot be that of several runs", "leave it out with --seeds")
+    refuse_shared_places(settings)
     until, sessions = time.monotonic() + max_seconds, dict[int, Session]()
     for seed in seeds:
         own = replace(settings, seed=seed)
-        folder = None if output is None else Path(output) / f"s{seed}"
+        folder = folder_of(output, seed)
         before(seed)
         left = until - time.monotonic()
         try:
@@ -99,6 +97,18 @@ def train_seeds(
     return SeedSet(
         sessions, finals, _estimate([finals[seed] for seed in finished]), len(finished) == len(seeds)
     )
+
+
+def refuse_shared_places(settings: TrainingSettings) -> None:
+    """Raise InputError for a setting that names a place of one run."""
+    for name in PLACES:
+        if getattr(settings, name) is not None:
+            raise InputError(f"{name}: one place cannot be that of several runs", "leave it out with --seeds")
+
+
+def folder_of(output: str | Path | None, seed: int) -> Path | None:
+    """Return the run directory of a seed in the folder of a set."""
+    return None if output is None else Path(output) / f"s{seed}"
 
 
 def _rest_of(seeds: Sequence[int], seed: int, output: str | Path | None) -> str:
