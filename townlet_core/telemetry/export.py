@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from townlet_core.errors import InputError
 from townlet_core.telemetry.fields import BY_NAME, HISTOGRAM_BINS, NUMBERS, OF_BATCH
-from townlet_core.telemetry.records import Record
+from townlet_core.telemetry.records import Record, finite_number
 from townlet_core.telemetry.statistics import Batches
 
 OWN = "townlet"  # before the names of fields that the other library does not have
@@ -135,17 +135,13 @@ class Updates:
 
 def _joined(field: str, records: list[Record]) -> float | None:
     """Return a field's value of an update, None if no record has a finite one."""
-    values = [value for record in records if (value := _number(record.get(field))) is not None]
+    found = (finite_number(record.get(field), below=1e308) for record in records)
+    values = [value for value in found if not math.isnan(value)]
     if not values:
         return None
     if field in OF_BATCH or BY_NAME[field].unit == "index":
         return values[-1]
     return max(values) if field.endswith("_max") else sum(values) / len(values)
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < 1e308 else None
 
 
 def _histograms(record: Record) -> dict[str, list[int]]:
