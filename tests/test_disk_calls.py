@@ -31,7 +31,7 @@ REASONS = {
     ("simulation.numba_support", "_CORE.glob"): "of the package's own files, as an import",
     ("kernels", "path.read_bytes"): "the same",
     ("render.html", "(files('townlet_core.render') / 'player' / name).read_text"): "the same",
-    ("report.page", "(files('townlet_core.report') / 'page.html').read_text"): "the same",
+    ("report.page", "(files('townlet_core.report') / name).read_text"): "the same",
     ("main", "os.dup2"): "of /dev/null, where the streams have failed already",
     ("main", "os.open"): "the same",
     ("cache", "os.walk"): "skips what it may not read",
