@@ -6,6 +6,7 @@ import os
 import sys
 
 import pytest
+from browser import BROWSER, Browser
 from hypothesis import settings
 
 from townlet_cli.main import run
@@ -33,3 +34,13 @@ def townlet(monkeypatch, capsys):
         return left.value.code, printed.out, printed.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """The one headless browser of all tests of pages; they are skipped where none is installed."""
+    if BROWSER is None:
+        pytest.skip("no Chromium or Chrome is installed here")
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.close()

@@ -232,7 +232,7 @@ PAGES = {
     "telemetry export": Page(
         (
             "townlet telemetry export runs/queue_conflict-s0-1 --to csv -o run.csv",
-            "townlet telemetry export runs/queue_conflict-s0-1 --to tensorboard -o board",
+            "townlet telemetry export runs --to tensorboard -o board",
         )
     ),
     "runs": Page(("townlet runs list", "townlet runs show runs/queue_conflict-s0-1")),

@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from townlet_cli.console import out, plain, safe, table
-from townlet_core.telemetry.board import Board, Metric, number
+from townlet_core.telemetry.board import Board, Metric
 from townlet_core.telemetry.curves import sparkline
 from townlet_core.telemetry.pace import format_duration
+from townlet_core.telemetry.records import number
 from townlet_core.telemetry.summary import format_number, one_line
 
 NAME_COLUMNS = 30  # of the first column

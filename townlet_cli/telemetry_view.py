@@ -15,11 +15,12 @@ from rich.text import Text
 
 from townlet_cli.console import count, note, out, plain, safe, table, to_json, warn, with_schema
 from townlet_cli.telemetry_columns import draw_side_by_side
-from townlet_core.telemetry.board import Board, Metric, number
+from townlet_core.telemetry.board import Board, Metric
 from townlet_core.telemetry.curves import sparkline
 from townlet_core.telemetry.fields import AXES
 from townlet_core.telemetry.pace import format_duration
 from townlet_core.telemetry.reader import Line
+from townlet_core.telemetry.records import number
 from townlet_core.telemetry.summary import format_number, one_line
 from townlet_core.telemetry.watch import Seen, record_line, seen_json
 

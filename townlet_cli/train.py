@@ -12,6 +12,7 @@ import typer
 
 from townlet_cli.capture import note_first_compilation
 from townlet_cli.console import Verbosity, detail, next_step, note, out, print_json, safe, warn
+from townlet_cli.train_plan import report_plan, report_plans
 from townlet_cli.train_progress import CycleProgress
 from townlet_cli.train_seeds import report_seeds, show_seed
 from townlet_cli.training_options import takes_training_options
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from townlet_core.training.reports import Reports
     from townlet_core.training.run_directory import Removed
     from townlet_core.training.session import Listener, Session
+    from townlet_core.training.settings import TrainingSettings
     from townlet_core.training.warm_start import Cloned
 
 SHOWN_NAMES = 8  # of what --force kept
@@ -53,13 +55,17 @@ def train(
         bool,
         run("--force", help="Replace the run in the directory and the log at --ppo-log; other files stay."),
     ] = False,
+    dry_run: Annotated[
+        bool, run("--dry-run", help="Check all input, say what would be made and removed, and do neither.")
+    ] = False,
     as_json: Annotated[bool, run("--json", help="Print one JSON object at the end.")] = False,
     **options: Any,
 ) -> None:
     """Train a policy with PPO. Every setting is also a variable TOWNLET_NAME and a config file key."""
     seconds = math.inf if max_seconds is None else max_seconds
     if resume is not None:
-        own = {"output": output, "config": config, "set": sets, "seeds": seeds, "force": force or None}
+        own: dict[str, Any] = {"output": output, "config": config, "set": sets, "seeds": seeds}
+        own |= {"force": force or None, "dry_run": dry_run or None}
         _resume(
             resume,
             given_options(options),
@@ -71,11 +77,13 @@ def train(
         return
     settings, sources = resolve_options(options, config, sets)
     wanted = _wanted_seeds(seeds, options["seed"])
+    places: dict[str, Any] = {"output": output, "runs": project_folder("runs"), "force": force}
+    if dry_run:
+        _plan(settings, wanted, places, as_json)
+        return
     watched = CycleProgress()
     rest: dict[str, Any] = {
-        "output": output,
-        "runs": project_folder("runs"),
-        "force": force,
+        **places,
         "max_seconds": seconds,
         "sources": dict(sources),
         "reports": reports_of(watched),  # only now: this waits for torch, and a mistake above need not
@@ -90,6 +98,17 @@ def train(
 
         found = train_seeds(settings, wanted, before=partial(show_seed, wanted), **rest)
         report_seeds(found, wanted, as_json)
+
+
+def _plan(
+    settings: TrainingSettings, wanted: tuple[int, ...] | None, places: dict[str, Any], as_json: bool
+) -> None:
+    from townlet_core.training.plan import plan_run, plan_seeds
+
+    if wanted is None:
+        report_plan(plan_run(settings, **places), as_json)
+    else:
+        report_plans(plan_seeds(settings, wanted, **places), wanted, as_json)
 
 
 def _wanted_seeds(seeds: str | None, seed: int | None) -> tuple[int, ...] | None:

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from townlet_cli.console import command, count, next_step, note, out, print_json, safe, table
+from townlet_core.errors import RunFailed
 
 if TYPE_CHECKING:
     from townlet_core.training.seeds import SeedSet
@@ -17,10 +18,18 @@ def show_seed(seeds: tuple[int, ...], seed: int) -> None:
 
 
 def report_seeds(found: SeedSet, seeds: tuple[int, ...], as_json: bool) -> None:
-    """Print the runs and the estimates over their seeds."""
+    """Print the runs and the estimates over their seeds. Raises RunFailed, after that, if a run failed."""
     if as_json:
         print_json(seeds_json(found, seeds))
-        return
+    elif found.sessions:
+        _show(found, seeds)
+    if found.failed:
+        reasons = "; ".join(f"seed {seed}: {error}" for seed, error in found.failed.items())
+        failed = f"{count(len(found.failed), 'seed')} of {len(seeds)} failed"
+        raise RunFailed(f"{failed}: {reasons}", next(iter(found.failed.values())).hint)
+
+
+def _show(found: SeedSet, seeds: tuple[int, ...]) -> None:
     names = list(found.estimates) or list(next(iter(found.finals.values())))
     finished = sum(session.is_finished for session in found.sessions.values())
     rows = table(
@@ -35,7 +44,7 @@ def report_seeds(found: SeedSet, seeds: tuple[int, ...], as_json: bool) -> None:
     out.print(rows)
     for seed, session in found.sessions.items():
         out.print(f"run of seed {seed}: {safe(session.folder)}")
-    if not found.is_finished:
+    if not all(session.is_finished for session in found.sessions.values()):
         note("stopped by --max-seconds; every cycle is saved")
         for session in found.sessions.values():
             if not session.is_finished:
@@ -46,12 +55,19 @@ def report_seeds(found: SeedSet, seeds: tuple[int, ...], as_json: bool) -> None:
         next_step(command("evaluate", *folders, "scripted"))
 
 
+def status_of(found: SeedSet) -> str:
+    """Return how a set of seeds ended: one run that failed counts more than one that was stopped."""
+    if found.failed:
+        return "failed"
+    return "finished" if found.is_finished else "interrupted"
+
+
 def seeds_json(found: SeedSet, seeds: tuple[int, ...]) -> dict[str, object]:
     """Return what --json prints."""
     from townlet_core.estimates import LEVEL, METHOD
 
     return {
-        "status": "finished" if found.is_finished else "interrupted",
+        "status": status_of(found),
         "seeds": list(seeds),
         "runs": [
             {
@@ -65,6 +81,7 @@ def seeds_json(found: SeedSet, seeds: tuple[int, ...]) -> dict[str, object]:
             }
             for seed, session in found.sessions.items()
         ],
+        "failed": [{"seed": seed, "reason": str(error)} for seed, error in found.failed.items()],
         "interval": {"level": LEVEL, "method": METHOD, "over": "seeds"},
         "estimates": {name: estimate._asdict() for name, estimate in found.estimates.items()},
     }

@@ -26,15 +26,24 @@ DARK = {
 }
 
 
-def page_head(title: str, style: str, scripts: Sequence[str] = (), inline_styles: bool = False) -> str:
+def page_head(
+    title: str,
+    style: str,
+    scripts: Sequence[str] = (),
+    inline_styles: bool = False,
+    framed_styles: Sequence[str] = (),
+) -> str:
     """Return a page from its first byte to the end of its head. Nothing is loaded over the network.
 
     title: untrusted text. style: the page's own rules, after those of both schemes; the reader's scheme holds
     unless `data-theme` of the root element says `light` or `dark`.
     scripts: the text between the tags of every script that may run. inline_styles: allow `style` attributes.
+    framed_styles: the sheets of pages in frames of this one. A page in an iframe's srcdoc inherits the policy
+    of the page around it, beside its own; its scripts are among `scripts`.
     """
     sheet = colours() + style
-    style_source = "'unsafe-inline'" if inline_styles else f"'{digest(sheet)}'"
+    sheets = dict.fromkeys((sheet, *framed_styles))
+    style_source = "'unsafe-inline'" if inline_styles else " ".join(f"'{digest(one)}'" for one in sheets)
     policy = f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src {style_source}"
     if scripts:
         policy += "; script-src " + " ".join(f"'{digest(script)}'" for script in scripts)

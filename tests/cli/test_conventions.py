@@ -196,6 +196,7 @@ REPORTS = [
     "capture observation_baseline --ticks 3 -o {new}",
     "capture observation_baseline --ticks 3 -o {new} --dry-run",
     "study plan.yaml --list",
+    "train queue_conflict -o {new} --dry-run",
     f"replay validate {CAPTURE}",
     f"replay inspect {CAPTURE}",
     f"replay inspect {CAPTURE}/rollout_sample_anna_001.npz",
@@ -287,6 +288,8 @@ def test_a_dry_run_touches_nothing(here):
     for line in (
         "capture queue_conflict --force -n",
         "capture town_day -n",
+        "train queue_conflict -n",
+        f"train queue_conflict -o {RUN} --force -n",
         "replay prune captures --keep 0 -n",
         "replay prune captures --keep 0",
     ):

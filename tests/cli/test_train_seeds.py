@@ -8,6 +8,8 @@ import pytest
 
 from townlet_core.errors import InputError
 from townlet_core.estimates import estimate_mean
+from townlet_core.training import loop
+from townlet_core.training.building import build_network
 from townlet_core.training.reports import Reports
 from townlet_core.training.seed_list import MAX_SEEDS, parse_seeds
 from townlet_core.training.seeds import train_seeds
@@ -94,3 +96,42 @@ def test_learners_of_recordings_have_no_reward_to_compare(tmp_path):
     settings = TrainingSettings(source="replay", cycles=1, hidden_size=8, capture_towns=1, num_epochs=1)
     found = train_seeds(settings, (0, 1), tmp_path, reports=Reports())
     assert (found.finals, found.estimates, found.is_finished) == ({0: {}, 1: {}}, {}, True)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Let the networks of some seeds begin with a weight that is not a number."""
+
+    def call(*seeds):
+        def spoilt(settings, *data):
+            network = build_network(settings, *data)
+            if settings.seed in seeds:
+                network.trunk.weight.data[0, 0] = np.nan
+            return network
+
+        monkeypatch.setattr(loop, "build_network", spoilt)
+
+    return call
+
+
+def test_a_seed_that_fails_does_not_stop_the_others(townlet, tmp_path, failing):
+    failing(3)
+    code, stdout, stderr = townlet(*TRAIN, "--output", tmp_path)
+    assert (code, "2 seeds of 3 finished" in stdout, "run of seed 4" in stdout) == (4, True, True)
+    assert "seed 4, 2 of 3" in stderr
+    assert f"error: 1 seed of 3 failed: seed 3: {tmp_path / 's3'}: in cycle 1" in stderr
+    assert "--max-seconds" not in stderr
+    code, stdout, _ = townlet(*TRAIN, "--output", tmp_path, "--json")
+    found = json.loads(stdout)
+    assert (code, found["status"], [run["seed"] for run in found["runs"]]) == (4, "failed", [4, 5])
+    assert [one["seed"] for one in found["failed"]] == [3]
+    assert "in cycle 1" in found["failed"][0]["reason"]
+    finals = np.array([run["reward_mean"] for run in found["runs"]])
+    assert found["estimates"]["reward_mean"] == estimate_mean(finals)._asdict()
+
+
+def test_a_set_in_which_every_seed_fails_says_so(townlet, tmp_path, failing):
+    failing(3, 4, 5)
+    code, stdout, stderr = townlet(*TRAIN, "--output", tmp_path)
+    assert (code, stdout) == (4, "")
+    assert "3 seeds of 3 failed: seed 3: " in stderr

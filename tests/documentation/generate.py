@@ -7,12 +7,13 @@ from cli_reference import with_commands
 from feature_reference import with_features
 from python_reference import with_names
 from scenario_reference import with_keys
-from source_address import with_source
+from source_address import with_citation, with_site_url, with_source
 from telemetry_reference import schema_text, with_fields
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 # Each page, and the function that returns its text with the generated part renewed.
 PAGES = {
+    "CITATION.cff": with_citation,
     "README.md": with_source,
     "cli.md": with_commands,
     "data.md": with_features,
@@ -20,11 +21,12 @@ PAGES = {
     "scenarios.md": with_keys,
     "telemetry.md": with_fields,
     "telemetry.schema.json": schema_text,
+    "zensical.toml": with_site_url,
 }
 
 
 def file_of(name, docs):
-    """Return the file of a page: README.md stands beside docs/."""
+    """Return the file of a page: README.md and some others stand beside docs/."""
     return docs / name if (docs / name).exists() else docs.parent / name
 
 

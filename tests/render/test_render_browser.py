@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from browser import BROWSER, Browser
 from render_recordings import animation_of, captured
 
 from townlet_core.policy.scripted import ScriptedPolicy
@@ -13,18 +12,8 @@ from townlet_core.render.html import animation_page
 from townlet_core.render.recording import load_recording
 from townlet_core.scenario.load import load_scenario
 
-if BROWSER is None:
-    pytest.skip("no Chromium or Chrome is installed here", allow_module_level=True)
-
 WIDE, NARROW = (1280, 860), (400, 800)
 READY = "document.documentElement.dataset.ready"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("browser"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -70,6 +70,16 @@ def test_a_video_plays_every_frame_and_holds_the_last(frames):
     assert np.abs(shown[-1][:height, :width].astype(int) - np.asarray(frames[4])).mean() < 4
 
 
+def test_a_video_begins_with_its_index(frames):
+    from townlet_core.render.video import mp4
+
+    data, atoms, place = mp4(frames, 4), [], 0
+    while place < len(data):
+        atoms.append(data[place + 4 : place + 8])
+        place += int.from_bytes(data[place : place + 4], "big")
+    assert atoms == [b"ftyp", b"moov", b"free", b"mdat"]
+
+
 def test_a_video_of_odd_size_is_padded(frames):
     from townlet_core.render.video import mp4
 

@@ -2,14 +2,10 @@
 
 import numpy as np
 import pytest
-from browser import BROWSER, Browser
 
 from townlet_core.report.look import DARK, LIGHT
 from townlet_core.report.page import report_page
 from townlet_core.report.report import make_report
-
-if BROWSER is None:
-    pytest.skip("no Chromium or Chrome is installed here", allow_module_level=True)
 
 WIDE, NARROW = (1280, 900), (400, 1300)
 
@@ -19,13 +15,6 @@ def page(runs, capture, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_bytes(report_page(make_report([runs], capture=capture, episodes=4)))
     return path
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("browser"))
-    yield browser
-    browser.close()
 
 
 def has(pixels, colour):

@@ -20,6 +20,7 @@ except ModuleNotFoundError as error:
     raise MissingLibraryError("PyAV is not installed, and --format mp4 needs it", INSTALL) from error
 
 _OPTIONS = {"crf": "20"}  # quality; of flat colours, as good as the original to the eye
+_INDEX_FIRST = {"movflags": "+faststart"}  # a browser plays the file while it loads
 
 
 def mp4(frames: Iterable[Image.Image], fps: int, after_frame: Callable[[], Any] = lambda: None) -> bytes:
@@ -28,7 +29,12 @@ def mp4(frames: Iterable[Image.Image], fps: int, after_frame: Callable[[], Any] 
     Equal frames give equal bytes with the same version of PyAV.
     """
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
+
+    def read_again(*place: Any) -> io.BytesIO:
+        """Open what is written so far: the index is known last, and the frames are moved behind it."""
+        return io.BytesIO(buffer.getvalue())
+
+    with av.open(buffer, "w", format="mp4", options=_INDEX_FIRST, io_open=read_again) as container:
         stream = container.add_stream("libx264", rate=fps, options=_OPTIONS)
         stream.codec_context.thread_count = 1  # more of them give other bytes
         stream.pix_fmt = "yuv420p"  # the one that every player has

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from townlet_core.errors import count
-from townlet_core.report.groups import MISSING, Difference, Group, differences
+from townlet_core.report.groups import MISSING, Group, differences
 from townlet_core.report.log import problems_of
 from townlet_core.report.report import Report
 from townlet_core.report.run import Run
@@ -143,7 +143,7 @@ def log_problems(report: Report) -> list[str]:
 
 def difference_table(report: Report) -> Table:
     """List the settings that differ between groups of runs."""
-    found: list[Difference] = differences(report.groups)
+    found = differences(report.groups)
     columns = ("setting", *(group.label for group in report.groups))
     return Table("Differences", columns, [(row.name, *row.values) for row in found])
 

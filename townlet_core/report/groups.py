@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from townlet_core.errors import count
 from townlet_core.report.run import Run
+from townlet_core.runs.compare import Difference
 from townlet_core.runs.grouping import show_setting
 
 MISSING = "–"
@@ -22,13 +23,6 @@ class Group(NamedTuple):
     def scenario(self) -> str:
         """Name the scenario of the runs."""
         return self.runs[0].scenario
-
-
-class Difference(NamedTuple):
-    """A setting that is not the same in all groups."""
-
-    name: str
-    values: tuple[str, ...]  # by group
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:

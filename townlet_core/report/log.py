@@ -15,7 +15,7 @@ from townlet_core.telemetry.alerts import Alert, AlertMonitor, AlertRule
 from townlet_core.telemetry.curves import Curves
 from townlet_core.telemetry.fields import AXES
 from townlet_core.telemetry.reader import Line, read_records
-from townlet_core.telemetry.records import Record
+from townlet_core.telemetry.records import Record, finite_number
 
 CHUNK_RECORDS = 1024
 MAX_ALERT_PLACES = 10_000  # of a rule, that are marked on a chart
@@ -122,7 +122,7 @@ class _Reading:
         self.records += 1
         self._latest = record
         self._modes[mode] = self._modes.get(mode, 0) + 1
-        places = [*(_number(record.get(axis)) for axis in AXES), float(self.records)]
+        places = [*(finite_number(record.get(axis)) for axis in AXES), float(self.records)]
         for n, axis in enumerate(AXES):
             self._has[axis] += places[n] == places[n]  # not NaN
             self._is_used[axis] |= places[n] > 0
@@ -142,7 +142,7 @@ class _Reading:
         named = dict(zip(_PLACES, places, strict=True))
         before = self._alerts.get(alert.rule)
         if before is None:
-            first = {**named, "epoch": _number(record.get("epoch"))}
+            first = {**named, "epoch": finite_number(record.get("epoch"))}
             nowhere: dict[str, list[float]] = {axis: [] for axis in _PLACES}
             before = RuleAlerts(alert.rule, alert.field, alert.why, 0, first, alert.value, nowhere)
         if before.times < MAX_ALERT_PLACES:
@@ -184,9 +184,5 @@ def problems_of(log: RunLog) -> list[str]:
 
 
 def _per_thousand(record: Record, field: str) -> float:
-    events, steps = _number(record.get(field)), _number(record.get("transitions"))
+    events, steps = finite_number(record.get(field)), finite_number(record.get("transitions"))
     return 1000 * events / steps if steps > 0 else math.nan
-
-
-def _number(value: Any) -> float:
-    return float(value) if type(value) in _NUMBERS and math.isfinite(value) else math.nan

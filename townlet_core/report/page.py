@@ -6,8 +6,8 @@ import re
 from html import escape
 from importlib.resources import files
 
-from townlet_core.errors import count
-from townlet_core.pages import digest
+from townlet_core.errors import count, printable
+from townlet_core.pages import page_head
 from townlet_core.report.chart import Chart
 from townlet_core.report.facts import (
     Table,
@@ -43,12 +43,7 @@ def report_page(report: Report) -> bytes:
         parts["Replay"] = _player(report.player)
     contents = {
         "title": text(title_of(report)),
-        "light": _variables(LIGHT),
-        "dark": _variables(DARK),
-        "colours": "\n".join(
-            f".c{i} {{ stroke: var(--c{i}) }}\npolygon.c{i} {{ fill: var(--c{i}) }}"
-            for i in range(len(LIGHT.series))
-        ),
+        "script": _part("page.js"),
         "sentences": _sentences(report),
         "tiles": "".join(f"<div><b>{text(value)}</b>{text(name)}</div>" for value, name in tiles_of(report)),
         "contents": "".join(f'<a href="#{_anchor(title)}">{text(title)}</a>' for title in parts),
@@ -57,9 +52,28 @@ def report_page(report: Report) -> bytes:
             for title, part in parts.items()
         ),
     }
-    template = (files("townlet_core.report") / "page.html").read_text("utf-8")
-    filled = _fill(template, contents)
-    return _fill(filled, {"policy": _policy(filled, report.player)}).encode("utf-8", "backslashreplace")
+    page = _head(report, contents["script"]) + _fill(_part("page.html"), contents)
+    return page.encode("utf-8", "backslashreplace")
+
+
+def _head(report: Report, script: str) -> str:
+    """Return the head, which allows this page's style and script and the player's, and nothing else."""
+    colours = "\n".join(
+        f".c{i} {{ stroke: var(--c{i}) }}\npolygon.c{i} {{ fill: var(--c{i}) }}"
+        for i in range(len(LIGHT.series))
+    )
+    variables = {"light": _variables(LIGHT), "dark": _variables(DARK), "colours": colours}
+    framed = report.player.page if report.player else ""
+    return page_head(
+        f"{printable(title_of(report))} · Townlet",
+        _fill(_part("page.css"), variables),
+        [script, *_inside("script", framed)],
+        framed_styles=_inside("style", framed),
+    )
+
+
+def _part(name: str) -> str:
+    return (files("townlet_core.report") / name).read_text("utf-8")
 
 
 def _fill(template: str, contents: dict[str, str]) -> str:
@@ -68,7 +82,7 @@ def _fill(template: str, contents: dict[str, str]) -> str:
 
 
 def _variables(theme: Theme) -> str:
-    return "; ".join(f"--{name}: {colour}" for name, colour in theme.colours().items())
+    return "; ".join(f"--c{i}: {colour}" for i, colour in enumerate(theme.series))
 
 
 def _anchor(title: str) -> str:
@@ -166,21 +180,6 @@ def _player(player: Player) -> str:
     return (
         f'<p class="soft">{text(about)}</p>\n<iframe class="player" sandbox="allow-scripts" loading="lazy" '
         f'title="Replay of {text(player.title)}" srcdoc="{escape(player.page)}"></iframe>'
-    )
-
-
-def _policy(page: str, player: Player | None) -> str:
-    """Return the content security policy: this page's style and script, and the player's, by their digests.
-
-    A page in an iframe's srcdoc inherits the policy of the page around it, beside its own.
-    """
-    pages = [page, *([player.page] if player else [])]
-    styles, scripts = (
-        " ".join(dict.fromkeys(f"'{digest(found)}'" for one in pages for found in _inside(tag, one)))
-        for tag in ("style", "script")
-    )
-    return (
-        f"default-src 'none'; style-src {styles}; script-src {scripts}; base-uri 'none'; form-action 'none'"
     )
 
 

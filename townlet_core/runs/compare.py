@@ -12,10 +12,10 @@ _CONTEXT = ("scenario", "scenario_sha256", "recordings_sha256", "torch_threads",
 
 
 class Difference(NamedTuple):
-    """A value that is not the same in all runs."""
+    """A value that is not the same in all runs, or groups of runs."""
 
     name: str
-    values: tuple[Any, ...]  # of each run; UNKNOWN where a run does not have it
+    values: tuple[Any, ...]  # of each; something that stands for none where it has none
 
 
 class Unknown:

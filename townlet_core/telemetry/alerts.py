@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from townlet_core import io
 from townlet_core.errors import InputError, did_you_mean, shown
 from townlet_core.telemetry.fields import NUMBERS
-from townlet_core.telemetry.records import Record
+from townlet_core.telemetry.records import Record, number
 from townlet_core.vocab import DATA_MODES
 from townlet_core.yaml.reader import read_yaml
 
@@ -136,7 +136,7 @@ class AlertMonitor:
         for i, rule in enumerate(self.rules):
             if rule.field not in record or (rule.mode and record.get("data_mode") != rule.mode):
                 continue
-            value = _to_float(record[rule.field])
+            value = number(record[rule.field])
             broken = not math.isfinite(value)
             holds = broken or COMPARISONS[rule.op](value, rule.number)
             self._streaks[i] = self._streaks[i] + 1 if holds else 0
@@ -192,7 +192,3 @@ def allowed_range(rules: list[AlertRule]) -> str:
     parts += [f"not {rule.number:.3g}" for rule in rules if rule.op == "=="]
     parts += [f"only {rule.number:.3g}" for rule in rules if rule.op == "!="]
     return ", ".join(dict.fromkeys(parts))
-
-
-def _to_float(value: Any) -> float:
-    return float(value) if type(value) in (int, float) else math.nan

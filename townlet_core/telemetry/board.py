@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from townlet_core.telemetry.fields import CURVES, OF_BATCH
 from townlet_core.telemetry.pace import Pace
 from townlet_core.telemetry.reader import Line
-from townlet_core.telemetry.records import Record
+from townlet_core.telemetry.records import Record, number
 from townlet_core.telemetry.run_status import RunStatus
 from townlet_core.telemetry.summary import format_number, one_line
 from townlet_core.telemetry.watch import Seen, Watch
@@ -116,8 +116,3 @@ class Board:
         before = values[-1 - CHANGE] if len(values) > CHANGE else values[0]
         change = values[-1] - before if len(values) > 1 else math.nan
         return Metric(name, values, values[-1], change, limit, state)
-
-
-def number(value: Any) -> float:
-    """Return a number as a float, anything else as NaN."""
-    return float(value) if type(value) in (int, float) else math.nan

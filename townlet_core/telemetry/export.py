@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from townlet_core.errors import InputError
 from townlet_core.telemetry.fields import BY_NAME, HISTOGRAM_BINS, NUMBERS, OF_BATCH
-from townlet_core.telemetry.records import Record
+from townlet_core.telemetry.records import Record, finite_number
 from townlet_core.telemetry.statistics import Batches
 
 OWN = "townlet"  # before the names of fields that the other library does not have
@@ -51,6 +55,22 @@ NAMES: dict[str, dict[str, Name]] = {
     },
     "townlet": {},
 }
+
+
+def names_of_runs(places: Sequence[Path]) -> list[str]:
+    """Name run folders and logs by their last part; where two share one, by their path in a common folder.
+
+    Raises InputError for the same place twice.
+    """
+    whole = [Path(os.path.abspath(place)) for place in places]
+    names = [path.name for path in whole]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath([path.parent for path in whole])
+        names = [os.path.relpath(path, common) for path in whole]
+        for place, name in zip(places, names, strict=True):
+            if names.count(name) > 1:
+                raise InputError(f"{place}: named twice", "name every run once")
+    return [os.fsencode(name).decode("utf-8", "backslashreplace") for name in names]
 
 
 class Point(NamedTuple):
@@ -115,17 +135,13 @@ class Updates:
 
 def _joined(field: str, records: list[Record]) -> float | None:
     """Return a field's value of an update, None if no record has a finite one."""
-    values = [value for record in records if (value := _number(record.get(field))) is not None]
+    found = (finite_number(record.get(field), below=1e308) for record in records)
+    values = [value for value in found if not math.isnan(value)]
     if not values:
         return None
     if field in OF_BATCH or BY_NAME[field].unit == "index":
         return values[-1]
     return max(values) if field.endswith("_max") else sum(values) / len(values)
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < 1e308 else None
 
 
 def _histograms(record: Record) -> dict[str, list[int]]:

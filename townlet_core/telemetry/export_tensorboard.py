@@ -1,4 +1,4 @@
-"""TensorBoard event files: of a log, as a whole, and of a run while it trains.
+"""TensorBoard event files: of logs, as a whole, and of a run while it trains.
 
 Data modes are never one curve: each is a folder, which TensorBoard calls a run. Files are numbered, because
 TensorBoard reads them in the order of their names, and their usual names have whole seconds.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 MARKER = "townlet_export.json"
-_ENTRIES = re.compile("|".join(map(re.escape, (MARKER, *DATA_MODES, "unknown"))))  # of an export's folder
+_ENTRIES = (MARKER, *DATA_MODES, "unknown")  # of the folder of one log
 FILE = re.compile(r"events\.out\.tfevents\.([0-9]{6,})")
 _FILE_VERSION = "brain.Event:2"
 _EDGES = [(n + 1) / HISTOGRAM_BINS for n in range(HISTOGRAM_BINS)]  # of a histogram over [0, 1]
@@ -86,25 +86,53 @@ def export_tensorboard(
     Raises InputError if the folder is there and `force` is not given, or it holds something else than an
     export, DiskError.
     """
-    points: dict[str, int] = {}
-    with output_folder(output, force, MARKER, _ENTRIES) as folder:
-        with ExitStack() as files:
-            open_files: dict[str, EventFile] = {}
-            for point, step in _placed(records, names):
-                if point.mode not in (*DATA_MODES, "unknown"):
-                    modes = ", ".join(DATA_MODES)
-                    raise InputError(
-                        f"data_mode is {shown(point.mode)}, expected one of {modes}",
-                        "townlet telemetry validate names the line",
-                    )
-                if point.mode not in open_files:
-                    path = folder / point.mode / file_name(1)
-                    open_files[point.mode] = EventFile(files.enter_context(io.AtomicFile(path)).write)
-                open_files[point.mode].add(point, step)
-                points[point.mode] = points.get(point.mode, 0) + 1
-        io.write_json(folder / MARKER, {"townlet": __version__, "format": "tensorboard", "points": points})
-        flush_tree(folder)
+    with output_folder(output, force, MARKER, _entries_of(output)) as folder:
+        points = _write_events(records, folder, names)
+        _finish(folder, {"points": points})
     return points
+
+
+def export_runs(
+    runs: Mapping[str, Iterable[Record]], output: Path, names: str = "sb3", force: bool = False
+) -> dict[str, dict[str, int]]:
+    """Write the event files of several logs, each in a folder of its name; else as export_tensorboard."""
+    with output_folder(output, force, MARKER, _entries_of(output)) as folder:
+        points = {name: _write_events(records, folder / name, names) for name, records in runs.items()}
+        _finish(folder, {"runs": points})
+    return points
+
+
+def _entries_of(output: Path) -> re.Pattern[str]:
+    """Return the names of entries that an export in this folder has written: those of its runs, too."""
+    marker = io.read_json(output / MARKER) if io.kind_of(output / MARKER) == "file" else {}
+    runs = marker.get("runs") if isinstance(marker, dict) else None
+    tops = [name.partition("/")[0] for name in runs or () if isinstance(runs, dict)]
+    return re.compile("|".join(map(re.escape, (*_ENTRIES, *tops))))
+
+
+def _write_events(records: Iterable[Record], folder: Path, names: str) -> dict[str, int]:
+    """Write the event files of one log; return the points of each mode."""
+    points: dict[str, int] = {}
+    with ExitStack() as files:
+        open_files: dict[str, EventFile] = {}
+        for point, step in _placed(records, names):
+            if point.mode not in (*DATA_MODES, "unknown"):
+                modes = ", ".join(DATA_MODES)
+                raise InputError(
+                    f"data_mode is {shown(point.mode)}, expected one of {modes}",
+                    "townlet telemetry validate names the line",
+                )
+            if point.mode not in open_files:
+                path = folder / point.mode / file_name(1)
+                open_files[point.mode] = EventFile(files.enter_context(io.AtomicFile(path)).write)
+            open_files[point.mode].add(point, step)
+            points[point.mode] = points.get(point.mode, 0) + 1
+    return points
+
+
+def _finish(folder: Path, points: dict[str, Any]) -> None:
+    io.write_json(folder / MARKER, {"townlet": __version__, "format": "tensorboard", **points})
+    flush_tree(folder)
 
 
 def _placed(records: Iterable[Record], names: str) -> Iterable[tuple[Point, int]]:

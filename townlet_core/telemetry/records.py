@@ -120,6 +120,16 @@ def _check_shape(
     return tuple(problems), tuple(floats)
 
 
+def number(value: Any) -> float:
+    """Return a number as a float, NaN and infinity too; anything else as NaN."""
+    return float(value) if type(value) in (int, float) else math.nan
+
+
+def finite_number(value: Any, below: float = math.inf) -> float:
+    """Return a number of a smaller magnitude than `below` as a float, anything else as NaN."""
+    return float(value) if type(value) in (int, float) and abs(value) < below else math.nan
+
+
 def whole_number(value: Any) -> int | None:
     """Return a whole number, also one that came as a float; None for anything else."""
     if type(value) is int:

@@ -11,7 +11,7 @@ import numpy as np
 from townlet_core.telemetry.curves import Curves, Point
 from townlet_core.telemetry.decode import Block
 from townlet_core.telemetry.fields import AXES, BY_NAME, CURVES, NUMBERS, OF_BATCH
-from townlet_core.telemetry.records import Record
+from townlet_core.telemetry.records import Record, finite_number
 from townlet_core.telemetry.trends import PARTS, Cycles, Parts, Trend
 from townlet_core.vocab import DATA_MODES
 
@@ -62,7 +62,7 @@ class Batches:
     def begins(self, record: Record, mode: str) -> bool:
         """Add a record; return whether it is the first of its batch."""
         run = record.get("run_id")
-        place = _number(record.get("cycle_id")), _number(record.get("epoch"))
+        place = (finite_number(record.get(name), below=2**63) for name in ("cycle_id", "epoch"))
         return self.is_first(run if type(run) is str else "", mode, *place)
 
     def are_first(self, run: str, mode: str, cycles: np.ndarray, epochs: np.ndarray) -> np.ndarray:
@@ -274,7 +274,3 @@ def _known(table: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         is_alike = (known[:, rest] == known[:, rest[:1]]).all(0)
         yield rest[is_alike], np.flatnonzero(known[:, rest[0]])
         rest = rest[~is_alike]
-
-
-def _number(value: Any) -> float:
-    return float(value) if type(value) in _NUMBER_TYPES and abs(value) < 2**63 else math.nan

@@ -31,11 +31,21 @@ from townlet_core.telemetry.segments import GZIP, UNREAD, closed_segments, log_n
 
 def lock_log(path: Path) -> FileLock:
     """Take the exclusive writer lock of a log. Raises BusyError, InputError, DiskError."""
+    _refuse_unfit(path)
+    return FileLock(log_name(path))
+
+
+def check_log(path: Path, force: bool) -> None:
+    """Raise what claim_log raises, except BusyError, and take no lock."""
+    _refuse_unfit(path)
+    _refuse_existing(path, force)
+
+
+def _refuse_unfit(path: Path) -> None:
     if Path(path).suffix in (GZIP, *UNREAD):
         raise InputError(f"{path}: a log is not compressed while it is written", "choose another name")
     if io.kind_of(path) in ("folder", "other"):
         raise InputError(f"{path}: is a folder or a device, expected a log", "choose another file")
-    return FileLock(log_name(path))
 
 
 def claim_log(path: Path, force: bool) -> FileLock:

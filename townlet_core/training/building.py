@@ -24,10 +24,19 @@ def build_network(
     live: the scenario of the live towns. Raises MemoryError if there is too little to train it.
     """
     config = network_shape(settings, live, dataset)
-    # Weights, gradients, Adam's two moments, and the buffer of a checkpoint.
-    require_memory(44 * config.parameter_count, f"training {count(config.parameter_count, 'parameter')}")
+    require_training_memory(config)
     network = ActorCritic(config, settings.seed, settings.normalise_observations, settings.normalise_returns)
     return bias_against_release(network) if live else network
+
+
+def require_training_memory(config: NetworkConfig) -> int:
+    """Return the bytes of weights, gradients, Adam's two moments, and the buffer of a checkpoint.
+
+    Raises MemoryError if they are not free.
+    """
+    wanted = 44 * config.parameter_count
+    require_memory(wanted, f"training {count(config.parameter_count, 'parameter')}")
+    return wanted
 
 
 def network_shape(

@@ -12,7 +12,7 @@ from townlet_core.ppo.device import resolve_device
 from townlet_core.replay.dataset import ReplayDataset
 from townlet_core.scenario.load import load_scenario, scenario_sha256
 from townlet_core.scenario.model import Scenario
-from townlet_core.telemetry.writer import claim_log
+from townlet_core.telemetry.writer import check_log, claim_log
 from townlet_core.training.origin import origin_of
 from townlet_core.training.recordings import (
     check_agreement,
@@ -47,13 +47,18 @@ def scenario_of(settings: TrainingSettings) -> Scenario | None:
 
 
 def check_input(
-    settings: TrainingSettings, scenario: Scenario | None, folder: Path, force: bool
+    settings: TrainingSettings, scenario: Scenario | None, folder: Path, force: bool, is_dry: bool = False
 ) -> ReplayDataset | None:
-    """Check all input before a run begins; return the given recordings, opened."""
+    """Check all input before a run begins; return the given recordings, opened.
+
+    is_dry: take no lock of the log, which writes a file.
+    """
     refuse_taken_places(folder, settings.ppo_log, settings.capture_dir)
     if settings.ppo_log:
         check_writable(settings.ppo_log)
-        if io.kind_of(settings.ppo_log.parent):
+        if is_dry:
+            check_log(settings.ppo_log, force)
+        elif io.kind_of(settings.ppo_log.parent):
             claim_log(settings.ppo_log, force).release()  # claimed for good once everything else is sound
     for place in filter(None, (folder, settings.capture_dir)):
         check_writable(place / LOG)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from townlet_core import io
 from townlet_core.addresses import remote_address
@@ -39,6 +39,24 @@ def record_script(scenario: Scenario, settings: TrainingSettings, folder: Path) 
 def own_manifest(settings: TrainingSettings, folder: Path) -> Path:
     """Return where the manifest of record_script lies, of the run in a folder."""
     return (settings.capture_dir or folder / SAMPLES) / f"{PREFIX}_manifest.json"
+
+
+class ScriptRecording(NamedTuple):
+    """What record_script would make, unless it is there."""
+
+    folder: Path
+    towns: int
+    ticks: int
+    is_there: bool
+
+
+def planned_recording(scenario: Scenario, settings: TrainingSettings, folder: Path) -> ScriptRecording | None:
+    """Return what record_script would make for a new run in a folder; None if recordings were given."""
+    if not settings.uses_recordings or settings.replay_manifest or settings.replay_sample:
+        return None
+    manifest, own = own_manifest(settings, folder), _settings_of(scenario, settings)
+    is_there = settings.capture_dir is not None and io.kind_of(manifest) is not None
+    return ScriptRecording(manifest.parent, own.num_towns, own.ticks, is_there)
 
 
 def check_own_recordings(scenario: Scenario, settings: TrainingSettings) -> None:

@@ -148,9 +148,17 @@ def remove_run(folder: Path) -> Removed:
     for name in found.folders:
         if not io.list_folder(folder / name):
             io.remove(folder / name)
+    return _named(found)
+
+
+def removal_of(folder: Path) -> Removed:
+    """Return what remove_run would do to a folder."""
+    return _named(contents(folder))
+
+
+def _named(found: Contents) -> Removed:
     tops = dict.fromkeys(name.partition("/")[0] for name in found.ours)
-    shown = [name for name in tops if not name.startswith(".")]
-    return Removed(shown + ([] if RUN in tops else [RUN]), found.others)
+    return Removed([*(name for name in tops if not name.startswith(".") and name != RUN), RUN], found.others)
 
 
 def log_files(log: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from townlet_core.errors import InputError, Interrupted
+from townlet_core.errors import InputError, Interrupted, RunFailed
 from townlet_core.estimates import Estimate, estimate_mean
 from townlet_core.ppo.processes import launched
 from townlet_core.telemetry.reader import read_telemetry
@@ -38,6 +38,7 @@ class SeedSet(NamedTuple):
     finals: dict[int, dict[str, float]]  # by seed: the FIELDS that its log ends with
     estimates: dict[str, Estimate]  # of each field that all finished runs have, over their seeds
     is_finished: bool  # whether all seeds were trained to the end
+    failed: dict[int, RunFailed]  # by seed: why its run ended
 
 
 def train_seeds(
@@ -57,22 +58,20 @@ def train_seeds(
 
     output: a folder for the runs, each in a folder s0, s1, … of it; one that is there already is resumed if
     it has the same settings. By default each run takes its own place in the folder `runs`. before: told each
-    seed. Everything else is as of `train`. Raises what `train` and `resume` raise; the hint of Interrupted
-    says how to go on.
+    seed. Everything else is as of `train`. A run that fails is in `failed`, and the next seed is trained.
+    Raises what else `train` and `resume` raise; the hint of Interrupted says how to go on.
     """
     if launched() > 1:
         raise InputError(
             f"--seeds in {launched()} processes: they train one run", "start the launcher once per --seed"
         )
-    for name in PLACES:
-        if getattr(settings, name) is not None:
-            raise InputError(f"{name}: one place cannot be that of several runs", "leave it out with --seeds")
-    until, sessions = time.monotonic() + max_seconds, dict[int, Session]()
+    refuse_shared_places(settings)
+    until, sessions, failed = time.monotonic() + max_seconds, dict[int, Session](), dict[int, RunFailed]()
     for seed in seeds:
         own = replace(settings, seed=seed)
-        folder = None if output is None else Path(output) / f"s{seed}"
+        folder = folder_of(output, seed)
         before(seed)
-        left = until - time.monotonic()
+        left, session = until - time.monotonic(), None
         try:
             if folder and is_run(folder) and not force:
                 refuse_other_settings(folder, own)
@@ -91,14 +90,30 @@ def train_seeds(
         except Interrupted as error:
             error.hint += _rest_of(seeds, seed, output)
             raise
-        sessions[seed] = session
-        if not session.is_finished or time.monotonic() >= until:
+        except RunFailed as error:
+            failed[seed] = error
+            (reports or Reports()).warning(f"seed {seed} failed: {error}")
+        if session:
+            sessions[seed] = session
+        if (session and not session.is_finished) or time.monotonic() >= until:
             break
     finished = {seed: session for seed, session in sessions.items() if session.is_finished}
     finals = {seed: final_values(session) for seed, session in sessions.items()}
     return SeedSet(
-        sessions, finals, _estimate([finals[seed] for seed in finished]), len(finished) == len(seeds)
+        sessions, finals, _estimate([finals[seed] for seed in finished]), len(finished) == len(seeds), failed
     )
+
+
+def refuse_shared_places(settings: TrainingSettings) -> None:
+    """Raise InputError for a setting that names a place of one run."""
+    for name in PLACES:
+        if getattr(settings, name) is not None:
+            raise InputError(f"{name}: one place cannot be that of several runs", "leave it out with --seeds")
+
+
+def folder_of(output: str | Path | None, seed: int) -> Path | None:
+    """Return the run directory of a seed in the folder of a set."""
+    return None if output is None else Path(output) / f"s{seed}"
 
 
 def _rest_of(seeds: Sequence[int], seed: int, output: str | Path | None) -> str:
