@@ -234,6 +234,17 @@ def test_a_table_is_of_all_jobs_or_says_what_is_left_out(done):
         merge(plan_in(done, output="other"), partial=True)
 
 
+def test_a_measure_that_nothing_defines_is_left_empty(done):
+    found = merge(plan_in(done))
+    *rows, script = found.rows
+    nothing = table.Mean(None, None, None)
+    undefined = script._replace(measures={**script.measures, "return": nothing, "conflicts": nothing})
+    changed = found._replace(rows=[*rows, undefined])
+    assert f"{script.method},return,episodes,2,,,,," in table.as_csv(changed)
+    assert table.as_text(changed).count("–") == 2
+    assert table.as_json(changed)["rows"][-1]["measures"]["return"] == nothing._asdict()
+
+
 def test_means_are_over_seeds_and_a_scripts_over_episodes(done):
     base, script = merge(plan_in(done)).rows
     values = [values["return"] for values in base.by_seed.values()]

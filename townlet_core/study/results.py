@@ -28,7 +28,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     behaviour: str  # scripted, random, or the sha256 of the weights
     cycles: int | None
     env_steps: int | None
-    measures: dict[str, dict[str, float]]  # mean, low and high over episodes
+    measures: dict[str, dict[str, float | None]]  # mean, low and high over episodes; None if undefined
     sha256: str  # of all the rest
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from townlet_core import io
 from townlet_core.capture.rollout import scripted_policy
 from townlet_core.errors import InputError, Interrupted
+from townlet_core.estimates import Estimate
 from townlet_core.evaluate import evaluate
 from townlet_core.locks import lock_folder
 from townlet_core.policy.loading import load_policy
@@ -61,7 +63,7 @@ def run_job(
             behaviour=policy.behaviour,
             cycles=trained and trained.result.progress.cycle,
             env_steps=trained and trained.result.progress.env_steps,
-            measures={name: estimate._asdict() for name, estimate in measures.items()},
+            measures={name: _written(estimate) for name, estimate in measures.items()},
         )
         return True
 
@@ -103,3 +105,8 @@ def _versions_of(job: Job) -> dict[str, str]:
     """Return the versions that decide the result of a job."""
     names = ["townlet", "numpy", *(["torch"] if job.settings else [])]
     return {name: versions()[name] for name in names}
+
+
+def _written(estimate: Estimate) -> dict[str, float | None]:
+    """Return an estimate as JSON has it: null where no episode defines the measure, or only one."""
+    return {name: None if math.isnan(value) else value for name, value in estimate._asdict().items()}

@@ -23,9 +23,9 @@ SHOWN = ("return", "conflicts")  # measures in the text
 
 
 class Mean(NamedTuple):
-    """A mean, and its interval if there are several values."""
+    """A mean, and its interval if there are several values; None where nothing defines the measure."""
 
-    mean: float
+    mean: float | None
     low: float | None
     high: float | None
 
@@ -38,7 +38,7 @@ class Row(NamedTuple):
     over: str  # what means and intervals are over: seeds, or for a script episodes
     number: int  # of them
     measures: dict[str, Mean]
-    by_seed: dict[int, dict[str, float]]  # the mean of each measure over the episodes of a seed
+    by_seed: dict[int, dict[str, float | None]]  # the mean of each measure over the episodes of a seed
 
 
 class Table(NamedTuple):
@@ -102,8 +102,12 @@ def _row(scenario: str, method: str, results: list[Result], episodes: int) -> Ro
     return Row(scenario, method, "seeds", len(by_seed), measures, by_seed)
 
 
-def _mean(values: Sequence[float]) -> Mean:
-    return Mean(*estimate_mean(np.array(values))) if len(values) > 1 else Mean(values[0], None, None)
+def _mean(values: Sequence[float | None]) -> Mean:
+    """Estimate the mean over the seeds that define a measure."""
+    known = [value for value in values if value is not None]
+    if len(known) > 1:
+        return Mean(*estimate_mean(np.array(known)))
+    return Mean(known[0] if known else None, None, None)
 
 
 def write_table(folder: Path, table: Table) -> None:
@@ -161,12 +165,16 @@ def as_text(table: Table) -> str:
     single: list[Sequence[str]] = [("scenario", "method", "seed", *SHOWN)]
     for row in table.rows:
         for seed, values in row.by_seed.items():
-            single.append((row.scenario, row.method, f"{seed}", *(f"{values[name]:.3f}" for name in SHOWN)))
+            single.append((row.scenario, row.method, f"{seed}", *(_number(values[name]) for name in SHOWN)))
     return f"{title}\n{_columns(rows)}\n{_columns(single)}"
 
 
 def _interval(mean: Mean) -> str:
-    return f"{mean.mean:.3f}" + ("" if mean.low is None else f" [{mean.low:.3f}, {mean.high:.3f}]")
+    return _number(mean.mean) + ("" if mean.low is None else f" [{mean.low:.3f}, {mean.high:.3f}]")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> str:
