@@ -16,6 +16,7 @@ from townlet_core.ppo.statistics import TrainBatch
 from townlet_core.ppo.update import make_optimizer, prepare, shuffle, update_policy
 
 SMALL = NetworkConfig(map_shape=(2, 3, 3), feature_count=4, action_count=3, hidden_size=16)
+WIDE = NetworkConfig(map_shape=(4, 11, 11), feature_count=90, action_count=9, hidden_size=16)
 UNEVEN = (1, 37, 0, 62)
 
 
@@ -145,3 +146,30 @@ def test_observations_pass_the_network_in_the_parts_that_are_given_on_any_thread
         assert np.array_equal(one, other)
     alone = [act(network, *(column[part] for column in seen), None) for part in (parts[0], parts[2])]
     assert np.array_equal(found[0][2], np.concatenate([alone[0][2], alone[1][2]]))
+
+
+def test_a_few_rows_give_the_same_bits_wherever_they_lie_in_memory():
+    network = ActorCritic(WIDE, seed=0)
+    chance, rows = np.random.default_rng(0), 3
+    map = chance.random((rows, 4, 11, 11), np.float32)
+    features = chance.random((rows, 90), np.float32)
+    mask, actions = np.ones((rows, 9), bool), np.zeros(rows, np.int64)
+    found = {
+        tuple(
+            column.tobytes()
+            for column in score_actions(
+                network, placed(map, offset), placed(features, 64 - offset), mask, actions
+            )
+        )
+        for offset in range(0, 64, 4)
+    }
+    assert len(found) == 1
+
+
+def placed(array, offset):
+    """Copy an array to so many bytes behind a multiple of 64."""
+    memory = np.zeros(array.nbytes + 192, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy

@@ -16,6 +16,7 @@ from townlet_core.cpus import available_cpus
 from townlet_core.errors import MissingError, MissingLibraryError
 from townlet_core.ppo.options import Precision
 
+ALIGNMENT = 64  # bytes, of what torch allocates
 # A number of threads that the user chose stays: with a variable, or in a program that loaded torch before.
 _MAY_BOUND = "torch" not in sys.modules and os.environ.keys().isdisjoint(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -95,6 +96,14 @@ def threads(count: int) -> Iterator[None]:
 def arithmetic(precision: Precision, device: torch.device) -> torch.autocast:
     """Autocast a block to bf16, or compute everything in fp32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def aligned(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor that begins where torch's own do, copied if need be.
+
+    The last bits of a product of few rows depend on where they lie in memory, and so on the rows before them.
+    """
+    return tensor.clone() if tensor.data_ptr() % ALIGNMENT else tensor
 
 
 def to_tensor(array: np.ndarray, device: torch.device, dtype: type | None = None) -> torch.Tensor:

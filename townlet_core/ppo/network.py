@@ -10,7 +10,7 @@ import numpy as np
 from townlet_core.errors import InputError, NotFiniteError, count
 from townlet_core.memory import require_memory
 from townlet_core.ppo.config import NetworkConfig
-from townlet_core.ppo.device import arithmetic, threads, to_tensor, torch
+from townlet_core.ppo.device import aligned, arithmetic, threads, to_tensor, torch
 from townlet_core.ppo.moments import Moments
 from townlet_core.ppo.normalisers import RunningStatistics
 from townlet_core.ppo.options import Precision
@@ -203,8 +203,9 @@ def _pass(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the log-probabilities (n, A) and values (n,) of some observations, on the network's device."""
     device = network.value_head.weight.device
+    inputs = (aligned(to_tensor(map, device)), aligned(to_tensor(features, device, np.float32)))
     with arithmetic(precision, device):
-        logits, values = network(to_tensor(map, device), to_tensor(features, device, np.float32))
+        logits, values = network(*inputs)
     return masked_log_probs(logits, to_tensor(mask, device, np.bool_)), values
 
 
