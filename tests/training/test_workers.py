@@ -74,11 +74,13 @@ def command_of(folder, **changes):
 
 
 def what_happened(folder):
-    """Return the weights' digest and the log without what a clock decides."""
+    """Return the weights' digest, the bytes of the other state, and the log without what a clock decides."""
     records = [orjson.loads(line) for line in (folder / "telemetry.jsonl").read_bytes().splitlines()]
     left_out = {*CLOCK, "eval_duration_sec"}
     log = [{name: value for name, value in record.items() if name not in left_out} for record in records]
-    return load_checkpoint(folder).metadata.weights_sha256, log
+    checkpoint = load_checkpoint(folder)
+    files = {name: (checkpoint.folder / name).read_bytes() for name in ("towns.npz", "optimizer.pt")}
+    return checkpoint.metadata.weights_sha256, log, files
 
 
 STARTED: list[subprocess.Popen] = []

@@ -60,13 +60,11 @@ class Processes:
         """Concatenate the arrays of all processes along an axis, the only one whose length may differ."""
         rows = np.moveaxis(array, axis, 0)
         parts = self.send(len(rows).to_bytes(8, "little") + rows.tobytes())
-        every = [
-            np.frombuffer(part, array.dtype, offset=8).reshape(
-                int.from_bytes(part[:8], "little"), *rows.shape[1:]
-            )
-            for part in parts
-        ]
-        return np.ascontiguousarray(np.moveaxis(np.concatenate(every), 0, axis))
+        length = sum(int.from_bytes(part[:8], "little") for part in parts)
+        # As bytes: np.concatenate leaves those between the fields of a record as they happen to be.
+        every = bytearray().join(part[8:] for part in parts)
+        whole = np.ndarray((length, *rows.shape[1:]), array.dtype, every)
+        return np.ascontiguousarray(np.moveaxis(whole, 0, axis))
 
     def send(self, data: bytes) -> list[bytes]:
         """Return the bytes of all processes, in order of their ranks."""
