@@ -253,6 +253,18 @@ def test_a_process_that_hangs_ends_the_others_which_name_it(tmp_path):
     assert "--resume" in errors
 
 
+def test_a_signal_to_one_process_ends_the_others_before_they_save_half_an_update(tmp_path):
+    folder = tmp_path / "run"
+    ranks = start_ranks(
+        2, [*command_of(folder, num_epochs=1000, num_mini_batches=50, cycles=2), "--mode", "replay"]
+    )
+    wait_for(lambda: has_saved(folder, 0), ranks)
+    os.kill(ranks[1].pid, signal.SIGTERM)
+    codes, printed = ended(ranks)
+    assert codes == [128 + signal.SIGTERM] * 2, printed
+    assert load_checkpoint(folder).state["cycle"] == 0
+
+
 def test_processes_that_differ_are_refused_before_anything_is_written(tmp_path):
     folder = tmp_path / "run"
     codes, printed = ended(start_ranks(2, command_of(folder), [(), ("--seed", "7")]))

@@ -84,9 +84,13 @@ class Shards:
         """Return the moments of rows (N, size) of all shards, given those of each own shard."""
         return merge(unpacked(self.join(packed(self.map(moments_of, arrays)))))
 
+    def largest(self, mine: int) -> int:
+        """Return the largest of the numbers of all processes."""
+        return mine if self.processes is None else int(self.join(np.array([mine])).max())
+
     def is_any(self, mine: bool) -> bool:
         """Whether it is true of any process."""
-        return mine if self.processes is None else bool(self.join(np.array([mine])).any())
+        return bool(self.largest(int(mine)))
 
 
 ONE = Shards()  # all rows at once, on the threads that torch has

@@ -289,7 +289,8 @@ class Trainer:
             skips.append,
             self.shards,
         )
-        self.stop_request.check()
+        # A signal to any process has cut the update of all short.
+        self.stop_request.pass_on(self.shards.largest(self.stop_request.signal_number))
         self.pace.end_part()
         ended = time.perf_counter()
         seconds = (ended - began) / len(history)
@@ -367,7 +368,7 @@ class Trainer:
         self.progress, is_best, acted_best = count_cycle(
             self.progress, evaluation and evaluation.eval_return_mean, acted
         )
-        kept = f"cycle{done:06d}.json" if self.stop_request.wants_checkpoint else None
+        kept = f"cycle{done:06d}.json" if self.shards.is_any(self.stop_request.wants_checkpoint) else None
         self._save(before if acted_best else None, is_best, kept)
         if kept:
             self.stop_request.wants_checkpoint = False

@@ -35,6 +35,11 @@ class StopRequest:
         """Raise Interrupted if a stop was requested; called between ticks and between updates."""
         self._raise_if_asked()
 
+    def pass_on(self, number: int) -> None:
+        """Raise Interrupted if this process or another, which got the signal `number`, is to stop."""
+        self.signal_number = self.signal_number or number
+        self.check()
+
     def _raise_if_asked(self) -> None:
         if self.signal_number:
             raise Interrupted(self.signal_number, f"stopped by {signal.Signals(self.signal_number).name}")
