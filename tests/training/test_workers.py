@@ -17,6 +17,7 @@ from townlet_core.errors import InputError, RunFailed
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.device import threads
 from townlet_core.ppo.processes import Processes, refuse_uneven
+from townlet_core.training.run_json import read_run
 from townlet_core.training.seeds import train_seeds
 from townlet_core.training.session import resume
 from townlet_core.training.together import agree_to_begin
@@ -330,3 +331,15 @@ def test_processes_that_start_again_go_on_with_their_run(tmp_path, alone):
     codes, printed = ended(start_ranks(2, command_of(folder, cycles=2), restarts=(0, 1)))
     assert codes == [0, 0]
     assert "nothing is left to do" in printed[0]
+
+
+def test_processes_that_start_again_do_not_go_on_with_another_run(tmp_path):
+    folder = tmp_path / "run"
+    run_small(folder, **{**TOWN, "cycles": 2, "seed": 7})
+    command = command_of(folder, cycles=2)
+    codes, printed = ended(start_ranks(2, command, restarts=(0, 1)))
+    assert codes[0] == 2
+    assert "already exists" in printed[0]
+    codes, printed = ended(start_ranks(2, [*command, "--force"], restarts=(1, 1)))
+    assert codes == [0, 0], printed
+    assert read_run(folder).settings["training"]["seed"] == 0

@@ -62,7 +62,7 @@ from townlet_core.training.run_file import (
 from townlet_core.training.run_json import read_run
 from townlet_core.training.settings import TrainingSettings, with_absolute_paths
 from townlet_core.training.signals import StopRequest, stop_on_signals
-from townlet_core.training.together import agree_to_begin, agree_to_resume, follow, lead
+from townlet_core.training.together import agree_to_begin, agree_to_resume, follow, is_run_of, lead
 from townlet_core.training.tracking import check_tracking, tracked
 from townlet_core.training.warm_start import Cloned
 
@@ -125,10 +125,12 @@ def train(
     until = time.monotonic() + max_seconds
     wanted = None if output is None else Path(output)
     with stop_on_signals() as stop_request, _joined(timeout, stop_request) as processes:
-        if wanted and has_restarted(processes) and is_run(wanted):
-            return _go_on(wanted, None, until, reports, listener, processes, stop_request)
         with stop_request.at_once():
             scenario = scenario_of(settings)
+            is_restart = has_restarted(processes)
+        if wanted and is_restart and is_run_of(wanted, settings, scenario):
+            return _go_on(wanted, None, until, reports, listener, processes, stop_request)
+        with stop_request.at_once():
             agree_to_begin(processes, settings, scenario, wanted)
         if processes and processes.rank:
             return _followed(processes, stop_request)

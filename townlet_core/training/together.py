@@ -20,7 +20,7 @@ from townlet_core.training.reports import Reports, Trained
 from townlet_core.training.run_directory import is_run
 from townlet_core.training.run_file import reopen_run
 from townlet_core.training.run_json import read_run
-from townlet_core.training.settings import TrainingSettings, config_yaml
+from townlet_core.training.settings import TrainingSettings, config_yaml, within
 from townlet_core.training.signals import StopRequest
 
 
@@ -60,6 +60,15 @@ def agree_to_resume(processes: Processes | None, settings: TrainingSettings, fol
         refuse_uneven(settings.shards, processes)
         own = {"run": str(folder), "run_id": read_run(folder).run_id}
         processes.refuse_differences({**_machine(settings), **own})
+
+
+def is_run_of(folder: Path, settings: TrainingSettings, scenario: Scenario | None) -> bool:
+    """Whether a folder holds the run that a command begins; it may have begun it before a restart."""
+    if not is_run(folder):
+        return False
+    found, sha256 = read_run(folder), scenario_sha256(scenario) if scenario else None
+    wanted = (config_yaml(within(settings, folder)), settings.cycles, sha256)
+    return (found.settings, found.cycles, found.scenario_sha256) == wanted
 
 
 def _machine(settings: TrainingSettings) -> dict[str, Any]:
