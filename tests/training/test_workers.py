@@ -16,7 +16,7 @@ from small_runs import run_small, settings_of
 from townlet_core.errors import InputError, RunFailed
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.device import threads
-from townlet_core.ppo.processes import Processes, refuse_uneven
+from townlet_core.ppo.processes import Processes, joined, refuse_uneven
 from townlet_core.training.run_json import read_run
 from townlet_core.training.seeds import train_seeds
 from townlet_core.training.session import resume
@@ -343,3 +343,25 @@ def test_processes_that_start_again_do_not_go_on_with_another_run(tmp_path):
     codes, printed = ended(start_ranks(2, [*command, "--force"], restarts=(1, 1)))
     assert codes == [0, 0], printed
     assert read_run(folder).settings["training"]["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"WORLD_SIZE": "two"}, "expected a rank below the number"),
+        ({"RANK": "2"}, "expected a rank below the number"),
+        ({"RANK": "1"}, "rank 1 cannot meet the others at 127.0.0.1:"),
+        ({}, "rank 0 cannot meet the others at 127.0.0.1:"),
+    ],
+)
+def test_wrong_variables_and_a_port_in_use_are_named(monkeypatch, changes, told):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        if not changes:
+            taken.listen()
+        port = str(taken.getsockname()[1])
+        own = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **changes}
+        for name, value in own.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises((InputError, RunFailed), match=told), joined(timeout=2):
+            pass

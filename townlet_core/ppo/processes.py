@@ -115,17 +115,33 @@ class Processes:
         except RuntimeError:  # the machine that keeps the store is gone
             lost = []
         if not lost:
-            return RunFailed(
-                f"rank {self.rank} lost its connection: {str(error).splitlines()[0][:200]}", hint
-            )
+            return RunFailed(f"rank {self.rank} lost its connection: {first_line(error)}", hint)
         if waited >= self.timeout:
             return RunFailed(f"rank {names} has not answered for {waited:.0f} s (--timeout)", hint)
         return RunFailed(f"rank {names} has ended", hint)
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of a message of torch, which may end with a stack."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def launched() -> int:
-    """Return how many processes a launcher of torch started for this command: 1 without one."""
-    return int(os.environ["WORLD_SIZE"]) if all(map(os.environ.get, VARIABLES)) else 1
+    """Return how many processes a launcher of torch started for this command: 1 without one.
+
+    Raises InputError if its variables are not numbers that belong together.
+    """
+    if not all(map(os.environ.get, VARIABLES)):
+        return 1
+    numbers = [os.environ[name] for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")]
+    rank, size, port = (int(text) if text.isdecimal() else -1 for text in numbers)
+    if not (0 <= rank < size and 0 < port < 1 << 16):
+        raise InputError(
+            f"RANK, WORLD_SIZE and MASTER_PORT are {', '.join(map(shown, numbers))}: expected a rank below "
+            "the number of processes, and a port",
+            "start the command with torchrun, or unset the variables",
+        )
+    return size
 
 
 @contextmanager
@@ -144,13 +160,16 @@ def joined(timeout: float | None = None) -> Iterator[Processes | None]:
     is_kept = (
         os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     )  # by the launcher, for all its attempts
-    store = distributed.TCPStore(
-        os.environ["MASTER_ADDR"],
-        int(os.environ["MASTER_PORT"]),
-        is_master=rank == 0 and not is_kept,
-        timeout=limit,
-        wait_for_workers=False,
-    )
+    place = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+    try:
+        store = distributed.TCPStore(
+            *place, is_master=rank == 0 and not is_kept, timeout=limit, wait_for_workers=False
+        )
+    except RuntimeError as error:
+        raise RunFailed(
+            f"rank {rank} cannot meet the others at {place[0]}:{place[1]}: {first_line(error)}",
+            "check MASTER_ADDR and MASTER_PORT, start rank 0 there, or use a port that is free",
+        ) from error
     own = distributed.PrefixStore(meet(store, rank, size, timeout), store)
     own.set(f"host/{rank}", socket.gethostname())
     backend = "gloo"
