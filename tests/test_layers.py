@@ -169,6 +169,12 @@ def test_core_does_not_know_the_command_line():
     assert known == []
 
 
+def test_no_two_test_files_have_one_name():
+    """Pytest imports them by name alone, and ends with an error at the second one."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_no_file_is_longer_than_400_lines():
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in TESTED}
     assert {name: length for name, length in lengths.items() if length > 400} == {}

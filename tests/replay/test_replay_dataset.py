@@ -325,7 +325,7 @@ def test_the_room_opens_without_the_simulator_and_without_torch():
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     yaml = ("yaml", "yaml.reader", "yaml.syntax", "yaml.tree")
-    rooms = ("chance", "errors", "inputs", "io", "vocab", *yaml)
+    rooms = ("addresses", "chance", "errors", "inputs", "io", "vocab", *yaml)
     assert result.stdout.split() == [f"townlet_core.{name}" for name in rooms]
 
 
