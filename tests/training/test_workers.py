@@ -13,7 +13,7 @@ import orjson
 import pytest
 from small_runs import run_small, settings_of
 
-from townlet_core.errors import InputError, RunFailed
+from townlet_core.errors import InputError, RunFailed, TownletError
 from townlet_core.ppo.checkpoint import load_checkpoint
 from townlet_core.ppo.device import threads
 from townlet_core.ppo.processes import Processes, joined, refuse_uneven
@@ -228,7 +228,7 @@ def test_two_nodes_whose_process_is_killed_start_again_and_end_with_the_same_wei
 def has_saved(folder, cycle):
     try:
         return load_checkpoint(folder).state["cycle"] >= cycle
-    except Exception:
+    except TownletError:  # there is none yet, or it is being replaced
         return False
 
 

@@ -157,9 +157,8 @@ def joined(timeout: float | None = None) -> Iterator[Processes | None]:
         return
     rank, timeout = int(os.environ["RANK"]), TIMEOUT if timeout is None else timeout
     limit = timedelta(seconds=timeout)
-    is_kept = (
-        os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    )  # by the launcher, for all its attempts
+    # torchrun keeps the store itself, for all its attempts.
+    is_kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     place = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
     try:
         store = distributed.TCPStore(
